@@ -1,0 +1,31 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+// Words: no I/O, free to everyone.
+pub mod call;
+pub mod clock;
+pub mod error;
+pub mod glob;
+pub mod ids;
+pub mod json;
+pub mod limits;
+pub mod secret;
+
+// Protocols: bytes to values and back.
+pub mod http;
+pub mod llm;
+
+// Decisions: facts in, verdict out.
+pub mod identity;
+pub mod policy;
+pub mod route;
+
+// The outside world.
+pub mod net;
+pub mod upstream;
+
+// Putting it together.
+pub mod admin;
+pub mod config;
+pub mod gateway;
+
+pub mod cli;

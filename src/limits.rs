@@ -1,0 +1,157 @@
+//! Every bound of the product in one place: value, unit, reason.
+
+use std::time::Duration;
+
+/// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB; nginx allows 32 KiB.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Header lines of one head. Claude Code sends about 25, a CDN in front of a provider answers with about 30.
+pub const HEADERS_MAX: usize = 100;
+
+/// Bytes of a request target. The longest that a client sends is a path with `?beta=true`.
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a request body: the limit of the Anthropic API (32 MB), in binary units so that what they take, we take.
+pub const BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Bytes of all request bodies held at once by the process; callers wait for their share.
+pub const BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// How long a caller waits for a share of `BODIES_BYTES_MAX` before it gets a 503.
+pub const BODIES_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of a chunk-size line including its extensions, which nobody we serve sends.
+pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+
+/// Bytes of a trailer section; it is read and dropped.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes that one read of an idle connection may take: most requests of tools fit.
+pub const IDLE_READ_BYTES: usize = 4 * 1024;
+
+/// Bytes that one read of an answer may take. Two such buffers and the socket buffers bound the memory of a stream.
+pub const STREAM_READ_BYTES: usize = 16 * 1024;
+
+/// Bytes that one read of a request body may take once its length is known: large reads decide the cost of large bodies.
+pub const BODY_READ_BYTES: usize = 256 * 1024;
+
+/// Bytes of memory that one open stream may hold.
+pub const STREAM_MEMORY_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of one SSE event that the usage reader keeps (`message_start`, `message_delta`); longer ones pass unread.
+pub const USAGE_EVENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Nesting of JSON that we look into: deeper documents are refused before a recursive reader meets them.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Silence of an upstream after which a ping is put into its event stream. Claude Code gives up after 300 s.
+pub const PING_AFTER: Duration = Duration::from_secs(15);
+
+/// How long a connection may take to deliver a whole head, from its first byte.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a kept-alive connection may stay silent between requests.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(300);
+
+/// How long a request body may go without a new byte.
+pub const BODY_STALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Least pace of a request body, bytes per second, measured from its first byte with `BODY_STALL_DEADLINE` of grace.
+pub const BODY_PACE_BYTES_PER_S: u64 = 4 * 1024;
+
+/// How long a caller may leave an answer unread before it is taken for gone.
+pub const WRITE_STALL_DEADLINE: Duration = Duration::from_secs(300);
+
+/// Bytes of an unread request body that we read and throw away so that the caller sees our refusal instead of a reset.
+pub const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long we do so.
+pub const LINGER_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long one address of an upstream may take to accept a connection.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a TLS handshake may take, with a caller or an upstream.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long an upstream may take to answer its first byte: Claude Code's own `API_TIMEOUT_MS`.
+pub const FIRST_BYTE_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long an upstream may stay silent inside an answer. Pings keep the caller, this bounds what they hide.
+pub const STREAM_STALL_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Idle connections kept per core and provider.
+pub const POOL_IDLE_MAX: usize = 64;
+
+/// How long an idle upstream connection is kept: below the 60 s of common load balancers.
+pub const POOL_IDLE_DEADLINE: Duration = Duration::from_secs(50);
+
+/// How long an upstream connection is used at all, so that DNS changes and load balancing reach us.
+pub const POOL_LIFETIME: Duration = Duration::from_secs(600);
+
+/// How long a resolved address is used.
+pub const DNS_TTL: Duration = Duration::from_secs(30);
+
+/// Addresses of one host that are tried.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// Caller connections per core; beyond it the listener rests until one closes.
+pub const CONNECTIONS_MAX: usize = 16 * 1024;
+
+/// Seconds that streams may go on after SIGTERM, unless `drain_s` says otherwise.
+pub const DRAIN_S_DEFAULT: u64 = 30;
+
+/// How long the first sign of a changed config, key or certificate file may take to be seen.
+pub const RELOAD_POLL: Duration = Duration::from_millis(500);
+
+/// Bytes of a list of models that we read from a provider.
+pub const MODELS_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a list of models read from a provider is served.
+pub const MODELS_TTL: Duration = Duration::from_secs(300);
+
+/// How long a provider may take to list its models: Claude Code waits 3 s for ours.
+pub const MODELS_DEADLINE: Duration = Duration::from_secs(2);
+
+const _: () = {
+    assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
+    assert!(STREAM_MEMORY_BYTES_MAX >= 4 * STREAM_READ_BYTES + USAGE_EVENT_BYTES_MAX);
+    assert!(BODIES_BYTES_MAX as u64 >= 4 * BODY_BYTES_MAX);
+    assert!(PING_AFTER.as_secs() * 4 < 300);
+};
+
+/// The deadlines that a config may change (`timeouts:`), each by default the constant of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `HEAD_DEADLINE`.
+    pub head: Duration,
+    /// `IDLE_DEADLINE`.
+    pub idle: Duration,
+    /// `BODY_STALL_DEADLINE`.
+    pub body_stall: Duration,
+    /// `WRITE_STALL_DEADLINE`.
+    pub write_stall: Duration,
+    /// `CONNECT_DEADLINE`.
+    pub connect: Duration,
+    /// `FIRST_BYTE_DEADLINE`.
+    pub first_byte: Duration,
+    /// `STREAM_STALL_DEADLINE`.
+    pub stream_stall: Duration,
+    /// `PING_AFTER`.
+    pub ping: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: HEAD_DEADLINE,
+            idle: IDLE_DEADLINE,
+            body_stall: BODY_STALL_DEADLINE,
+            write_stall: WRITE_STALL_DEADLINE,
+            connect: CONNECT_DEADLINE,
+            first_byte: FIRST_BYTE_DEADLINE,
+            stream_stall: STREAM_STALL_DEADLINE,
+            ping: PING_AFTER,
+        }
+    }
+}
