@@ -1,7 +1,7 @@
 //! Message bodies: from the bytes of the wire to the bytes of the content, in place.
 //!
-//! Follows RFC 9112 sections 6 and 7.1, and refuses where that standard lets a recipient guess. Chunk extensions and
-//! trailers are read and dropped.
+//! Follows RFC 9112 sections 6 and 7.1, and refuses where that standard lets a recipient guess. Chunk
+//! extensions and trailers are read and dropped.
 //!
 //! ```text
 //!  Size --;--> Extension --CR--> SizeLf --LF--> Data --> DataCr --> DataLf --> Size
@@ -132,8 +132,9 @@ impl Decoder {
 
     /// Decodes the next bytes of the wire in place.
     ///
-    /// The content of all chunks in `raw` is moved together behind the first piece of content, which stays where
-    /// it lies; with only one piece nothing moves. Bytes outside the returned range are spent and may be overwritten.
+    /// The content of all chunks in `raw` is moved together behind the first piece of content, which stays
+    /// where it lies; with only one piece nothing moves. Bytes outside the returned range are spent and may
+    /// be overwritten.
     ///
     /// # Errors
     /// What is wrong with the body; every later call says the same. Content before the fault is not returned.

@@ -1,7 +1,7 @@
 //! Heads and chunk framing: from values to the bytes of the wire.
 //!
-//! Everything is appended to a buffer of the caller, which reuses it. Headers that cross are copied as whole runs of
-//! lines, byte for byte; lines of our own are written in lower case.
+//! Everything is appended to a buffer of the caller, which reuses it. Headers that cross are copied as whole
+//! runs of lines, byte for byte; lines of our own are written in lower case.
 
 use crate::http::head::{Framing, Headers};
 use crate::http::headers::{Listed, crosses_to_caller, crosses_to_upstream};
@@ -163,7 +163,8 @@ impl ChunkPrefix {
     }
 }
 
-/// The chunk-size line for `len` bytes of data, `CHUNK_END` follows the data. Zero is the beginning of `LAST_CHUNK`.
+/// The chunk-size line for `len` bytes of data, `CHUNK_END` follows the data. Zero is the beginning of
+/// `LAST_CHUNK`.
 pub fn chunk_prefix(len: usize) -> ChunkPrefix {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut bytes = [0; CHUNK_HEADROOM];
@@ -186,11 +187,11 @@ pub fn chunk_prefix(len: usize) -> ChunkPrefix {
     ChunkPrefix { bytes, start }
 }
 
-/// Writes the chunk-size line of `len` bytes of data at `data_start` right in front of them, and returns where it
-/// begins. `CHUNK_END` behind the data is the caller's to write.
+/// Writes the chunk-size line of `len` bytes of data at `data_start` right in front of them, and returns
+/// where it begins. `CHUNK_END` behind the data is the caller's to write.
 ///
-/// `None` when there is no room for it (`CHUNK_HEADROOM` is always enough) or no data: a chunk of size zero would
-/// end the body.
+/// `None` when there is no room for it (`CHUNK_HEADROOM` is always enough) or no data: a chunk of size zero
+/// would end the body.
 #[must_use]
 pub fn put_chunk_prefix_before(buf: &mut [u8], data_start: usize, len: usize) -> Option<usize> {
     if len == 0 {
@@ -294,8 +295,8 @@ fn put_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a piece of a target: what a request line cannot hold is percent-encoded. A caller's target holds no such
-/// byte, a configured path may.
+/// Writes a piece of a target: what a request line cannot hold is percent-encoded. A caller's target holds no
+/// such byte, a configured path may.
 fn put_target(out: &mut Vec<u8>, piece: &[u8]) {
     if piece.iter().all(u8::is_ascii_graphic) {
         return out.extend_from_slice(piece);
@@ -311,8 +312,8 @@ fn put_target(out: &mut Vec<u8>, piece: &[u8]) {
     }
 }
 
-/// Writes text that may come from config or a caller: control bytes become spaces, so that no value, whatever its
-/// source, can begin a line of its own.
+/// Writes text that may come from config or a caller: control bytes become spaces, so that no value, whatever
+/// its source, can begin a line of its own.
 fn put_clean(out: &mut Vec<u8>, text: &[u8]) {
     let from = out.len();
     out.extend_from_slice(text);

@@ -1,17 +1,18 @@
 //! Request and response heads: from bytes to spans, strictly.
 //!
-//! Two readers look at every head. Our own pass over the line ends finds where the head stops and refuses what
-//! `httparse` forgives (LF without CR, folded lines); `httparse` then checks every byte of the lines. They must
-//! agree on the length. A partial head is read again from its start with the next bytes: that costs less than the
-//! read that brought them, and leaves no state that could belong to another request.
+//! Two readers look at every head. Our own pass over the line ends finds where the head stops and refuses
+//! what `httparse` forgives (LF without CR, folded lines); `httparse` then checks every byte of the lines.
+//! They must agree on the length. A partial head is read again from its start with the next bytes: that costs
+//! less than the read that brought them, and leaves no state that could belong to another request.
 
 use std::mem::MaybeUninit;
 
 use memchr::{memchr, memchr3};
 
+use crate::http::framing::Facts;
 use crate::http::headers::Listed;
 use crate::http::refusal::Refusal;
-use crate::limits::{CONNECTION_OPTIONS_MAX, HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
 
 /// A piece of the buffer that a head was parsed from: `start <= end <= HEAD_BYTES_MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -187,13 +188,15 @@ pub enum Progress {
 /// The head of a request. Offsets are those of the buffer given to `parse`.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
-    /// Bytes of the head with its empty line, and with an empty line before it if there was one: the body begins here.
+    /// Bytes of the head with its empty line, and with an empty line before it if there was one: the body
+    /// begins here.
     pub bytes: usize,
     /// The method.
     pub method: Method,
     /// The method as it was written.
     pub method_name: Span,
-    /// Path and query as written: begins with a slash, visible ASCII, no fragment, at most `TARGET_BYTES_MAX` bytes.
+    /// Path and query as written: begins with a slash, visible ASCII, no fragment, at most `TARGET_BYTES_MAX`
+    /// bytes.
     pub target: Span,
     /// The version.
     pub version: Version,
@@ -348,7 +351,8 @@ impl ResponseHead {
         self.status < 200
     }
 
-    /// Reads the head that `buf` begins with; `request_was_head` because such an answer has no body, whatever it says.
+    /// Reads the head that `buf` begins with; `request_was_head` because such an answer has no body, whatever
+    /// it says.
     ///
     /// # Errors
     /// What is wrong with the upstream's answer; the connection is of no more use.
@@ -397,141 +401,6 @@ impl ResponseHead {
     }
 }
 
-/// What the headers say about connection and framing, gathered in one walk over them.
-#[derive(Debug, Default)]
-struct Facts {
-    hosts: usize,
-    bad_host: bool,
-    lengths: usize,
-    length: u64,
-    lengths_differ: bool,
-    codings: usize,
-    close: bool,
-    options: usize,
-    lists_names: bool,
-    expect_continue: bool,
-    bad_expect: bool,
-}
-
-impl Facts {
-    fn gather(headers: &Headers, buf: &[u8]) -> Result<Self, Refusal> {
-        let mut facts = Self::default();
-        for span in &headers.list {
-            let name = span.name.get(buf);
-            let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
-            let value = span.value.get(buf);
-            // By length first: of 25 headers only a few get as far as a comparison.
-            match name.len() {
-                4 if is(b"host") => {
-                    facts.hosts += 1;
-                    facts.bad_host |= !is_host(value);
-                }
-                6 if is(b"expect") => {
-                    let known = value.eq_ignore_ascii_case(b"100-continue");
-                    facts.expect_continue |= known;
-                    facts.bad_expect |= !known;
-                }
-                10 if is(b"connection") => facts.read_options(value)?,
-                14 if is(b"content-length") => facts.read_length(value, line_has_tab(*span, buf))?,
-                17 if is(b"transfer-encoding") => {
-                    facts.codings += 1;
-                    if line_has_tab(*span, buf) {
-                        return Err(Refusal::BadTransferEncoding);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(facts)
-    }
-
-    fn read_options(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-            self.options += 1;
-            if option.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if !option.eq_ignore_ascii_case(b"keep-alive") {
-                self.lists_names = true;
-            }
-        }
-        if self.options > CONNECTION_OPTIONS_MAX { Err(Refusal::TooManyOptions) } else { Ok(()) }
-    }
-
-    fn read_length(&mut self, value: &[u8], has_tab: bool) -> Result<(), Refusal> {
-        if memchr(b',', value).is_some() {
-            return Err(Refusal::RepeatedContentLength);
-        }
-        let length = decimal(value).filter(|_| !has_tab).ok_or(Refusal::BadContentLength)?;
-        self.lengths_differ |= self.lengths > 0 && self.length != length;
-        self.lengths += 1;
-        self.length = length;
-        Ok(())
-    }
-
-    /// The framing that is written in the head, or `None` when there is no word of it.
-    fn framing(&self, headers: &Headers, buf: &[u8], version: Version) -> Result<Option<Framing>, Refusal> {
-        if self.codings == 0 {
-            return Ok((self.lengths > 0).then_some(Framing::Length(self.length)));
-        }
-        if version == Version::Http10 {
-            return Err(Refusal::TransferEncodingOnHttp10);
-        }
-        if self.lengths > 0 {
-            return Err(Refusal::LengthAndTransferEncoding);
-        }
-        check_codings(headers, buf)?;
-        Ok(Some(Framing::Chunked))
-    }
-}
-
-/// Refuses everything but one single `chunked`, naming the fault.
-fn check_codings(headers: &Headers, buf: &[u8]) -> Result<(), Refusal> {
-    let (mut chunked, mut others, mut chunked_is_last) = (0_usize, 0_usize, false);
-    for value in headers.all(buf, "transfer-encoding") {
-        for coding in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-            chunked_is_last = coding.eq_ignore_ascii_case(b"chunked");
-            if coding.is_empty() {
-                return Err(Refusal::BadTransferEncoding);
-            } else if chunked_is_last {
-                chunked += 1;
-            } else {
-                others += 1;
-            }
-        }
-    }
-    match (chunked, others) {
-        (1, 0) => Ok(()),
-        (0, _) => Err(Refusal::UnknownTransferCoding),
-        (1, _) if chunked_is_last => Err(Refusal::UnknownTransferCoding),
-        _ => Err(Refusal::ChunkedNotOnceAndLast),
-    }
-}
-
-/// Whether a tab stands anywhere behind the name. Tabs around a value are legal, and framing that is written so is
-/// written to be read differently by two parsers.
-fn line_has_tab(span: HeaderSpan, buf: &[u8]) -> bool {
-    let rest = buf.get(span.name.end as usize..).unwrap_or_default();
-    let line = memchr(b'\r', rest).and_then(|end| rest.get(..end)).unwrap_or_default();
-    memchr(b'\t', line).is_some()
-}
-
-/// Only digits, as RFC 9110 section 8.6 has it: no sign, no space, no overflow.
-fn decimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_u64, |number, &byte| {
-        let digit = byte.is_ascii_digit().then_some(byte - b'0')?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
-}
-
-/// The bytes of RFC 3986 `host [":" port]`, not its grammar: enough that nobody reads a second host out of it.
-fn is_host(value: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
-    !value.is_empty() && value.iter().all(allowed)
-}
-
 fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
     if method == b"CONNECT" {
         return Err(Refusal::Connect);
@@ -553,8 +422,8 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
 
 /// Finds the end of the head that begins at `start`, looking at line ends only.
 ///
-/// Each LF must follow a CR and each CR precede an LF, no line may begin with white space, no byte may be zero.
-/// The first line may have `first_line_max` bytes. Bounds: `HEAD_BYTES_MAX` from the start of `buf`.
+/// Each LF must follow a CR and each CR precede an LF, no line may begin with white space, no byte may be
+/// zero. The first line may have `first_line_max` bytes. Bounds: `HEAD_BYTES_MAX` from the start of `buf`.
 fn find_end(buf: &[u8], start: usize, first_line_max: usize) -> Result<Option<usize>, Refusal> {
     let window = buf.get(..HEAD_BYTES_MAX).unwrap_or(buf);
     let mut from = start;

@@ -1,7 +1,7 @@
 //! Which headers cross the gateway, in either direction.
 //!
-//! Everything crosses unless it is named here: new headers of Claude Code and of providers must pass untouched.
-//! Matching is by length first and then by case-insensitive comparison, and never allocates.
+//! Everything crosses unless it is named here: new headers of Claude Code and of providers must pass
+//! untouched. Matching is by length first and then by case-insensitive comparison, and never allocates.
 
 use crate::http::head::Headers;
 
@@ -32,8 +32,8 @@ impl<'a> Listed<'a> {
 /// Whether a caller's header goes out to the upstream.
 ///
 /// Not: what concerns one connection only (RFC 9110 section 7.6.1), what we write ourselves (`host`, framing,
-/// `accept-encoding`, because usage is read from the passing answer), the caller's credentials and cookies, who the
-/// caller is (`forwarded` and its kin), and what is meant for us (`x-tollgate-*`).
+/// `accept-encoding`, because usage is read from the passing answer), the caller's credentials and cookies,
+/// who the caller is (`forwarded` and its kin), and what is meant for us (`x-tollgate-*`).
 pub fn crosses_to_upstream(name: &[u8], listed: &Listed<'_>) -> bool {
     let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
     let stays = match name.len() {
@@ -55,9 +55,9 @@ pub fn crosses_to_upstream(name: &[u8], listed: &Listed<'_>) -> bool {
 
 /// Whether an upstream's header goes back to the caller.
 ///
-/// Not: what concerns one connection only, the framing (we write our own), what binds the caller to the provider's
-/// host instead of ours (`set-cookie`, `alt-svc`, `strict-transport-security`), the org's own rate limits at the
-/// provider (`anthropic-ratelimit-*`), and what only we may say (`x-tollgate-*`).
+/// Not: what concerns one connection only, the framing (we write our own), what binds the caller to the
+/// provider's host instead of ours (`set-cookie`, `alt-svc`, `strict-transport-security`), the org's own rate
+/// limits at the provider (`anthropic-ratelimit-*`), and what only we may say (`x-tollgate-*`).
 pub fn crosses_to_caller(name: &[u8], listed: &Listed<'_>) -> bool {
     let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
     let stays = match name.len() {

@@ -7,7 +7,8 @@ use crate::error::Code;
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident $code:ident $text:literal;)*) => {
-        /// Why a head is not taken. The connection is closed after the answer: what follows cannot be trusted.
+        /// Why a head is not taken. The connection is closed after the answer: what follows cannot be
+        /// trusted.
         ///
         /// The same names serve heads of upstreams; there [`Refusal::code`] does not apply (the caller did
         /// nothing wrong and gets `Code::UpstreamBroken`), and the text is for the log.
