@@ -149,7 +149,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
         return None;
     }
     text.iter().try_fold(0_u64, |number, &byte| {
-        let digit = byte.is_ascii_digit().then_some(byte - b'0')?;
+        let digit = byte.checked_sub(b'0').filter(|&digit| digit < 10)?;
         number.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }

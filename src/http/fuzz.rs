@@ -85,8 +85,8 @@ pub fn response_head(data: &[u8]) {
     }
 }
 
-/// A chunked body decodes to the same bytes, the same end and the same fault however it is split, and what was
-/// decoded is found again after encoding. The first byte of `data` says how to split.
+/// A chunked body decodes to the same bytes, the same end and the same fault however it is split, and what
+/// was decoded is found again after encoding. The first byte of `data` says how to split.
 pub fn chunked(data: &[u8]) {
     let Some((&step, wire)) = data.split_first() else { return };
     let whole = decode_in_steps(wire, wire.len().max(1));
