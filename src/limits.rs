@@ -8,6 +8,9 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Header lines of one head. Claude Code sends about 25, a CDN in front of a provider answers with about 30.
 pub const HEADERS_MAX: usize = 100;
 
+/// Names in the `Connection` headers of one head: each is looked for among all header names. One or two are usual.
+pub const CONNECTION_OPTIONS_MAX: usize = 16;
+
 /// Bytes of a request target. The longest that a client sends is a path with `?beta=true`.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 
@@ -22,6 +25,10 @@ pub const BODIES_WAIT: Duration = Duration::from_secs(10);
 
 /// Bytes of a chunk-size line including its extensions, which nobody we serve sends.
 pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+
+/// Bytes of framing that a chunked body may have beyond twice its data and 16 bytes a chunk. Without it, one data
+/// byte a chunk under a long extension makes us read 256 times what a body limit counts.
+pub const CHUNK_EXCESS_BYTES_MAX: u64 = 16 * 1024;
 
 /// Bytes of a trailer section; it is read and dropped.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
@@ -115,6 +122,7 @@ pub const MODELS_DEADLINE: Duration = Duration::from_secs(2);
 
 const _: () = {
     assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
+    assert!(CHUNK_EXCESS_BYTES_MAX >= CHUNK_LINE_BYTES_MAX as u64);
     assert!(STREAM_MEMORY_BYTES_MAX >= 4 * STREAM_READ_BYTES + USAGE_EVENT_BYTES_MAX);
     assert!(BODIES_BYTES_MAX as u64 >= 4 * BODY_BYTES_MAX);
     assert!(PING_AFTER.as_secs() * 4 < 300);
