@@ -120,6 +120,48 @@ pub const MODELS_TTL: Duration = Duration::from_secs(300);
 /// How long a provider may take to list its models: Claude Code waits 3 s for ours.
 pub const MODELS_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Bytes of a virtual key that a caller presents. Ours have 46; other tokens that stray in are longer, and are no keys.
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// Characters of a caller's model name that an error repeats.
+pub const MODEL_SHOWN_CHARS_MAX: usize = 100;
+
+/// Allowed patterns that a denial names before it says how many more there are.
+pub const DENIAL_PATTERNS_MAX: usize = 12;
+
+/// Bytes of the config file; an org of a thousand keys writes about 100 KiB.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Nesting of the config file; the deepest key that we know stands at 5.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+
+/// Faults of a config that are shown, so that a binary file by mistake does not flood a terminal.
+pub const CONFIG_FAULTS_MAX: usize = 50;
+
+/// Bytes of a secret, certificate or CA file that the config names; a bundle of all public roots has 230 KiB.
+pub const SECRET_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Bytes of the key file; a key takes about 200.
+pub const KEY_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Characters of a name of a key, team or provider: it stands in headers, logs and metrics.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Characters of a model name or pattern in the config.
+pub const PATTERN_CHARS_MAX: usize = 256;
+
+/// Worker threads; more than cores of the largest machines.
+pub const THREADS_MAX: usize = 1024;
+
+/// Seconds that a config may let streams go on after SIGTERM: a day.
+pub const DRAIN_S_MAX: u64 = 24 * 60 * 60;
+
+/// Milliseconds of any deadline that a config may set: a day.
+pub const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// Addresses that one process listens on.
+pub const LISTEN_MAX: usize = 16;
+
 const _: () = {
     assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
     assert!(CHUNK_EXCESS_BYTES_MAX >= CHUNK_LINE_BYTES_MAX as u64);
