@@ -55,7 +55,9 @@ impl Resolver {
                 known.insert(key, entry);
                 Ok(addresses)
             }
-            Ok(_none) => stale.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
+            Ok(_none) => {
+                stale.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+            }
             Err(fault) => stale.ok_or(fault),
         }
     }

@@ -16,7 +16,9 @@ const RING_ENTRIES: u32 = 1024;
 
 /// Why io_uring is not used, in words for the log.
 #[derive(Debug, thiserror::Error)]
-#[error("io_uring is refused here ({source}); common causes are a container's seccomp profile or kernel.io_uring_disabled")]
+#[error(
+    "io_uring is refused here ({source}); common causes are a container's seccomp profile or kernel.io_uring_disabled"
+)]
 pub struct RingRefused {
     #[from]
     source: io::Error,
@@ -87,7 +89,8 @@ impl Runtime {
             if single_issuer {
                 flags.setup_single_issuer();
             }
-            let made = tokio_uring::Runtime::new(tokio_uring::builder().entries(RING_ENTRIES).uring_builder(&flags));
+            let made =
+                tokio_uring::Runtime::new(tokio_uring::builder().entries(RING_ENTRIES).uring_builder(&flags));
             match made.map(Self::Uring).and_then(Self::probed) {
                 Ok(runtime) => return Ok(runtime),
                 Err(fault) => last = fault,

@@ -154,7 +154,11 @@ struct Message {
     list: [libc::iovec; PIECES_MAX],
 }
 
-fn send(socket: &Rc<Socket>, outgoing: Outgoing, message: Option<Box<Message>>) -> InFlightOneshot<Sending, Sending0> {
+fn send(
+    socket: &Rc<Socket>,
+    outgoing: Outgoing,
+    message: Option<Box<Message>>,
+) -> InFlightOneshot<Sending, Sending0> {
     const FLAGS: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
     let fd = types::Fd(socket.as_raw_fd());
     let mut slices = [IoSlice::new(&[]); PIECES_MAX];
@@ -173,7 +177,8 @@ fn send(socket: &Rc<Socket>, outgoing: Outgoing, message: Option<Box<Message>>) 
         let flags = FLAGS.cast_unsigned();
         (opcode::SendMsg::new(fd, &raw const message.header).flags(flags).build(), Some(message))
     };
-    UnsubmittedOneshot::new(Sending { _socket: Rc::clone(socket), outgoing, message }, Sending0, entry).submit()
+    UnsubmittedOneshot::new(Sending { _socket: Rc::clone(socket), outgoing, message }, Sending0, entry)
+        .submit()
 }
 
 #[expect(unsafe_code, reason = "a C structure without a constructor")]
