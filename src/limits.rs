@@ -51,6 +51,15 @@ pub const USAGE_EVENT_BYTES_MAX: usize = 64 * 1024;
 /// Nesting of JSON that we look into: deeper documents are refused before a recursive reader meets them.
 pub const JSON_DEPTH_MAX: usize = 128;
 
+/// Bytes of a JSON document that is read whole into a tape, which takes up to 28 bytes for each byte of a hostile one.
+pub const JSON_STRICT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a model's name. The longest in use, an ARN of an inference profile on Bedrock, has about 120.
+pub const MODEL_NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of one value that is kept of a passing answer that is not a stream: `usage` has about 500.
+pub const ANSWER_VALUE_BYTES_MAX: usize = 8 * 1024;
+
 /// Silence of an upstream after which a ping is put into its event stream. Claude Code gives up after 300 s.
 pub const PING_AFTER: Duration = Duration::from_secs(15);
 

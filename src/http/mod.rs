@@ -12,6 +12,7 @@ mod framing;
 pub mod head;
 pub mod headers;
 pub mod refusal;
+pub mod sse;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
