@@ -59,6 +59,12 @@ impl Faults {
         }
     }
 
+    /// Adds the faults of another file.
+    pub fn extend(&mut self, other: Self) {
+        self.unshown += other.unshown;
+        other.list.into_iter().for_each(|fault| self.push(fault));
+    }
+
     /// The faults that are shown.
     pub fn list(&self) -> &[Fault] {
         &self.list

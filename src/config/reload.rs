@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::config::environment::Environment;
 use crate::config::faults::Faults;
-use crate::config::load;
+use crate::config::load::{Keys, load_in};
 use crate::config::snapshot::{Fixed, Snapshot};
 
 /// Remembers how files looked, to notice when one changes, appears or vanishes.
@@ -68,10 +69,28 @@ pub struct Reloaded {
 /// # Errors
 /// Every fault of the config, together; then the old snapshot stays.
 pub fn reload(path: Option<&Path>, fixed: &Fixed) -> Result<Reloaded, Faults> {
-    let loaded = load::load(path)?;
+    reload_in(path, fixed, &Environment::of_process())
+}
+
+/// `reload` in a given environment.
+pub(crate) fn reload_in(
+    path: Option<&Path>,
+    fixed: &Fixed,
+    environment: &Environment,
+) -> Result<Reloaded, Faults> {
+    let loaded = load_in(path, environment, &Keys::ReadFrom(&fixed.data_dir))?;
     let mut warnings = loaded.warnings;
-    if loaded.fixed != *fixed {
-        warnings.push("a setting changed that needs a restart".to_owned());
+    let Fixed { listen, data_dir, threads, engine, drain, log } = &loaded.fixed;
+    let changes = [
+        ("listen", *listen != fixed.listen),
+        ("data_dir", *data_dir != fixed.data_dir),
+        ("threads", *threads != fixed.threads),
+        ("engine", *engine != fixed.engine),
+        ("drain_s", *drain != fixed.drain),
+        ("log", *log != fixed.log),
+    ];
+    for (name, _) in changes.iter().filter(|(_, changed)| *changed) {
+        warnings.push(format!("{name} changed: needs a restart"));
     }
     Ok(Reloaded { snapshot: loaded.snapshot, warnings, watched: loaded.watched })
 }
