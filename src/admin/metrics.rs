@@ -259,16 +259,16 @@ fn escaped(value: &str) -> String {
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string cannot fail.
-    drop(writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}"));
+    let _infallible = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
 fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
-    let written = if labels.is_empty() {
+    // Writing to a string cannot fail.
+    let _infallible = if labels.is_empty() {
         writeln!(out, "{name} {value}")
     } else {
         writeln!(out, "{name}{{{labels}}} {value}")
     };
-    drop(written);
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
     let path = path.strip_suffix('/').unwrap_or(path);
     let (team, rest) = match path.strip_prefix("/t/") {
         Some(rest) => {
-            let (team, rest) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).ok_or(Code::NotFound)?;
+            let (team, rest) =
+                rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).ok_or(Code::NotFound)?;
             if team.is_empty() {
                 return Err(Code::NotFound);
             }
@@ -86,7 +87,16 @@ mod tests {
 
     #[test]
     fn what_is_not_there() {
-        for path in ["/", "", "/v1", "/v1/messages/x", "/t/", "/t//v1/messages", "/anthropicv1/messages", "/v1/models//"] {
+        for path in [
+            "/",
+            "",
+            "/v1",
+            "/v1/messages/x",
+            "/t/",
+            "/t//v1/messages",
+            "/anthropicv1/messages",
+            "/v1/models//",
+        ] {
             let method = if path == "/v1/models//" { Method::Post } else { Method::Get };
             assert!(classify(method, path.as_bytes()).is_err(), "{path}");
         }

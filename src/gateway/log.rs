@@ -49,11 +49,11 @@ impl<'a> Line<'a> {
     fn begin(out: &'a mut String, json: bool, level: Level, message: &str) -> Self {
         let at = humantime::format_rfc3339_millis(clock::wall());
         // Writing to a string cannot fail.
-        drop(if json {
+        let _infallible = if json {
             write!(out, "{{\"time\":\"{at}\",\"level\":\"{}\",\"msg\":\"{message}\"", level.name())
         } else {
             write!(out, "{at} {:5} {message}", level.name())
-        });
+        };
         Self { out, json }
     }
 
@@ -74,7 +74,7 @@ impl<'a> Line<'a> {
     /// A number.
     pub(super) fn number(mut self, name: &str, value: u64) -> Self {
         self.name(name);
-        drop(write!(self.out, "{value}"));
+        let _infallible = write!(self.out, "{value}");
         self
     }
 
@@ -84,7 +84,8 @@ impl<'a> Line<'a> {
     }
 
     fn name(&mut self, name: &str) {
-        drop(if self.json { write!(self.out, ",\"{name}\":") } else { write!(self.out, " {name}=") });
+        let _infallible =
+            if self.json { write!(self.out, ",\"{name}\":") } else { write!(self.out, " {name}=") };
     }
 
     fn end(self) {
@@ -113,7 +114,12 @@ impl Sink {
     }
 
     /// Writes one line, waiting for its turn; for threads that serve nobody.
-    pub(super) fn line(&self, level: Level, message: &str, fields: impl for<'a> FnOnce(Line<'a>) -> Line<'a>) {
+    pub(super) fn line(
+        &self,
+        level: Level,
+        message: &str,
+        fields: impl for<'a> FnOnce(Line<'a>) -> Line<'a>,
+    ) {
         let mut out = String::new();
         fields(Line::begin(&mut out, self.json, level, message)).end();
         // Only a writing thread that has panicked refuses; there is nobody left to tell then.
@@ -164,8 +170,8 @@ impl CoreLog {
             return;
         }
         if let Err(returned) = self.sink.blocks.try_send(std::mem::take(&mut self.held)) {
-            let (std::sync::mpsc::TrySendError::Full(held) | std::sync::mpsc::TrySendError::Disconnected(held)) =
-                returned;
+            let (std::sync::mpsc::TrySendError::Full(held)
+            | std::sync::mpsc::TrySendError::Disconnected(held)) = returned;
             self.held = held;
         }
     }
@@ -178,7 +184,9 @@ fn quote(out: &mut String, value: &str) {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
-            character if character.is_control() => drop(write!(out, "\\u{:04x}", u32::from(character))),
+            character if character.is_control() => {
+                let _infallible = write!(out, "\\u{:04x}", u32::from(character));
+            }
             character => out.push(character),
         }
     }

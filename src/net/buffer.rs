@@ -181,14 +181,13 @@ impl Drop for Buffer {
         let Some(class) = CLASSES.iter().position(|&(size, _)| size == self.room.len()) else { return };
         let room = std::mem::take(&mut self.room);
         // At the end of a thread the pool may be gone; then the room is simply freed.
-        let gone = POOL.try_with(|pool| {
+        let _gone = POOL.try_with(|pool| {
             if let (Some(kept), Some((_, most))) = (pool.borrow_mut().get_mut(class), CLASSES.get(class)) {
                 if kept.len() < *most {
                     kept.push(room);
                 }
             }
         });
-        drop(gone);
     }
 }
 
