@@ -19,6 +19,8 @@ pub(crate) struct File {
     pub(crate) tls: Option<Tls>,
     pub(crate) ca_file: Option<At<String>>,
     pub(crate) providers: Vec<Provider>,
+    /// Also of the providers that have faults, so that a model which names one is no second fault.
+    pub(crate) provider_names: Vec<String>,
     pub(crate) models: Option<Vec<Model>>,
     pub(crate) keys: Vec<Key>,
     pub(crate) teams: Vec<Team>,
@@ -120,6 +122,7 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
     read_process(&fields, &mut file, reader);
     if let Some(node) = fields.get("providers") {
         for entry in reader.entries(node, "providers").unwrap_or_default() {
+            file.provider_names.push(entry.key.clone());
             let name = reader.name(&entry.key, entry.mark, "providers");
             if let Some(provider) = name.and_then(|name| read_provider(name, &entry.value, reader)) {
                 file.providers.push(provider);
@@ -276,7 +279,6 @@ fn read_targets(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<Targ
     let nodes = reader.list(node, what)?;
     if nodes.is_empty() {
         reader.fault(node.mark, format!("{what}: expected at least one provider"));
-        return None;
     }
     Some(nodes.iter().filter_map(|node| read_target(node, what, reader)).collect())
 }

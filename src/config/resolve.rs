@@ -103,7 +103,7 @@ impl<'e> Resolver<'e> {
         self.shared.ca_pem = file.ca_file.as_ref().and_then(|path| self.read_file(path, "ca_file", reader));
         let server_tls = file.tls.as_ref().and_then(|tls| self.server_tls(tls, reader));
         let suggested;
-        let written = if file.providers.is_empty() {
+        let written = if file.provider_names.is_empty() {
             suggested = providers::suggested(self.environment, &mut self.shared.warnings);
             &suggested
         } else {
@@ -279,6 +279,9 @@ fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) ->
         for target in &model.targets {
             let name = &target.provider.value;
             let Some(&provider) = providers.get(name.as_str()) else {
+                if file.provider_names.contains(name) {
+                    continue;
+                }
                 let mut known: Vec<&str> = providers.keys().copied().collect();
                 known.sort_unstable();
                 let known = known.join(", ");
