@@ -1,4 +1,5 @@
-//! JSON whose objects keep the order of their keys, so that a settings file that we add to stays recognisable.
+//! JSON whose objects keep the order of their keys, so that a settings file that we add to stays
+//! recognisable.
 
 use std::fmt;
 

@@ -171,7 +171,8 @@ fn settings_are_added_to_and_never_lost() {
     let first = std::fs::read_to_string(&path).unwrap();
     assert!(first.contains("\"ANTHROPIC_AUTH_TOKEN\": \"tg_one\""), "{first}");
 
-    let own = "{\n  \"z\": [1, 2.5, null, true],\n  \"env\": {\n    \"B\": \"1\",\n    \"ANTHROPIC_AUTH_TOKEN\": \"old\",\n    \
+    let own = "{\n  \"z\": [1, 2.5, null, true],\n  \"env\": {\n    \"B\": \"1\",\n    \
+               \"ANTHROPIC_AUTH_TOKEN\": \"old\",\n    \
                \"A\": \"2\"\n  },\n  \"a\": {}\n}";
     std::fs::write(&path, own).unwrap();
     assert_eq!(write("tg_two").0, 0);

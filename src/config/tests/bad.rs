@@ -49,10 +49,9 @@ fn keys_and_shapes() {
     );
     check(
         "timeouts: { head: 1 }",
-        &[
-            "tollgate.yaml:1:13: unknown key \"head\" in timeouts; known here: head_ms, idle_ms, body_stall_ms, \
-           write_stall_ms, connect_ms, first_byte_ms, stream_stall_ms, ping_ms",
-        ],
+        &["tollgate.yaml:1:13: unknown key \"head\" in timeouts; known here: head_ms, idle_ms, \
+             body_stall_ms, \
+           write_stall_ms, connect_ms, first_byte_ms, stream_stall_ms, ping_ms"],
     );
     check(
         "threads: 1\nthreads: 2",
@@ -60,9 +59,8 @@ fn keys_and_shapes() {
     );
     check(
         "listen: 4000",
-        &[
-            "tollgate.yaml:1:9: listen: expected an address and a port, such as 127.0.0.1:4000 or [::]:4000, found \"4000\"",
-        ],
+        &["tollgate.yaml:1:9: listen: expected an address and a port, \
+             such as 127.0.0.1:4000 or [::]:4000, found \"4000\""],
     );
     check(
         "listen: ['127.0.0.1:1', '127.0.0.1:1']",
@@ -70,10 +68,9 @@ fn keys_and_shapes() {
     );
     check(
         "mcp_servers: {}",
-        &[
-            "tollgate.yaml:1:1: unknown key \"mcp_servers\"; known here: listen, data_dir, threads, engine, drain_s, tls, \
-         ca_file, providers, models, keys, teams, timeouts, log",
-        ],
+        &["tollgate.yaml:1:1: unknown key \"mcp_servers\"; known here: \
+             listen, data_dir, threads, engine, drain_s, tls, \
+         ca_file, providers, models, keys, teams, timeouts, log"],
     );
 }
 
@@ -90,9 +87,8 @@ fn what_yaml_has_and_a_config_has_not() {
     assert!(text.starts_with("tollgate.yaml:2:"), "{text}");
     check(
         "data_dir: !!str x",
-        &[
-            "tollgate.yaml:1:11: tags (`!...`) have no meaning in a config: write the value alone, in quotes if needed",
-        ],
+        &["tollgate.yaml:1:11: tags (`!...`) have no meaning in a config: \
+             write the value alone, in quotes if needed"],
     );
     check(
         "threads: 1\n---\nthreads: 2",
@@ -101,9 +97,8 @@ fn what_yaml_has_and_a_config_has_not() {
     check("? [a]\n: b", &["tollgate.yaml:1:3: a key must be a text"]);
     check(
         "data_dir: \u{e000}",
-        &[
-            "tollgate.yaml:1:1: this line holds characters of Unicode's private use area: write the text without them",
-        ],
+        &["tollgate.yaml:1:1: this line holds characters of Unicode's private use area: \
+             write the text without them"],
     );
     let deep = format!("teams: {}{}", "[".repeat(200), "]".repeat(200));
     check(&deep, &["tollgate.yaml:1:39: this is nested deeper than 32 levels, which no key needs"]);
@@ -119,9 +114,8 @@ fn providers() {
     check(&provider("base_url: http://h"), &["tollgate.yaml:2:6: providers.p: `dialect` is missing"]);
     check(
         &provider("dialect: openai_chat, base_url: http://h"),
-        &[
-            "tollgate.yaml:2:17: providers.p.dialect: this version does not speak \"openai_chat\"; it speaks anthropic and demo",
-        ],
+        &["tollgate.yaml:2:17: providers.p.dialect: this version does not speak \"openai_chat\"; \
+             it speaks anthropic and demo"],
     );
     check(
         &provider("dialect: demo, key: x"),
@@ -190,9 +184,8 @@ fn secrets() {
     );
     check(
         "ca_file: nowhere.pem",
-        &[
-            "tollgate.yaml:1:10: ca_file: DIR/nowhere.pem cannot be read: No such file or directory (os error 2)",
-        ],
+        &["tollgate.yaml:1:10: ca_file: DIR/nowhere.pem cannot be read: \
+             No such file or directory (os error 2)"],
     );
     let long = "x".repeat(limits::KEY_BYTES_MAX + 1);
     check(&key(&long), &[&format!("{what}: it is longer than 512 characters")]);
@@ -201,11 +194,13 @@ fn secrets() {
 #[test]
 fn keys_and_teams() {
     check(
-        "keys:\n  - { name: a, secret: '${env:HIDDEN}', team: platfrom }\n  - { name: a, secret: '${env:HIDDEN}' }\n",
+        "keys:\n  - { name: a, secret: '${env:HIDDEN}', team: platfrom }\n  \
+         - { name: a, secret: '${env:HIDDEN}' }\n",
         &[
             "tollgate.yaml:2:47: keys: key \"a\" names team \"platfrom\", which `teams:` does not have",
             "tollgate.yaml:3:13: keys: \"a\" is the name of two keys",
-            "tollgate.yaml:3:24: keys: secret of \"a\": it is the secret of \"a\" too; each key needs its own",
+            "tollgate.yaml:3:24: keys: secret of \"a\": it is the secret of \"a\" too; \
+             each key needs its own",
         ],
     );
     check("keys: [{ secret: x }]", &["tollgate.yaml:1:8: keys: `name` is missing"]);
@@ -216,9 +211,8 @@ fn keys_and_teams() {
     );
     check(
         "teams: { t: { models: ['a b'] } }",
-        &[
-            "tollgate.yaml:1:24: teams.t.models: \"a b\" is no model name: use 1 to 256 characters without spaces",
-        ],
+        &["tollgate.yaml:1:24: teams.t.models: \"a b\" is no model name: \
+             use 1 to 256 characters without spaces"],
     );
 }
 
@@ -230,7 +224,8 @@ fn all_faults_come_together_in_order_and_bounded() {
             "tollgate.yaml:1:10: threads: expected a whole number from 1 to 1024, found \"x\"",
             "tollgate.yaml:2:9: engine: expected one of auto, io_uring, epoll, found \"y\"",
             "tollgate.yaml:3:27: keys: secret of \"a\": the environment variable NO is not set",
-            "tollgate.yaml:4:9: listen: expected an address and a port, such as 127.0.0.1:4000 or [::]:4000, found \"z\"",
+            "tollgate.yaml:4:9: listen: expected an address and a port, \
+             such as 127.0.0.1:4000 or [::]:4000, found \"z\"",
         ],
     );
     let many: String = (0..200).map(|n| format!("k{n}: 1\n")).collect();

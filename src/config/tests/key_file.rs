@@ -87,7 +87,8 @@ fn a_damaged_file_is_a_fault_and_stays_as_it_is() {
         "{\"version\":2,\"keys\":[]}",
         "{\"version\":1}",
         &format!(
-            "{{\"version\":1,\"keys\":[{{\"name\":\"a\",\"id\":\"b\",\"sha256\":\"{good_hash}\",\"created\":\"\"}}]}}"
+            "{{\"version\":1,\
+             \"keys\":[{{\"name\":\"a\",\"id\":\"b\",\"sha256\":\"{good_hash}\",\"created\":\"\"}}]}}"
         ),
         "{\"version\":1,\"keys\":[{\"name\":\"a\",\"id\":\"b\",\"sha256\":\"zz\",\"created\":\"\"}]}",
     ] {

@@ -87,13 +87,23 @@ proptest! {
     }
 
     #[test]
-    fn near_misses_of_a_good_file_never_panic(at in 0_usize..2000, byte in any::<u8>(), cut in any::<bool>()) {
+    fn near_misses_never_panic(at in 0_usize..2000, byte in any::<u8>(), cut in any::<bool>()) {
         // Plain http, since every https provider reads the roots of the system anew.
         let mut bytes = DESIGN.replace("https", "http").into_bytes();
         let at = at % bytes.len();
         if cut { bytes.truncate(at) } else { bytes[at] = byte }
         fuzz::config_file(&bytes);
     }
+}
+
+#[test]
+fn as_many_keys_as_fit_are_read_in_no_time() {
+    let text: String = (0..80_000).map(|n| format!("k{n}:\n")).collect();
+    let begun = crate::clock::now();
+    fuzz::config_file(text.as_bytes());
+    // Generous for a loaded machine; a search per key would take minutes.
+    let taken = begun.elapsed();
+    assert!(taken.as_secs() < 20, "{taken:?}");
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn an_outline_needs_no_secrets() {
     let folder = Folder::new();
     folder.write(
         "tollgate.yaml",
-        "keys: [{ name: a, secret: '${env:A}', team: t }, { name: b, secret: '${env:B}' }]\nteams: { t: {} }\n",
+        "keys: [{ name: a, secret: '${env:A}', team: t }, { name: b, secret: '${env:B}' }]\n\
+         teams: { t: {} }\n",
     );
     let environment = Environment::given(&[("B", "abc")], folder.path());
     assert!(load_in(None, &environment, &Keys::Read).is_err());
