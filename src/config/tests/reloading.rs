@@ -23,8 +23,10 @@ fn a_watch_sees_changes_appearances_and_disappearances() {
     assert!(watch.changed());
     std::fs::remove_file(&two).unwrap();
     assert!(watch.changed());
-    // The same size at the same second, but another file behind the name.
-    folder.write("new", "12");
+    // The same size at the same time, but another file behind the name.
+    let new = std::fs::File::create(folder.write("new", "")).unwrap();
+    std::io::Write::write_all(&mut &new, b"12").unwrap();
+    new.set_modified(std::fs::metadata(&one).unwrap().modified().unwrap()).unwrap();
     std::fs::rename(folder.path().join("new"), &one).unwrap();
     assert!(watch.changed());
     let other = folder.write("other", "12");
