@@ -86,7 +86,8 @@ fn is_host(host: &str) -> bool {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         !label.is_empty() && label.len() <= 63 && label.bytes().all(fits) && !label.starts_with('-')
     };
-    // What ends like a number must be an address: `1.2.3` and `0x7f.1` mean different hosts to different readers.
+    // What ends like a number must be an address: `1.2.3` and `0x7f.1` mean different hosts to different
+    // readers.
     let last = name.rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
     name.len() <= 253 && name.split('.').all(label) && (!numeric || name.parse::<Ipv4Addr>().is_ok())

@@ -1,9 +1,10 @@
-//! Exactly what a person writes: every key of the config file, each of them optional unless it says otherwise.
+//! Exactly what a person writes: every key of the config file, each of them optional unless it says
+//! otherwise.
 
-use crate::config::reader::{At, Fields, Reader};
+use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
-use crate::config::yaml::Node;
+use crate::config::yaml::{Node, Value};
 use crate::limits;
 use crate::net::engine::EngineChoice;
 use crate::upstream::provider::Dialect;
@@ -19,6 +20,8 @@ pub(crate) struct File {
     pub(crate) tls: Option<Tls>,
     pub(crate) ca_file: Option<At<String>>,
     pub(crate) providers: Vec<Provider>,
+    /// Also of the providers that have faults, so that a model which names one is no second fault.
+    pub(crate) provider_names: Vec<String>,
     pub(crate) models: Option<Vec<Model>>,
     pub(crate) keys: Vec<Key>,
     pub(crate) teams: Vec<Team>,
@@ -120,6 +123,7 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
     read_process(&fields, &mut file, reader);
     if let Some(node) = fields.get("providers") {
         for entry in reader.entries(node, "providers").unwrap_or_default() {
+            file.provider_names.push(entry.key.clone());
             let name = reader.name(&entry.key, entry.mark, "providers");
             if let Some(provider) = name.and_then(|name| read_provider(name, &entry.value, reader)) {
                 file.providers.push(provider);
@@ -191,7 +195,7 @@ fn read_process(fields: &Fields<'_>, file: &mut File, reader: &mut Reader) {
 /// One address or a list of them.
 fn read_listen(node: &Node, reader: &mut Reader) -> Vec<At<String>> {
     match &node.value {
-        crate::config::yaml::Value::List(nodes) => {
+        Value::List(nodes) => {
             if nodes.is_empty() || nodes.len() > limits::LISTEN_MAX {
                 reader.fault(node.mark, format!("listen: expected 1 to {} addresses", limits::LISTEN_MAX));
             }
@@ -241,7 +245,7 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
             _ => None,
         };
         if known.is_none() {
-            let shown = crate::config::reader::quoted(&text.value);
+            let shown = quoted(&text.value);
             let text =
                 format!("{what}.dialect: this version does not speak {shown}; it speaks anthropic and demo");
             reader.fault(node.mark, text);
@@ -276,13 +280,12 @@ fn read_targets(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<Targ
     let nodes = reader.list(node, what)?;
     if nodes.is_empty() {
         reader.fault(node.mark, format!("{what}: expected at least one provider"));
-        return None;
     }
     Some(nodes.iter().filter_map(|node| read_target(node, what, reader)).collect())
 }
 
 fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
-    if let crate::config::yaml::Value::Text { .. } = node.value {
+    if let Value::Text { .. } = node.value {
         return Some(Target { provider: reader.text(node, what)?, model: None });
     }
     let fields = reader.fields(node, what, &["provider", "model"])?;

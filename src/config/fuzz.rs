@@ -8,8 +8,8 @@ use crate::config::reader::Reader;
 use crate::config::resolve::{self, Resolver};
 use crate::limits;
 
-/// Reads `data` as a config file and resolves it against an empty environment. Touches no file but those
-/// that the data names below a folder that does not exist.
+/// Reads `data` as a config file and resolves it against an empty environment. Opens no file but those
+/// that the data names.
 pub fn config_file(data: &[u8]) {
     let folder = Path::new("/nonexistent/tollgate");
     let environment = Environment::given(&[("SET", "some-secret-of-the-environment")], folder);

@@ -1,6 +1,7 @@
 //! The key file: hashes of the virtual keys that `tollgate key` makes and revokes, `<data_dir>/keys.json`.
 //!
-//! Shape: `{"version":1,"keys":[{"name","id","sha256","team"?,"models"?,"created","revoked"?}]}`, times as RFC
+//! Shape: `{"version":1,"keys":[{"name","id","sha256","team"?,"models"?,"created","revoked"?}]}`,
+//! times as RFC
 //! 3339. Writers take an advisory lock on `keys.lock` beside it, read, change and replace the file whole, so
 //! that readers need no lock and two writers lose nothing. A file that cannot be understood is never
 //! overwritten.

@@ -92,7 +92,8 @@ pub(crate) fn load_in(
 
     let mut first_key = None;
     if matches!(keys, Keys::MakeFirst) && resolved.snapshot.keys.is_empty() {
-        // The config was resolved without this key; to resolve again is simpler than to patch what is immutable.
+        // The config was resolved without this key; to resolve again is simpler than to patch what is
+        // immutable.
         first_key = key_file.create_first(defaults::FIRST_KEY).map_err(|why| why.into_faults())?;
         stored = key_file.read().map_err(|why| why.into_faults())?;
         let mut again = Reader::new(defaults::CONFIG);

@@ -52,7 +52,8 @@ pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -
         provider.key = Some(at(Source::Variable("ANTHROPIC_API_KEY".to_owned())));
     } else {
         warnings.push(
-            "no provider is known, so the scripted demo model answers: set ANTHROPIC_API_KEY or write `providers:`"
+            "no provider is known, so the scripted demo model answers: \
+             set ANTHROPIC_API_KEY or write `providers:`"
                 .to_owned(),
         );
     }

@@ -1,4 +1,5 @@
-//! The proxy on the way to a provider: `proxy:` of the config, or `HTTPS_PROXY` and `NO_PROXY` as curl has them.
+//! The proxy on the way to a provider: `proxy:` of the config, or `HTTPS_PROXY` and `NO_PROXY` as curl
+//! has them.
 
 use std::net::IpAddr;
 

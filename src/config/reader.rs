@@ -54,6 +54,7 @@ impl Reader {
     }
 
     fn wrong_shape(&mut self, node: &Node, what: &str, wanted: &str) {
+        let what = if what.is_empty() { "the config" } else { what };
         self.fault(node.mark, format!("{what}: expected {wanted}, found {}", node.shape()));
     }
 

@@ -1,4 +1,5 @@
-//! From what was written to what holds: references checked, secrets found, defaults filled in, all faults together.
+//! From what was written to what holds: references checked, secrets found, defaults filled in, all
+//! faults together.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -103,7 +104,7 @@ impl<'e> Resolver<'e> {
         self.shared.ca_pem = file.ca_file.as_ref().and_then(|path| self.read_file(path, "ca_file", reader));
         let server_tls = file.tls.as_ref().and_then(|tls| self.server_tls(tls, reader));
         let suggested;
-        let written = if file.providers.is_empty() {
+        let written = if file.provider_names.is_empty() {
             suggested = providers::suggested(self.environment, &mut self.shared.warnings);
             &suggested
         } else {
@@ -177,13 +178,15 @@ impl<'e> Resolver<'e> {
     fn config_keys(&mut self, file: &File, reader: &mut Reader) -> Vec<(KeyHash, Principal)> {
         let mut out: Vec<(KeyHash, Principal)> = Vec::new();
         let mut names = HashSet::new();
+        let mut owners: HashMap<KeyHash, &str> = HashMap::new();
+        let teams = team_names(file);
         for key in &file.keys {
             let name = &key.name.value;
             if !names.insert(name) {
                 reader.fault(key.name.mark, format!("keys: {name:?} is the name of two keys"));
             }
             if let Some(team) = &key.team
-                && !file.teams.iter().any(|known| known.name.value == team.value)
+                && !teams.contains(team.value.as_str())
             {
                 let shown = quoted(&team.value);
                 reader.fault(
@@ -206,15 +209,13 @@ impl<'e> Resolver<'e> {
             if matches!(key.secret.value, Source::Written(_)) {
                 let line = key.secret.mark.line;
                 self.shared.warnings.push(format!(
-                    "{what}: it stands in the config itself, line {line}; write `${{env:NAME}}` to keep it out"
+                    "{what}: it stands in the config itself, line {line}; \
+                     write `${{env:NAME}}` to keep it out"
                 ));
             }
             let hash = KeyHash::of(secret.expose().as_bytes());
-            if let Some((_, other)) = out.iter().find(|(known, _)| *known == hash) {
-                let text = format!(
-                    "{what}: it is the secret of {:?} too; each key needs its own",
-                    other.key.as_str()
-                );
+            if let Some(other) = owners.insert(hash, name) {
+                let text = format!("{what}: it is the secret of {other:?} too; each key needs its own");
                 reader.fault(key.secret.mark, text);
             }
             out.push((hash, principal(key, hash)));
@@ -224,15 +225,17 @@ impl<'e> Resolver<'e> {
 
     /// Keys of the key file stay valid whatever the config says; people are told what does not fit.
     fn check_stored(&mut self, file: &File, stored: &[StoredKey]) {
+        let teams = team_names(file);
+        let names: HashSet<&str> = file.keys.iter().map(|key| key.name.value.as_str()).collect();
         for key in stored.iter().filter(|key| key.is_valid()) {
             let name = &key.name;
-            if file.keys.iter().any(|other| other.name.value == *name) {
+            if names.contains(name.as_str()) {
                 self.shared
                     .warnings
                     .push(format!("the config and the key file both have a valid key {name:?}"));
             }
             if let Some(team) = &key.team
-                && !file.teams.iter().any(|known| known.name.value == *team)
+                && !teams.contains(team.as_str())
             {
                 let text = format!(
                     "key {name:?} names team {team:?}, which `teams:` does not have: it allows no model"
@@ -241,6 +244,10 @@ impl<'e> Resolver<'e> {
             }
         }
     }
+}
+
+fn team_names(file: &File) -> HashSet<&str> {
+    file.teams.iter().map(|team| team.name.value.as_str()).collect()
 }
 
 /// Below this a person has chosen a word, not a random text.
@@ -279,6 +286,9 @@ fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) ->
         for target in &model.targets {
             let name = &target.provider.value;
             let Some(&provider) = providers.get(name.as_str()) else {
+                if file.provider_names.contains(name) {
+                    continue;
+                }
                 let mut known: Vec<&str> = providers.keys().copied().collect();
                 known.sort_unstable();
                 let known = known.join(", ");

@@ -1,4 +1,5 @@
-//! What the process runs on: facts without defaults or references left to resolve, never changed, only replaced.
+//! What the process runs on: facts without defaults or references left to resolve, never changed, only
+//! replaced.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! YAML text to a tree of marked nodes: the plain part of YAML 1.2 that a config needs, everything else refused.
+//! YAML text to a tree of marked nodes: the plain part of YAML 1.2 that a config needs, everything
+//! else refused.
 //!
 //! No aliases, anchors or tags (so nothing expands), one document, keys that are texts, no duplicate keys,
 //! bounded depth. Scalars stay texts: what a text must be is known only to the key that holds it, so that
@@ -9,6 +10,7 @@
 //! that columns stay true.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -123,10 +125,19 @@ struct Frame {
 
 enum Open {
     List(Vec<Node>),
-    /// Entries, and the key whose value comes next; the key is `None` inside when it was not a text.
-    Map(Vec<Entry>, Option<Key>),
+    Map(OpenMap),
 }
 
+#[derive(Default)]
+struct OpenMap {
+    entries: Vec<Entry>,
+    /// The line of each key so far: a search through `entries` would make long mappings slow.
+    lines: HashMap<String, usize>,
+    /// The key whose value comes next.
+    pending: Option<Key>,
+}
+
+/// A key; `text` is `None` when it was not a text.
 struct Key {
     mark: Mark,
     text: Option<String>,
@@ -160,13 +171,13 @@ impl Tree {
             }
             Event::MappingStart(anchor, tag) => {
                 refuse_extras(anchor, tag.is_some(), mark, reader);
-                self.push(Frame { mark, kind: Open::Map(Vec::new(), None) }, reader)?;
+                self.push(Frame { mark, kind: Open::Map(OpenMap::default()) }, reader)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let frame = self.open.pop()?;
                 let value = match frame.kind {
                     Open::List(nodes) => Value::List(nodes),
-                    Open::Map(entries, _) => Value::Map(entries),
+                    Open::Map(map) => Value::Map(map.entries),
                 };
                 self.close(Node { mark: frame.mark, value }, reader);
             }
@@ -193,14 +204,14 @@ impl Tree {
         };
         match &mut frame.kind {
             Open::List(nodes) => nodes.push(node),
-            Open::Map(entries, pending) => match pending.take() {
-                None => *pending = Some(key_of(node, reader)),
+            Open::Map(map) => match map.pending.take() {
+                None => map.pending = Some(key_of(node, reader)),
                 Some(Key { mark, text: Some(key) }) => {
-                    if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                        let line = first.mark.line;
+                    if let Some(line) = map.lines.get(&key) {
                         reader.fault(mark, format!("{key:?} is given twice, first on line {line}: keep one"));
                     } else {
-                        entries.push(Entry { key, mark, value: node });
+                        map.lines.insert(key.clone(), mark.line);
+                        map.entries.push(Entry { key, mark, value: node });
                     }
                 }
                 Some(Key { text: None, .. }) => {}
