@@ -42,7 +42,7 @@ enum State {
 }
 
 impl Answer {
-    /// Takes bytes, calls `stamped` with the time each delta was written, and says whether the answer has ended.
+    /// Takes bytes, calls `stamped` with the time each delta was written, and says whether the answer ended.
     /// Fails for a status other than 200 and for framing that is none.
     pub(crate) fn take(&mut self, mut bytes: &[u8], stamped: &mut dyn FnMut(u64)) -> Result<bool> {
         while !bytes.is_empty() {

@@ -1,8 +1,9 @@
 //! Measures the gateway side by side with nginx and haproxy: `cargo bench --bench journey [-- --quick]`.
 //!
-//! One run starts a fixed-response provider, the gateway on both engines with keys on, and the rivals as plain
-//! reverse proxies. Every proxy has processor 0 to itself, load and provider share processor 1; the variants take
-//! turns, round by round. CPU is the run time of all threads of a proxy over the answers (or events) it carried.
+//! One run starts a fixed-response provider, the gateway on both engines with keys on, and the rivals as
+//! plain reverse proxies. The proxies are on one processor, only one of them loaded at a time; load and
+//! provider share another. The variants take turns, round by round. CPU is the run time of all threads of a
+//! proxy over the answers (or events) that it carried.
 
 mod answer;
 mod load;

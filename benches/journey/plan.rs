@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use crate::load::{self, Load, Seen};
 use crate::proxies::{Proxy, Variant, Yard};
-use crate::wire;
+use crate::wire::{self, Pace};
 
 /// Streams held open for the measurement of memory.
 pub(crate) const HELD_STREAMS: usize = 1000;
@@ -17,6 +17,9 @@ const HELD_GAP: Duration = Duration::from_secs(1);
 
 /// After this every held stream has seen an event, and buffers that were ever to be given back have been.
 const HELD_FOR: Duration = Duration::from_millis(2500);
+
+/// Streams of the cases that measure events.
+const STREAMS: usize = 64;
 
 /// The gap between two events of a paced stream: 64 streams make 16,000 events a second.
 const GAP: Duration = Duration::from_millis(4);
@@ -29,7 +32,7 @@ const WARM_MAX: Duration = Duration::from_millis(400);
 pub(crate) enum Kind {
     Small,
     Large,
-    Stream,
+    Stream(Pace),
 }
 
 /// One row group of the table.
@@ -44,12 +47,26 @@ impl Case {
         let kind = match self.kind {
             Kind::Small => "2 KiB",
             Kind::Large => "60 KiB",
-            Kind::Stream => "SSE",
+            Kind::Stream(pace) if pace.gap.is_zero() => "SSE unpaced",
+            Kind::Stream(pace) if pace.ticks => "SSE ticks",
+            Kind::Stream(_) => "SSE even",
         };
         let connections = self.connections;
         match self.kind {
-            Kind::Stream => format!("{kind}, {connections} streams"),
+            Kind::Stream(_) => format!("{kind}, {connections} streams"),
             Kind::Small | Kind::Large => format!("{kind}, {connections} conn"),
+        }
+    }
+
+    pub(crate) fn streams(self) -> bool {
+        matches!(self.kind, Kind::Stream(_))
+    }
+
+    fn request(self) -> Vec<u8> {
+        match self.kind {
+            Kind::Small => wire::small_request(),
+            Kind::Large => wire::large_request(),
+            Kind::Stream(pace) => wire::stream_request(pace),
         }
     }
 }
@@ -147,20 +164,16 @@ impl Plan {
         for kind in [Kind::Small, Kind::Large] {
             cases.extend(counts.iter().map(|connections| Case { kind, connections: *connections }));
         }
-        cases.push(Case { kind: Kind::Stream, connections: 64 });
+        let even = Pace { gap: if self.unpaced { Duration::ZERO } else { GAP }, ticks: false };
+        cases.push(Case { kind: Kind::Stream(even), connections: STREAMS });
+        if !self.unpaced {
+            cases.push(Case { kind: Kind::Stream(Pace { gap: GAP, ticks: true }), connections: STREAMS });
+        }
         cases
     }
 
-    fn request(&self, kind: Kind) -> Vec<u8> {
-        match kind {
-            Kind::Small => wire::small_request(),
-            Kind::Large => wire::large_request(),
-            Kind::Stream => wire::stream_request(if self.unpaced { Duration::ZERO } else { GAP }),
-        }
-    }
-
     fn measure(&self, case: Case, running: &[(Variant, Proxy)], measured: &mut Measured) -> Result<()> {
-        let request = self.request(case.kind);
+        let request = case.request();
         let mut cells: Vec<Cell> = running
             .iter()
             .map(|(variant, _)| Cell { case, variant: *variant, full: vec![], half: vec![], half_rate: None })
@@ -168,7 +181,7 @@ impl Plan {
         self.rounds(case, &request, None, (running, &mut cells), measured)?;
         let slowest =
             cells.iter().map(|cell| crate::report::median(&cell.full, |turn| turn.per_s)).reduce(f64::min);
-        if let Some(slowest) = slowest.filter(|rate| case.kind != Kind::Stream && *rate > 0.0) {
+        if let Some(slowest) = slowest.filter(|rate| !case.streams() && *rate > 0.0) {
             self.rounds(case, &request, Some(slowest / 2.0), (running, &mut cells), measured)?;
         }
         measured.cells.append(&mut cells);
@@ -208,7 +221,7 @@ impl Plan {
     }
 
     fn turn(&self, case: Case, request: &[u8], rate: Option<f64>, proxy: &Proxy) -> Result<Turn> {
-        let streams = case.kind == Kind::Stream;
+        let streams = case.streams();
         let load = Load {
             target: if streams { proxy.streams } else { proxy.plain },
             request,
@@ -239,7 +252,7 @@ impl Plan {
         let idle_kib = proxy.resident_kib()?;
         let load = Load {
             target: proxy.streams,
-            request: &wire::stream_request(HELD_GAP),
+            request: &wire::stream_request(Pace { gap: HELD_GAP, ticks: false }),
             connections: HELD_STREAMS,
             rate: None,
             streams: true,

@@ -20,13 +20,13 @@ pub(crate) fn workers(pid: u32) -> Result<Vec<u32>> {
     Ok(if children.is_empty() { vec![pid] } else { children })
 }
 
-/// Sums the run time of all threads, nanoseconds. Kernel work inside their system calls and the softirq work of
-/// their loopback sends is part of it, as is the work of io_uring's own threads.
+/// Sums the run time of all threads, nanoseconds. Kernel work inside their system calls and the softirq work
+/// of their loopback sends is part of it, as is the work of io_uring's own threads.
 pub(crate) fn run_time_ns(pids: &[u32]) -> Result<u64> {
     let mut sum = 0;
     for pid in pids {
         for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
-            // A thread may end between listing and reading; its last slice is lost, which seconds do not notice.
+            // A thread may end between listing and reading; its last slice is lost, too short to matter.
             let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
             let ran = text.split_whitespace().next().context("an empty schedstat")?;
             sum += ran.parse::<u64>()?;

@@ -82,7 +82,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one and waits until it answers. Fails when it is not installed, ends, or answers something else.
+    /// Starts one and waits until it answers. Fails when it is missing, ends, or answers something else.
     pub(crate) fn start(variant: Variant, yard: &Yard) -> Result<Self> {
         let (plain, streams) = match variant {
             Variant::Direct => (yard.upstream, yard.upstream),
@@ -186,7 +186,8 @@ impl Proxy {
         let (listen, upstream, dir) = (self.plain, yard.upstream, dir.display());
         format!(
             "listen: {listen}\ndata_dir: \"{dir}/data\"\nthreads: 1\nengine: {engine}\nproviders:\n  \
-             fixed: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\nmodels:\n  \"claude-*\": [fixed]\n\
+             fixed: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\n\
+             models:\n  \"claude-*\": [fixed]\n\
              keys:\n  - {{ name: bench, secret: \"${{env:BENCH_KEY}}\" }}\n"
         )
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::plan::{Cell, HELD_STREAMS, Kind, Measured, Plan, Turn};
+use crate::plan::{Cell, HELD_STREAMS, Measured, Plan, Turn};
 use crate::proxies::version;
 use crate::verdict::Verdict;
 
@@ -29,7 +29,7 @@ pub(crate) fn text(plan: &Plan, measured: &Measured, verdicts: &[Verdict]) -> Re
     let (cpu, turns) = ("CPU us", "turns");
     writeln!(
         out,
-        "\n{:<16}{:<19}{cpu:>8}{:>9}{:>10}{:>9}{:>9}{:>10}{:>9}{:>9}{:>9}{turns:>7}",
+        "\n{:<24}{:<19}{cpu:>8}{:>9}{:>10}{:>9}{:>9}{:>10}{:>9}{:>9}{:>9}{turns:>7}",
         "case", "variant", "[best]", "per s", "p50 us", "p99 us", "half/s", "CPU us", "p50 us", "p99 us"
     )?;
     let mut last = None;
@@ -63,8 +63,8 @@ fn head(plan: &Plan) -> Result<String> {
     let installed = |name| version(name).unwrap_or_else(|| "not installed".to_owned());
     writeln!(
         out,
-        "journey: {} rounds of {:.2} s per variant and case; proxies on one processor, load and provider on the \
-         other; rivals: {}, haproxy {}",
+        "journey: {} rounds of {:.2} s per variant and case; proxies on one processor, load and provider \
+         on the other; rivals: {}, haproxy {}",
         plan.rounds,
         plan.turn.as_secs_f64(),
         installed("nginx"),
@@ -73,8 +73,9 @@ fn head(plan: &Plan) -> Result<String> {
     let pace = if plan.unpaced { "as fast as they are read" } else { "16,000 events/s" };
     writeln!(
         out,
-        "left: as fast as answers come (SSE: {pace}, per event, latency from the provider's write to the caller's \
-         read); right: half of the slowest's rate"
+        "left: as fast as answers come; right: half of the slowest's rate; latency from sending (at a rate: \
+         from when it was due) to the last byte\nSSE: {pace}, numbers per event, latency from the provider's \
+         write to the caller's read; even: each stream at moments of its own, ticks: many each millisecond"
     )?;
     Ok(out)
 }
@@ -84,7 +85,7 @@ fn row(out: &mut String, cell: &Cell) -> Result<()> {
     let (full, half) = (&cell.full, &cell.half);
     write!(
         out,
-        "{:<16}{:<19}{:>8}{:>9}{:>10.0}{:>9.0}{:>9.0}",
+        "{:<24}{:<19}{:>8}{:>9}{:>10.0}{:>9.0}{:>9.0}",
         cell.case.name(),
         cell.variant.name(),
         number(median(full, cpu), 1),
@@ -111,7 +112,7 @@ fn number(value: f64, digits: usize) -> String {
 
 fn judged(out: &mut String, verdict: &Verdict) -> Result<()> {
     let Verdict { what, value, best, unit, target, .. } = verdict;
-    write!(out, "{what:<62}{value:>7.2}{unit:<4}")?;
+    write!(out, "{what:<66}{value:>7.2}{unit:<4}")?;
     write!(out, "{:<8}", best.map_or_else(String::new, |best| format!("[{best:.2}]")))?;
     match target {
         Some(most) if value <= most => writeln!(out, "<= {most:<5} reached")?,
@@ -136,7 +137,7 @@ pub(crate) fn json(plan: &Plan, measured: &Measured, verdicts: &[Verdict]) -> Re
         .cells
         .iter()
         .map(|cell| {
-            let kind = if cell.case.kind == Kind::Stream { "event" } else { "request" };
+            let kind = if cell.case.streams() { "event" } else { "request" };
             json!({
                 "case": cell.case.name(), "connections": cell.case.connections, "per": kind,
                 "variant": cell.variant.name(), "half_rate": cell.half_rate,

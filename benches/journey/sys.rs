@@ -19,7 +19,7 @@ const EVENTS_MAX: usize = 512;
 pub(crate) enum Watch {
     /// Reported for as long as it can be read: listeners.
     Level,
-    /// Reported once for each change, readable or writable: connections, which are then read until they run dry.
+    /// Reported once for each change, readable or writable: connections, which are then read until dry.
     Edge,
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn confine(command: &mut Command, cpu: usize) {
         // SAFETY: takes no pointer.
         checked(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) }).map(drop)
     };
-    // SAFETY: between fork and exec `prepare` only makes system calls; it allocates nothing and takes no lock.
+    // SAFETY: between fork and exec `prepare` only makes system calls; it neither allocates nor locks.
     unsafe { command.pre_exec(prepare) };
 }
 

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use tollgate::clock;
 
 use crate::sys::{Poll, Watch, pin, sharpen_timers};
-use crate::wire::{self, EVENTS, PEEK_BYTES, STREAM_MODEL};
+use crate::wire::{self, EVENTS, PEEK_BYTES, Pace};
 
 const LISTENER: u64 = 0;
 
@@ -27,6 +27,9 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// Streams that start at the same moment are spread over this many slots of the gap between two events.
 const PHASES: u32 = 64;
+
+/// A millisecond, in nanoseconds.
+const TICK_NS: u64 = 1_000_000;
 
 /// Starts the provider on its own thread of processor `cpu`; it lives as long as the process.
 pub(crate) fn start(cpu: usize, origin: Instant) -> Result<SocketAddr> {
@@ -70,7 +73,7 @@ struct Server {
     origin: Instant,
     conns: Vec<Option<Conn>>,
     free: Vec<usize>,
-    /// When the next event of which connection is due; the second number tells a connection from its successor.
+    /// When the next event of which connection is due; the last number tells a stream from its successor.
     due: BinaryHeap<Reverse<(Instant, usize, u64)>>,
     answer: Vec<u8>,
     stream_head: Vec<u8>,
@@ -94,7 +97,7 @@ enum State {
 
 struct Stream {
     id: u64,
-    gap: Duration,
+    pace: Pace,
     sent: usize,
 }
 
@@ -183,8 +186,8 @@ impl Server {
         }
     }
 
-    /// Feeds request bytes. A peer that sends the next request before the answer is none of ours, so at most one
-    /// request ends in `bytes`.
+    /// Feeds request bytes. No peer of ours sends the next request before the answer, so at most one request
+    /// ends in `bytes`.
     fn take(&mut self, conn: &mut Conn, place: usize, mut bytes: &[u8]) -> Next {
         if let State::Head = conn.state {
             let before = conn.head.len();
@@ -208,15 +211,16 @@ impl Server {
         if *left > 0 {
             return Next::Wait;
         }
-        let gap = stream_gap(peek);
+        let pace = wire::pace(peek);
         conn.state = State::Head;
-        match gap {
+        match pace {
             None => conn.send(&self.answer),
-            Some(gap) => {
+            Some(pace) => {
                 self.streams += 1;
                 let phase = u32::try_from(self.streams % u64::from(PHASES)).unwrap_or_default();
-                conn.stream = Some(Stream { id: self.streams, gap, sent: 0 });
-                self.due.push(Reverse((clock::now() + gap * phase / PHASES, place, self.streams)));
+                conn.stream = Some(Stream { id: self.streams, pace, sent: 0 });
+                let first = self.on_time(clock::now() + pace.gap * phase / PHASES, pace);
+                self.due.push(Reverse((first, place, self.streams)));
                 conn.send(&self.stream_head)
             }
         }
@@ -234,7 +238,7 @@ impl Server {
             let Some(stream) = conn.stream.as_mut().filter(|stream| stream.id == id) else { continue };
             wire::event(stream.sent, wire::since_ns(self.origin, clock::now()), &mut self.event);
             stream.sent += 1;
-            let next = at + stream.gap;
+            let (next, pace) = (at + stream.pace.gap, stream.pace);
             if stream.sent == EVENTS {
                 conn.stream = None;
             }
@@ -243,9 +247,19 @@ impl Server {
                 self.free.push(place);
             } else if conn.stream.is_some() && conn.unsent.is_empty() {
                 // Behind schedule or without one, the next event comes after the reads of the next turn.
-                self.due.push(Reverse((next.max(now + Duration::from_nanos(1)), place, id)));
+                let next = self.on_time(next.max(now + Duration::from_nanos(1)), pace);
+                self.due.push(Reverse((next, place, id)));
             }
         }
+    }
+
+    /// Moves a moment to the next tick where the pace is one of ticks.
+    fn on_time(&self, at: Instant, pace: Pace) -> Instant {
+        if !pace.ticks {
+            return at;
+        }
+        let past_ns = wire::since_ns(self.origin, at) % TICK_NS;
+        at + Duration::from_nanos((TICK_NS - past_ns) % TICK_NS)
     }
 }
 
@@ -294,12 +308,4 @@ fn body_length(head: &[u8]) -> Option<usize> {
         }
     }
     Some(length)
-}
-
-/// Reads from the start of a body how far apart the events shall be; `None` where no stream is asked for.
-fn stream_gap(peek: &[u8]) -> Option<Duration> {
-    let start = memchr::memmem::find(peek, STREAM_MODEL)? + STREAM_MODEL.len();
-    let rest = peek.get(start..)?;
-    let digits = rest.get(..rest.iter().position(|byte| !byte.is_ascii_digit())?)?;
-    std::str::from_utf8(digits).ok()?.parse().ok().map(Duration::from_micros)
 }

@@ -66,14 +66,14 @@ fn rivals(cell: &Cell, nginx: &Cell) -> Vec<Verdict> {
     let most = match cell.case.kind {
         Kind::Small => SMALL_SHARE_MAX,
         Kind::Large => LARGE_SHARE_MAX,
-        Kind::Stream => EVENT_SHARE_MAX,
+        Kind::Stream(_) => EVENT_SHARE_MAX,
     };
     let ours = cell.variant != Variant::Haproxy;
     let name = |what: &str| format!("{what}, {}: {} / nginx", cell.case.name(), cell.variant.name());
     let mut lines = Vec::new();
     lines.extend(ratio(name("CPU"), (&cell.full, &nginx.full), cpu, ours.then_some(most)));
     let p99 = |turn: &Turn| turn.p99_us;
-    let (what, pair) = if cell.case.kind == Kind::Stream {
+    let (what, pair) = if cell.case.streams() {
         ("p99 at that pace", (cell.full.as_slice(), nginx.full.as_slice()))
     } else {
         ("p99 at half load", (cell.half.as_slice(), nginx.half.as_slice()))

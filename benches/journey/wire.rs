@@ -12,8 +12,11 @@ pub(crate) const EVENTS: usize = 200;
 /// The key that every request carries; the proxies that know no keys ignore it.
 pub(crate) const KEY: &str = "tg-bench-0123456789abcdef0123456789abcdef";
 
-/// Starts the model names that the fixed upstream answers with a stream; microseconds between two events follow.
-pub(crate) const STREAM_MODEL: &[u8] = b"claude-sse-";
+/// Starts the model names that are answered with a stream; microseconds between two events follow.
+const STREAM_MODEL: &str = "claude-sse-";
+
+/// Follows in the model name when the events shall come on ticks.
+const TICKS: &str = "-ticks";
 
 /// Bytes of the body in which the model name is found; it is the first key.
 pub(crate) const PEEK_BYTES: usize = 48;
@@ -34,9 +37,27 @@ pub(crate) fn large_request() -> Vec<u8> {
     request(&body("claude-json", 60 * 1024, 30, false))
 }
 
-/// A request for a stream of `EVENTS` events, one each `gap` (zero: as fast as they are taken).
-pub(crate) fn stream_request(gap: Duration) -> Vec<u8> {
-    request(&body(&format!("claude-sse-{}us", gap.as_micros()), 2 * 1024, 0, true))
+/// How the events of a stream follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// From one event to the next; zero: as fast as they are taken.
+    pub(crate) gap: Duration,
+    /// Whether all streams send on the ticks of a millisecond, as where a busy provider batches its tokens,
+    /// instead of each at a moment of its own.
+    pub(crate) ticks: bool,
+}
+
+/// A request for a stream of `EVENTS` events.
+pub(crate) fn stream_request(pace: Pace) -> Vec<u8> {
+    let ticks = if pace.ticks { TICKS } else { "" };
+    request(&body(&format!("claude-sse-{}us{ticks}", pace.gap.as_micros()), 2 * 1024, 0, true))
+}
+
+/// Reads from the start of a body which pace is asked for; `None` where no stream is.
+pub(crate) fn pace(peek: &[u8]) -> Option<Pace> {
+    let name = std::str::from_utf8(peek).ok()?.split_once(STREAM_MODEL)?.1;
+    let (gap, rest) = name.split_once("us")?;
+    Some(Pace { gap: Duration::from_micros(gap.parse().ok()?), ticks: rest.starts_with(TICKS) })
 }
 
 /// Puts the head of Claude Code 2.1 before a body.
@@ -50,26 +71,31 @@ fn request(body: &str) -> Vec<u8> {
          anthropic-version: 2023-06-01\r\nanthropic-dangerous-direct-browser-access: true\r\n\
          anthropic-beta: claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,\
          per-turn-control-2026-07-01,thinking-token-count-2026-05-13,advanced-tool-use-2025-11-20,\
-         effort-2025-11-24\r\nx-app: cli\r\nx-claude-code-session-id: 7f3f6a0e-3c1b-4b52-9a55-0d6c3f0f8f11\r\n\
+         effort-2025-11-24\r\nx-app: cli\r\n\
+         x-claude-code-session-id: 7f3f6a0e-3c1b-4b52-9a55-0d6c3f0f8f11\r\n\
          x-stainless-arch: x64\r\nx-stainless-lang: js\r\nx-stainless-os: Linux\r\n\
          x-stainless-package-version: 0.74.0\r\nx-stainless-retry-count: 0\r\nx-stainless-runtime: node\r\n\
-         x-stainless-runtime-version: v24.3.0\r\nx-stainless-timeout: 600\r\ncontent-length: {length}\r\n\r\n{body}"
+         x-stainless-runtime-version: v24.3.0\r\nx-stainless-timeout: 600\r\n\
+         content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
 
-/// Builds a Messages request: the keys of Claude Code in its order, `tools` definitions, filled up to `bytes`.
+/// Builds a Messages request: the keys of Claude Code in its order, `tools` tools, filled up to `bytes`.
 fn body(model: &str, bytes: usize, tools: usize, stream: bool) -> String {
     let tail = format!(
         "\"}},{{\"type\":\"text\",\"text\":\"continue\",\"cache_control\":{{\"type\":\"ephemeral\"}}}}]}}],\
          \"system\":[{{\"type\":\"text\",\"text\":\"x-anthropic-billing-header: cc_version=2.1.330\"}},\
-         {{\"type\":\"text\",\"text\":\"You are Claude Code.\",\"cache_control\":{{\"type\":\"ephemeral\"}}}}],\
-         \"tools\":[{}],\"metadata\":{{\"user_id\":\"{{\\\"device_id\\\":\\\"d0\\\"}}\"}},\"max_tokens\":32000,\
+         {{\"type\":\"text\",\"text\":\"You are Claude Code.\",\
+         \"cache_control\":{{\"type\":\"ephemeral\"}}}}],\
+         \"tools\":[{}],\"metadata\":{{\"user_id\":\"{{\\\"device_id\\\":\\\"d0\\\"}}\"}},\
+         \"max_tokens\":32000,\
          \"thinking\":{{\"type\":\"adaptive\"}},\"stream\":{stream}}}",
         (0..tools).map(tool).collect::<Vec<_>>().join(",")
     );
     let mut text = format!(
-        "{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"text\",\"text\":\""
+        "{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"text\",\
+         \"text\":\""
     );
     let prose =
         "Please read `src/main.rs`, then run \\\"cargo test\\\" and tell me what fails.\\n  fn main() {\\n";
@@ -87,7 +113,8 @@ fn tool(index: usize) -> String {
     let prose =
         "Reads a file from the local file system. Give an absolute path.\\n- Lines are numbered from 1.\\n";
     format!(
-        "{{\"name\":\"mcp__files__read_{index}\",\"description\":\"{}\",\"input_schema\":{{\"type\":\"object\",\
+        "{{\"name\":\"mcp__files__read_{index}\",\"description\":\"{}\",\"input_schema\":{{\
+         \"type\":\"object\",\
          \"properties\":{{\"path\":{{\"type\":\"string\",\"description\":\"The \\\"absolute\\\" path\"}},\
          \"offset\":{{\"type\":\"integer\"}},\"limit\":{{\"type\":\"integer\"}}}},\"required\":[\"path\"],\
          \"additionalProperties\":false}}}}",
@@ -128,13 +155,14 @@ pub(crate) fn event(index: usize, written_ns: u64, out: &mut Vec<u8>) {
     let (name, data) = match EVENTS - index {
         EVENTS => (
             "message_start",
-            "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_01XFDUDYJgAACzvnptvVoYEL\",\"type\":\"message\",\
-             \"role\":\"assistant\",\"model\":\"claude-sse\",\"content\":[],\"stop_reason\":null,\"usage\":\
+            "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_01XFDUDYJgAACzvnptvVoYEL\",\
+             \"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sse\",\"content\":[],\"stop_reason\":null,\"usage\":\
              {\"input_tokens\":25,\"cache_read_input_tokens\":15872,\"output_tokens\":1}}}",
         ),
         left if left == EVENTS - 1 => (
             "content_block_start",
-            "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}",
+            "{\"type\":\"content_block_start\",\"index\":0,\
+             \"content_block\":{\"type\":\"text\",\"text\":\"\"}}",
         ),
         3 => ("content_block_stop", "{\"type\":\"content_block_stop\",\"index\":0}"),
         2 => (
