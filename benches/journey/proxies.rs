@@ -95,6 +95,9 @@ impl Proxy {
         let mut proxy = Self { child: None, pids: Vec::new(), plain, streams };
         if variant != Variant::Direct {
             let dir = yard.dir.join(variant.name().replace(' ', "-"));
+            if dir.exists() {
+                fs::remove_dir_all(&dir).context("cannot remove what an earlier run left")?;
+            }
             fs::create_dir_all(&dir)?;
             let log = dir.join("log");
             let mut command = proxy.command(variant, yard, &dir)?;

@@ -156,8 +156,9 @@ pub(crate) fn event(index: usize, written_ns: u64, out: &mut Vec<u8>) {
         EVENTS => (
             "message_start",
             "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_01XFDUDYJgAACzvnptvVoYEL\",\
-             \"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sse\",\"content\":[],\"stop_reason\":null,\"usage\":\
-             {\"input_tokens\":25,\"cache_read_input_tokens\":15872,\"output_tokens\":1}}}",
+             \"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sse\",\"content\":[],\
+             \"stop_reason\":null,\"usage\":{\"input_tokens\":25,\
+             \"cache_read_input_tokens\":15872,\"output_tokens\":1}}}",
         ),
         left if left == EVENTS - 1 => (
             "content_block_start",
