@@ -116,7 +116,7 @@ fn judged(out: &mut String, verdict: &Verdict) -> Result<()> {
     write!(out, "{:<8}", best.map_or_else(String::new, |best| format!("[{best:.2}]")))?;
     match target {
         Some(most) if value <= most => writeln!(out, "<= {most:<5} reached")?,
-        Some(most) => writeln!(out, "<= {most:<5} MISSED by {:.0} %", (value / most - 1.0) * 100.0)?,
+        Some(most) => writeln!(out, "<= {most:<5} MISSED by {:.1} %", (value / most - 1.0) * 100.0)?,
         None => writeln!(out)?,
     }
     Ok(())
