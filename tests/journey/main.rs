@@ -1,1 +1,36 @@
-fn main() {}
+//! The whole product as a user meets it: the real binary between real clients and peers that misbehave on purpose.
+#![expect(clippy::expect_used, reason = "a test that cannot set its scene stops with the reason")]
+#![expect(clippy::panic, reason = "a helper of a test fails the test")]
+#![expect(clippy::disallowed_methods, reason = "tests run on the wall clock, on threads that may sleep")]
+#![expect(clippy::print_stderr, reason = "installing peers takes a while and says so")]
+
+// The scene: clients and peers.
+mod client;
+mod gateway;
+mod peer;
+mod peers;
+mod program;
+mod sse;
+
+// The model side, byte for byte.
+mod llm_errors;
+mod llm_fidelity;
+mod llm_paths;
+
+// What a hostile or broken network does.
+mod backpressure;
+mod broken_streams;
+mod deadlines;
+mod http_refusals;
+mod pings;
+
+// The life of the process.
+mod cli;
+mod engine;
+mod reload;
+mod shutdown;
+
+// Real parts.
+mod claude_code;
+mod curl;
+mod real_model;
