@@ -519,8 +519,9 @@ fn chunked_bodies_that_are_refused() {
             assert_eq!(decode(Framing::Chunked, wire.as_bytes(), &[cut]), Err(fault), "{wire:?} by {cut}");
         }
     }
-    let fits = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(252));
-    assert_eq!(decode(Framing::Chunked, fits.as_bytes(), &[7]), Ok((b"x".to_vec(), fits.len(), true)));
+    let line = "e".repeat(252);
+    let fits = format!("1;{line}\r\nx\r\n1;{line}\r\ny\r\n0;{line}\r\n\r\n");
+    assert_eq!(decode(Framing::Chunked, fits.as_bytes(), &[7]), Ok((b"xy".to_vec(), fits.len(), true)));
     let one_byte_chunks = "1\r\nx\r\n".repeat(20_000);
     let result = decode(Framing::Chunked, one_byte_chunks.as_bytes(), &[4096]);
     assert_eq!(result.map(|(content, ..)| content.len()), Ok(20_000));
@@ -651,6 +652,15 @@ proptest! {
             }
         }
         prop_assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn answers_in_pieces(data in nearly_http()) {
+        let data = [b"HTTP/1.1 200 OK\r\n", data.as_slice()].concat();
+        let mut head = ResponseHead::new();
+        let whole = head.parse(&data, false);
+        let pieces = (0..=data.len()).map(|end| head.parse(&data[..end], false));
+        prop_assert_eq!(pieces.into_iter().find(|result| *result != Ok(Progress::Partial)).unwrap_or(Ok(Progress::Partial)), whole);
     }
 
     #[test]
