@@ -480,9 +480,10 @@ fn chunked_bodies() {
 
 #[test]
 fn chunked_bodies_that_are_refused() {
-    let long_line = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(255));
-    let many_zeros = format!("{}1\r\n", "0".repeat(256));
-    let long_trailer = format!("0\r\nX: {}\r\n\r\n", "v".repeat(TRAILER_BYTES_MAX));
+    let long_line = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(253));
+    let many_zeros = format!("{}1\r\n", "0".repeat(254));
+    let trailer = |bytes: usize| format!("0\r\nX: {}\r\n\r\n", "v".repeat(bytes - 7));
+    let long_trailer = trailer(TRAILER_BYTES_MAX + 1);
     let all_framing = format!("1;{}\r\nx\r\n", "e".repeat(200)).repeat(100);
     let cases: [(&str, BodyFault); 28] = [
         ("\r\n", BodyFault::BadChunkSize),
@@ -522,6 +523,8 @@ fn chunked_bodies_that_are_refused() {
     let line = "e".repeat(252);
     let fits = format!("1;{line}\r\nx\r\n1;{line}\r\ny\r\n0;{line}\r\n\r\n");
     assert_eq!(decode(Framing::Chunked, fits.as_bytes(), &[7]), Ok((b"xy".to_vec(), fits.len(), true)));
+    let fits = trailer(TRAILER_BYTES_MAX);
+    assert_eq!(decode(Framing::Chunked, fits.as_bytes(), &[7]), Ok((vec![], fits.len(), true)));
     let one_byte_chunks = "1\r\nx\r\n".repeat(20_000);
     let result = decode(Framing::Chunked, one_byte_chunks.as_bytes(), &[4096]);
     assert_eq!(result.map(|(content, ..)| content.len()), Ok(20_000));
