@@ -4,10 +4,10 @@
 //! extensions and trailers are read and dropped.
 //!
 //! ```text
-//!  Size --;--> Extension --CR--> SizeLf --LF--> Data --> DataCr --> DataLf --> Size
-//!    '----------CR---------------^  '--size 0--> LineStart --CR--> LastLf --LF--> Done
-//!                                     TrailerLf <--CR-- Trailer <--'  ^
-//!                                         '-------------LF------------'
+//! chunk:    Size [Gap] [Extension] CR SizeLf LF, then Data, DataCr, DataLf, and the next Size
+//! last one: the same with a size of zero, then LineStart
+//! trailer:  LineStart, Trailer, CR TrailerLf LF, and the next LineStart
+//! end:      LineStart CR LastLf LF, then Done
 //! ```
 
 use std::error::Error as StdError;
@@ -226,7 +226,10 @@ impl Decoder {
             (State::Extension(size), _) => Ok(State::Extension(size)),
             (State::SizeLf(size), b'\n') => self.begin_chunk(size),
             (State::DataCr, b'\r') => Ok(State::DataLf),
-            (State::DataLf, b'\n') => Ok(State::Size(0, false)),
+            (State::DataLf, b'\n') => {
+                self.line_bytes = 0;
+                Ok(State::Size(0, false))
+            }
             (State::DataCr | State::DataLf, _) => Err(BodyFault::BadChunkEnd),
             (State::LineStart, b'\r') => Ok(State::LastLf),
             (State::LineStart, b' ' | b'\t') => Err(BodyFault::BadTrailer),

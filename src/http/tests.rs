@@ -330,8 +330,8 @@ fn what_crosses() {
                     X-Forwarded-Proto x-real-ip via";
     let caller = "set-cookie alt-svc strict-transport-security anthropic-ratelimit-requests-limit \
                   Anthropic-RateLimit-Unified-Status";
-    let crossing = "anthropic-version anthropic-beta X-Stainless-Lang x-claude-code-session-id user-agent accept \
-                    content-type x-forwarded x-api-keys tea hosts date server request-id retry-after \
+    let crossing = "anthropic-version anthropic-beta X-Stainless-Lang x-claude-code-session-id user-agent \
+                    accept content-type x-forwarded x-api-keys tea hosts date server request-id retry-after \
                     x-should-retry content-encoding mcp-session-id cf-ray t x";
     let stays = |names: &str, to_upstream: bool, to_caller: bool| {
         for name in names.split_whitespace() {
@@ -364,7 +364,8 @@ fn names_listed_in_connection_stay() {
 fn a_request_goes_out_as_it_came() {
     let buf = post(
         "Accept:  application/json\r\nAuthorization: Bearer tg-secret\r\nX-Api-Key: tg-secret\r\n\
-         Anthropic-Version:2023-06-01 \r\nX-App: cli\r\nX-GOOG-api-key: mine\r\nConnection: x-hop\r\nX-Hop: 1\r\n\
+         Anthropic-Version:2023-06-01 \r\nX-App: cli\r\nX-GOOG-api-key: mine\r\n\
+         Connection: x-hop\r\nX-Hop: 1\r\n\
          anthropic-beta: a,b\r\nContent-Length: 999\r\nX-Last: \u{e9}\r\n",
     );
     let head = taken(&buf);
@@ -480,9 +481,10 @@ fn chunked_bodies() {
 
 #[test]
 fn chunked_bodies_that_are_refused() {
-    let long_line = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(255));
-    let many_zeros = format!("{}1\r\n", "0".repeat(256));
-    let long_trailer = format!("0\r\nX: {}\r\n\r\n", "v".repeat(TRAILER_BYTES_MAX));
+    let long_line = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(253));
+    let many_zeros = format!("{}1\r\n", "0".repeat(254));
+    let trailer = |bytes: usize| format!("0\r\nX: {}\r\n\r\n", "v".repeat(bytes - 7));
+    let long_trailer = trailer(TRAILER_BYTES_MAX + 1);
     let all_framing = format!("1;{}\r\nx\r\n", "e".repeat(200)).repeat(100);
     let cases: [(&str, BodyFault); 28] = [
         ("\r\n", BodyFault::BadChunkSize),
@@ -519,8 +521,11 @@ fn chunked_bodies_that_are_refused() {
             assert_eq!(decode(Framing::Chunked, wire.as_bytes(), &[cut]), Err(fault), "{wire:?} by {cut}");
         }
     }
-    let fits = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(252));
-    assert_eq!(decode(Framing::Chunked, fits.as_bytes(), &[7]), Ok((b"x".to_vec(), fits.len(), true)));
+    let line = "e".repeat(252);
+    let fits = format!("1;{line}\r\nx\r\n1;{line}\r\ny\r\n0;{line}\r\n\r\n");
+    assert_eq!(decode(Framing::Chunked, fits.as_bytes(), &[7]), Ok((b"xy".to_vec(), fits.len(), true)));
+    let fits = trailer(TRAILER_BYTES_MAX);
+    assert_eq!(decode(Framing::Chunked, fits.as_bytes(), &[7]), Ok((vec![], fits.len(), true)));
     let one_byte_chunks = "1\r\nx\r\n".repeat(20_000);
     let result = decode(Framing::Chunked, one_byte_chunks.as_bytes(), &[4096]);
     assert_eq!(result.map(|(content, ..)| content.len()), Ok(20_000));
@@ -651,6 +656,16 @@ proptest! {
             }
         }
         prop_assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn answers_in_pieces(data in nearly_http()) {
+        let data = [b"HTTP/1.1 200 OK\r\n", data.as_slice()].concat();
+        let mut head = ResponseHead::new();
+        let whole = head.parse(&data, false);
+        let mut pieces = (0..=data.len()).map(|end| head.parse(&data[..end], false));
+        let decided = pieces.find(|result| *result != Ok(Progress::Partial));
+        prop_assert_eq!(decided.unwrap_or(Ok(Progress::Partial)), whole);
     }
 
     #[test]
