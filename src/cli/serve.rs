@@ -1,26 +1,34 @@
 //! `tollgate serve`: load, say what a person must know, hand over to the gateway.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::cli::claude;
 use crate::cli::output::{Failure, Output};
-use crate::config::load::{self, Loaded};
+use crate::config::load;
+use crate::gateway::start;
+use crate::secret::Secret;
 
 /// Serves until the process is asked to stop.
 pub(crate) fn run(config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failure> {
-    let loaded = load::load(config)?;
-    announce(&loaded, output)?;
-    Err(Failure::Refused("this build cannot serve yet".to_owned()))
+    let mut loaded = load::load(config)?;
+    let first_key = loaded.first_key.take();
+    let secured = loaded.snapshot.server_tls.is_some();
+    let running = start::start(loaded, config).map_err(|fault| Failure::Refused(fault.to_string()))?;
+    // Printed once the port is known and the lines work as they stand.
+    announce(first_key.as_ref(), &running.addresses, secured, output)?;
+    running.wait().map_err(|fault| Failure::Refused(fault.to_string()))
 }
 
-/// Prints the warnings, and the first key with the two lines that a developer pastes.
-fn announce(loaded: &Loaded, output: &mut Output<'_>) -> Result<(), Failure> {
-    for warning in &loaded.warnings {
-        output.note(&format!("warning: {warning}"))?;
-    }
-    if let Some(key) = &loaded.first_key {
-        let url = claude::base_url(&loaded.fixed.listen, loaded.snapshot.server_tls.is_some());
-        let lines = claude::exports(&url, Some(key.expose()));
+/// Prints the first key with the two lines that a developer pastes.
+fn announce(
+    first_key: Option<&Secret>,
+    addresses: &[SocketAddr],
+    secured: bool,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    if let Some(key) = first_key {
+        let lines = claude::exports(&claude::base_url(addresses, secured), Some(key.expose()));
         output.text(&format!(
             "A first key was made. It is shown only now; paste these lines and run `claude`:\n{lines}"
         ))?;
