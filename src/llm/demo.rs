@@ -116,7 +116,7 @@ fn last_words(body: &[u8]) -> Option<String> {
             return Ok(());
         }
         json::elements(body, value.span, |message| {
-            words = words_of(body, message)?.or(words.take());
+            words = words_of(body, message)?.or_else(|| words.take());
             Ok::<_, Fault>(())
         })
     });
@@ -141,7 +141,7 @@ fn words_of(body: &[u8], message: Value) -> Result<Option<String>, Fault> {
     let mut words = written(body, &content);
     if content.kind == Kind::Array {
         json::elements(body, content.span, |block| {
-            words = text_of(body, block)?.or(words.take());
+            words = text_of(body, block)?.or_else(|| words.take());
             Ok::<_, Fault>(())
         })?;
     }
