@@ -1,7 +1,6 @@
 //! How fast the bytes of the model side are looked through: the span scan of requests, the event stream of
 //! answers.
 
-#![expect(missing_docs, reason = "the macros of criterion make public items")]
 #![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
 
 use std::hint::black_box;
@@ -155,7 +154,7 @@ fn request() -> Vec<u8> {
     let words = |value: serde_json::Value| value.to_string();
     let system = json!([{"type": "text", "text": prose.repeat(50), "cache_control": {"type": "ephemeral"}}]);
     let tools = words((0..30).map(tool).collect());
-    let turns = words((0..10).map(turn).collect());
+    let turns = words((0..20).map(turn).collect());
     format!(
         "{{\"model\":\"claude-opus-4-8\",\"messages\":{turns},\"system\":{},\"tools\":{tools},\
          \"metadata\":{{\"user_id\":\"u\"}},\"max_tokens\":32000,\"temperature\":1,\"stream\":true}}",
