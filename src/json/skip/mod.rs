@@ -14,6 +14,9 @@ mod scalar;
 /// Bytes of one step.
 const STEP: usize = 64;
 
+/// Bytes that are looked at one by one before a step is taken.
+const SHORT: usize = 16;
+
 /// The classes of 64 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Bits {
@@ -88,6 +91,9 @@ impl Skipper {
 
     /// Passes a string whose opening quote stands right before `bytes`.
     pub(super) fn string(self, bytes: &[u8]) -> Result<Stop, Halt> {
+        if let Some(len) = short(bytes) {
+            return Ok(Stop { len, ascii: true, escaped: false });
+        }
         #[cfg(target_arch = "x86_64")]
         if let Some(found) = self.avx2 {
             return avx2::string_checked(found, bytes);
@@ -104,6 +110,16 @@ impl Skipper {
         }
         container(bytes, room, scalar::classify, prefix_xor)
     }
+}
+
+/// The length of a plain string of few bytes, with its closing quote: names of fields are such, and a step of 64
+/// bytes costs more than looking at them one by one.
+#[inline]
+fn short(bytes: &[u8]) -> Option<usize> {
+    let plain = |&byte: &u8| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~');
+    let first = bytes.get(..SHORT).unwrap_or(bytes);
+    let len = first.iter().position(|byte| !plain(byte))?;
+    (first.get(len) == Some(&b'"')).then_some(len + 1)
 }
 
 #[inline(always)]
