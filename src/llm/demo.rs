@@ -209,6 +209,13 @@ mod tests {
     }
 
     #[test]
+    fn deltas_are_lines_of_a_few_words() {
+        let text = "one two three four five six seven eight nine ten eleven\ntwelve";
+        let parts: Vec<_> = super::parts(text).collect();
+        assert_eq!(parts, ["one two three four five six seven eight ", "nine ten eleven\ntwelve"]);
+    }
+
+    #[test]
     fn the_stream_and_the_message_say_the_same() {
         let body = br#"{"messages":[{"role":"user","content":"one\ttwo"}],"stream":true}"#;
         let answer: Tree = serde_json::from_slice(&message(body, CALL)).unwrap();

@@ -112,8 +112,8 @@ impl Skipper {
     }
 }
 
-/// The length of a plain string of few bytes, with its closing quote: names of fields are such, and a step of 64
-/// bytes costs more than looking at them one by one.
+/// The length of a plain string of few bytes, with its closing quote: names of fields are such, and a step of
+/// 64 bytes costs more than looking at them one by one.
 #[inline]
 fn short(bytes: &[u8]) -> Option<usize> {
     let plain = |&byte: &u8| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~');
