@@ -131,8 +131,8 @@ fn sse(criterion: &mut Criterion) {
 
 /// A request as Claude Code writes it: about 60 KiB, 38 of them tools, `stream` at the end.
 fn request() -> Vec<u8> {
-    let prose = "Use this tool to read files of the project.\n\n- The path must be absolute, not relative\n- By \
-        default it reads up to 2000 lines\n- Say \"why\" when a `range` is given\n";
+    let prose = "Use this tool to read files of the project.\n\n- The path must be absolute, not relative\n- \
+        By default it reads up to 2000 lines\n- Say \"why\" when a `range` is given\n";
     let tool = |index: usize| {
         json!({
             "name": format!("mcp__server__tool_{index}"),

@@ -41,7 +41,8 @@ pub fn events(body: &[u8], call: CallId) -> Vec<Vec<u8>> {
     }
     events.push(event("content_block_stop", ",\"index\":0"));
     let end = format!(
-        ",\"delta\":{{\"stop_reason\":\"end_turn\",\"stop_sequence\":null}},\"usage\":{{\"output_tokens\":{}}}",
+        ",\"delta\":{{\"stop_reason\":\"end_turn\",\"stop_sequence\":null}},\
+         \"usage\":{{\"output_tokens\":{}}}",
         tokens(text.len())
     );
     events.push(event("message_delta", &end));
@@ -81,9 +82,9 @@ fn event(name: &str, fields: &str) -> Vec<u8> {
 /// What the model says.
 fn script(body: &[u8]) -> String {
     let mut text = String::from(
-        "This is Tollgate's built-in demo model: a script, not a language model. It answers because no provider \
-         is configured.\n\nTo get real answers, set ANTHROPIC_API_KEY in Tollgate's environment, or list your \
-         providers in a tollgate.yaml, and start Tollgate again.",
+        "This is Tollgate's built-in demo model: a script, not a language model. It answers because no \
+         provider is configured.\n\nTo get real answers, set ANTHROPIC_API_KEY in Tollgate's environment, or \
+         list your providers in a tollgate.yaml, and start Tollgate again.",
     );
     if let Some(words) = last_words(body) {
         text.push_str("\n\nYou wrote: ");
@@ -233,8 +234,8 @@ mod tests {
         }
         assert_eq!(answer["content"][0]["text"], streamed.as_str());
         names.dedup();
-        let expected = "message_start content_block_start ping content_block_delta content_block_stop message_delta \
-                        message_stop";
+        let expected = "message_start content_block_start ping content_block_delta content_block_stop \
+                        message_delta message_stop";
         assert_eq!(names.join(" "), expected);
         assert!(reader.finished() && reader.unread() == 0);
         let mut whole = AnswerReader::default();
