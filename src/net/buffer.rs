@@ -11,7 +11,7 @@ use crate::limits;
 
 /// Sizes that are pooled, in bytes, and how many of each a core keeps.
 const CLASSES: [(usize, usize); 4] =
-    [(limits::IDLE_READ_BYTES, 64), (limits::STREAM_READ_BYTES, 64), (64 * 1024, 16), (256 * 1024, 4)];
+    [(limits::IDLE_READ_BYTES, 64), (limits::STREAM_READ_BYTES, 64), (64 * 1024, 64), (256 * 1024, 4)];
 
 /// Bytes that a receive leaves free at the end of a buffer: the end of a chunk and the last chunk.
 pub const TAIL_ROOM: usize = 8;
