@@ -182,10 +182,10 @@ impl Drop for Buffer {
         let room = std::mem::take(&mut self.room);
         // At the end of a thread the pool may be gone; then the room is simply freed.
         let _gone = POOL.try_with(|pool| {
-            if let (Some(kept), Some((_, most))) = (pool.borrow_mut().get_mut(class), CLASSES.get(class)) {
-                if kept.len() < *most {
-                    kept.push(room);
-                }
+            if let (Some(kept), Some((_, most))) = (pool.borrow_mut().get_mut(class), CLASSES.get(class))
+                && kept.len() < *most
+            {
+                kept.push(room);
             }
         });
     }

@@ -10,7 +10,7 @@ use super::fuzz::{fuzz_anthropic_request, fuzz_anthropic_response};
 use super::request::{Refusal, Request, read, splice};
 use super::response::AnswerReader;
 use super::stream::UsageReader;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::ids::CallId;
 use crate::json::Fault;
 use crate::limits;
@@ -94,10 +94,10 @@ fn an_unusual_body_has_to_be_good_json_all_through() {
 
 #[test]
 fn a_refusal_is_a_sentence_with_the_field() {
-    let error = Error::from(Refusal::Twice("stream"));
+    let error = CallError::from(Refusal::Twice("stream"));
     assert_eq!(error.code(), Code::BadRequest);
     assert_eq!(error.message(), "the field `stream` is given more than once");
-    let error = Error::from(read(b"{\"model\":\"m\" \"x\":1}").unwrap_err());
+    let error = CallError::from(read(b"{\"model\":\"m\" \"x\":1}").unwrap_err());
     let expected = "the body is not valid JSON: a comma or the closing bracket was expected at byte 13";
     assert_eq!(error.message(), expected);
 }
@@ -340,7 +340,7 @@ fn later_numbers_replace_earlier_ones_one_by_one() {
 
 #[test]
 fn errors_have_the_envelope() {
-    let error = Error::new(Code::NotFound).context("no \"such\" model\n");
+    let error = CallError::new(Code::NotFound).context("no \"such\" model\n");
     let mut body = Vec::new();
     error::write(&mut body, &error, CallId(10));
     let tree: Tree = serde_json::from_slice(&body).unwrap();
