@@ -15,7 +15,10 @@ pub enum Side {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $code:ident $side:ident $status:literal $kind:literal $retry:literal $text:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $code:ident $side:ident $status:literal $kind:literal $retry:literal $text:literal;
+    )*) => {
         /// Everything that can be wrong with a call, as a caller sees it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $code,)* }
@@ -61,7 +64,8 @@ codes! {
     /// The request is not HTTP or not JSON as the standards have it.
     BadRequest Caller 400 "invalid_request_error" false "the request is malformed";
     /// No key, an unknown key or a revoked one.
-    Unauthenticated Caller 401 "authentication_error" false "no valid key was sent: set ANTHROPIC_AUTH_TOKEN to your Tollgate key";
+    Unauthenticated Caller 401 "authentication_error" false
+        "no valid key was sent: set ANTHROPIC_AUTH_TOKEN to your Tollgate key";
     /// The key may not do this.
     Forbidden Caller 403 "permission_error" false "your key does not allow this";
     /// No such address, or no provider serves the model.

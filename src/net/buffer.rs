@@ -16,8 +16,11 @@ const CLASSES: [(usize, usize); 4] =
 /// Bytes that a receive leaves free at the end of a buffer: the end of a chunk and the last chunk.
 pub const TAIL_ROOM: usize = 8;
 
+/// The rooms that a core keeps, by class.
+type Rooms = [Vec<Vec<u8>>; CLASSES.len()];
+
 thread_local! {
-    static POOL: RefCell<[Vec<Vec<u8>>; CLASSES.len()]> = const { RefCell::new([const { Vec::new() }; CLASSES.len()]) };
+    static POOL: RefCell<Rooms> = const { RefCell::new([const { Vec::new() }; CLASSES.len()]) };
 }
 
 /// Bytes with a window of filled ones: `start <= end <= room.len()`.
