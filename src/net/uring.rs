@@ -1,8 +1,5 @@
 //! The completion-based link: one `recv` and one `send` in flight at most, each owning its buffer.
 //!
-//! A send is first tried at once and goes into the ring only for what the socket does not take: most
-//! answers fit the socket's room, and a completion that is known already costs a turn of the loop.
-//!
 //! The operations are our own, put into the ring of `tokio-uring` through its public one-shot door,
 //! because their futures can be stored and so survive a caller that stops waiting. That removes the
 //! hazards of a dropped read by construction: an operation is never abandoned while the link lives,
@@ -29,8 +26,6 @@ pub(super) struct UringLink {
     socket: Rc<Socket>,
     recv: Option<InFlightOneshot<Receiving, Receiving0>>,
     send: Option<InFlightOneshot<Sending, Sending0>>,
-    /// A send that left at once, until its buffers are asked for.
-    left: Option<Outgoing>,
 }
 
 impl UringLink {
@@ -38,7 +33,7 @@ impl UringLink {
     /// on a non-blocking socket an operation that cannot proceed fails with `EAGAIN` instead.
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
-        Ok(Self { socket: Rc::new(socket), recv: None, send: None, left: None })
+        Ok(Self { socket: Rc::new(socket), recv: None, send: None })
     }
 
     /// Receives into `input` at least a byte, 0 at the end of the stream. A receive that is pending from
@@ -63,34 +58,19 @@ impl UringLink {
         Poll::Ready(result)
     }
 
-    /// Starts a send; nothing may be on its way out.
-    pub(super) fn start_send(&mut self, mut outgoing: Outgoing) {
-        debug_assert!(!self.sending(), "one send at a time");
-        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-        let count = outgoing.slices(&mut slices);
-        let now = slices.get(..count).unwrap_or_default();
-        // What went wrong, if anything, is told by the operation that follows.
-        if let Ok(bytes) = self.socket.send_vectored_with_flags(now, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-        {
-            outgoing.advance(bytes);
-        }
-        if outgoing.left() == 0 {
-            self.left = Some(outgoing);
-        } else {
-            self.send = Some(send(&self.socket, outgoing, None));
-        }
+    /// Puts a send into the ring; nothing may be on its way out.
+    pub(super) fn start_send(&mut self, outgoing: Outgoing) {
+        debug_assert!(self.send.is_none(), "one send at a time");
+        self.send = Some(send(&self.socket, outgoing, None));
     }
 
     /// Whether a send is on its way out.
     pub(super) const fn sending(&self) -> bool {
-        self.send.is_some() || self.left.is_some()
+        self.send.is_some()
     }
 
     /// Waits until all of the send has left and hands its buffers back.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Outgoing>> {
-        if let Some(outgoing) = self.left.take() {
-            return Poll::Ready(Ok(outgoing));
-        }
         loop {
             let Some(operation) = &mut self.send else { return Poll::Ready(Ok(Outgoing::default())) };
             let (result, mut done) = ready!(Pin::new(operation).poll(cx));
