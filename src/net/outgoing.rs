@@ -9,6 +9,10 @@ use crate::net::buffer::Buffer;
 /// Most pieces of one send: head, body before the model id, model id, body behind it.
 pub const PIECES_MAX: usize = 4;
 
+/// Bytes up to which several pieces are copied together before they are sent: a list of pieces costs the
+/// kernel more to take in than a small copy costs us.
+const JOINED_BYTES_MAX: usize = 8 * 1024;
+
 /// One piece of a send.
 #[derive(Debug, Default)]
 pub enum Piece {
@@ -35,22 +39,33 @@ impl Piece {
 #[derive(Debug, Default)]
 pub struct Outgoing {
     pieces: [Piece; PIECES_MAX],
+    /// The pieces in one, where they are several and small.
+    joined: Option<Buffer>,
     sent: usize,
 }
 
 impl Outgoing {
     /// A send of these pieces in this order.
-    pub const fn new(pieces: [Piece; PIECES_MAX]) -> Self {
-        Self { pieces, sent: 0 }
+    pub fn new(pieces: [Piece; PIECES_MAX]) -> Self {
+        let several = pieces.iter().filter(|piece| !piece.bytes().is_empty()).count() > 1;
+        let total = pieces.iter().map(|piece| piece.bytes().len()).sum();
+        let joined = (several && total <= JOINED_BYTES_MAX).then(|| {
+            let mut joined = Buffer::with_room(total);
+            for piece in &pieces {
+                joined.extend(piece.bytes());
+            }
+            joined
+        });
+        Self { pieces, joined, sent: 0 }
     }
 
     /// A send of one buffer.
-    pub const fn one(buffer: Buffer) -> Self {
+    pub fn one(buffer: Buffer) -> Self {
         Self::new([Piece::Owned(buffer), Piece::Nothing, Piece::Nothing, Piece::Nothing])
     }
 
     /// A send of two buffers.
-    pub const fn two(first: Buffer, second: Buffer) -> Self {
+    pub fn two(first: Buffer, second: Buffer) -> Self {
         Self::new([Piece::Owned(first), Piece::Owned(second), Piece::Nothing, Piece::Nothing])
     }
 
@@ -64,7 +79,11 @@ impl Outgoing {
 
     /// Bytes that have not left yet.
     pub fn left(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.bytes().len()).sum::<usize>() - self.sent
+        let total = match &self.joined {
+            Some(joined) => joined.len(),
+            None => self.pieces.iter().map(|piece| piece.bytes().len()).sum(),
+        };
+        total - self.sent
     }
 
     /// Counts `bytes` more as sent.
@@ -74,6 +93,10 @@ impl Outgoing {
 
     /// The unsent bytes, piece by piece; the number of slices that hold any.
     pub fn slices<'a>(&'a self, into: &mut [IoSlice<'a>; PIECES_MAX]) -> usize {
+        if let (Some(joined), [first, ..]) = (&self.joined, &mut *into) {
+            *first = IoSlice::new(joined.filled().get(self.sent..).unwrap_or_default());
+            return 1;
+        }
         let (mut skip, mut count) = (self.sent, 0);
         for piece in &self.pieces {
             let bytes = piece.bytes();
