@@ -131,7 +131,7 @@ impl Client {
         let length = head.header("content-length").map(|text| text.parse::<usize>());
         self.framing = match (head.status, head.header("transfer-encoding"), length) {
             (100..200 | 204 | 304, _, _) => Framing::Length(0),
-            (_, Some(coding), None) if coding == "chunked" => Framing::Chunked,
+            (_, Some("chunked"), None) => Framing::Chunked,
             (_, None, Some(Ok(length))) => Framing::Length(length),
             (_, None, None) => Framing::ToTheEnd,
             _ => return Err(io::Error::other(format!("this framing cannot be: {head:?}"))),
@@ -278,9 +278,8 @@ pub(crate) fn messages(key: &str, model: &str, stream: bool) -> Vec<u8> {
 
 /// The smallest sensible body.
 pub(crate) fn messages_body(model: &str, stream: bool) -> String {
-    format!(
-        r#"{{"model":"{model}","max_tokens":32,"messages":[{{"role":"user","content":"hi"}}],"stream":{stream}}}"#
-    )
+    let content = r#""messages":[{"role":"user","content":"hi"}]"#;
+    format!(r#"{{"model":"{model}","max_tokens":32,"stream":{stream},{content}}}"#)
 }
 
 /// A GET (or any method without a body).
