@@ -1,1 +1,74 @@
-//! .
+//! The words for one call: where it went and how it ended.
+
+use std::fmt;
+
+/// What a call asked for, as logs and metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// `/v1/messages`
+    Messages,
+    /// `/v1/messages/count_tokens`
+    CountTokens,
+    /// `/v1/models` and one of them
+    Models,
+    /// `/api/hello`: the client warms its connection
+    Hello,
+    /// `/healthz` and `/readyz`
+    Health,
+    /// `/metrics`
+    Metrics,
+    /// Anything else, also what is not HTTP
+    Other,
+}
+
+impl Endpoint {
+    /// The name in logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::Models => "models",
+            Self::Hello => "hello",
+            Self::Health => "health",
+            Self::Metrics => "metrics",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The whole answer has left.
+    Done,
+    /// We answered with an error of our own.
+    Refused,
+    /// The caller hung up, or stopped reading.
+    CallerGone,
+    /// The provider broke off inside its answer.
+    UpstreamCut,
+    /// The provider fell silent inside its answer.
+    UpstreamStalled,
+    /// We were told to stop and the time to drain was over.
+    Drained,
+}
+
+impl Outcome {
+    /// The name in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::CallerGone => "caller_gone",
+            Self::UpstreamCut => "upstream_cut",
+            Self::UpstreamStalled => "upstream_stalled",
+            Self::Drained => "drained",
+        }
+    }
+}

@@ -8,6 +8,9 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Header lines of one head. Claude Code sends about 25, a CDN in front of a provider answers with about 30.
 pub const HEADERS_MAX: usize = 100;
 
+/// Names in the `Connection` headers of one head: each is looked for among all header names. One or two are usual.
+pub const CONNECTION_OPTIONS_MAX: usize = 16;
+
 /// Bytes of a request target. The longest that a client sends is a path with `?beta=true`.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 
@@ -22,6 +25,10 @@ pub const BODIES_WAIT: Duration = Duration::from_secs(10);
 
 /// Bytes of a chunk-size line including its extensions, which nobody we serve sends.
 pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+
+/// Bytes of framing that a chunked body may have beyond twice its data and 16 bytes a chunk. Without it, one data
+/// byte a chunk under a long extension makes us read 256 times what a body limit counts.
+pub const CHUNK_EXCESS_BYTES_MAX: u64 = 16 * 1024;
 
 /// Bytes of a trailer section; it is read and dropped.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
@@ -43,6 +50,15 @@ pub const USAGE_EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Nesting of JSON that we look into: deeper documents are refused before a recursive reader meets them.
 pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Bytes of a JSON document that is read whole into a tape, which takes up to 28 bytes for each byte of a hostile one.
+pub const JSON_STRICT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a model's name. The longest in use, an ARN of an inference profile on Bedrock, has about 120.
+pub const MODEL_NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of one value that is kept of a passing answer that is not a stream: `usage` has about 500.
+pub const ANSWER_VALUE_BYTES_MAX: usize = 8 * 1024;
 
 /// Silence of an upstream after which a ping is put into its event stream. Claude Code gives up after 300 s.
 pub const PING_AFTER: Duration = Duration::from_secs(15);
@@ -113,8 +129,51 @@ pub const MODELS_TTL: Duration = Duration::from_secs(300);
 /// How long a provider may take to list its models: Claude Code waits 3 s for ours.
 pub const MODELS_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Bytes of a virtual key that a caller presents. Ours have 46; other tokens that stray in are longer, and are no keys.
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// Characters of a caller's model name that an error repeats.
+pub const MODEL_SHOWN_CHARS_MAX: usize = 100;
+
+/// Allowed patterns that a denial names before it says how many more there are.
+pub const DENIAL_PATTERNS_MAX: usize = 12;
+
+/// Bytes of the config file; an org of a thousand keys writes about 100 KiB.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Nesting of the config file; the deepest key that we know stands at 5.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+
+/// Faults of a config that are shown, so that a binary file by mistake does not flood a terminal.
+pub const CONFIG_FAULTS_MAX: usize = 50;
+
+/// Bytes of a secret, certificate or CA file that the config names; a bundle of all public roots has 230 KiB.
+pub const SECRET_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Bytes of the key file; a key takes about 200.
+pub const KEY_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Characters of a name of a key, team or provider: it stands in headers, logs and metrics.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Characters of a model name or pattern in the config.
+pub const PATTERN_CHARS_MAX: usize = 256;
+
+/// Worker threads; more than cores of the largest machines.
+pub const THREADS_MAX: usize = 1024;
+
+/// Seconds that a config may let streams go on after SIGTERM: a day.
+pub const DRAIN_S_MAX: u64 = 24 * 60 * 60;
+
+/// Milliseconds of any deadline that a config may set: a day.
+pub const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// Addresses that one process listens on.
+pub const LISTEN_MAX: usize = 16;
+
 const _: () = {
     assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
+    assert!(CHUNK_EXCESS_BYTES_MAX >= CHUNK_LINE_BYTES_MAX as u64);
     assert!(STREAM_MEMORY_BYTES_MAX >= 4 * STREAM_READ_BYTES + USAGE_EVENT_BYTES_MAX);
     assert!(BODIES_BYTES_MAX as u64 >= 4 * BODY_BYTES_MAX);
     assert!(PING_AFTER.as_secs() * 4 < 300);

@@ -1,5 +1,53 @@
-//! .
-/// .
-pub fn run(_: std::env::ArgsOs) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The face on the command line: arguments in, texts and an exit code out.
+//!
+//! Exit codes: 0 done, 1 refused or faulty, 2 not understood.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod check;
+mod claude;
+mod key;
+mod ordered_json;
+mod output;
+mod serve;
+
+#[cfg(test)]
+mod tests;
+
+use args::{Args, Command};
+use output::{Failure, Output};
+
+/// Runs the program with its arguments, the first of which is its own name.
+pub fn run(args: std::env::ArgsOs) -> ExitCode {
+    // Not locked for good: the gateway's own lines go to the same streams while `serve` runs.
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    ExitCode::from(run_with(args, &mut Output::new(&mut out, &mut err)))
+}
+
+/// Runs one command; the exit code.
+fn run_with(args: impl IntoIterator<Item = OsString>, output: &mut Output<'_>) -> u8 {
+    let done = match Args::try_parse_from(args) {
+        Ok(args) => dispatch(args, output),
+        Err(error) if error.use_stderr() => Err(Failure::Usage(error.render().to_string())),
+        Err(help) => output.text(&help.render().to_string()),
+    };
+    match done {
+        Ok(()) => 0,
+        Err(failure) => output.finish(&failure),
+    }
+}
+
+fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
+    let config = args.config.as_deref();
+    match args.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(config, output),
+        Command::Check { json } => check::run(config, json, output),
+        Command::Key { command } => key::run(config, command, output),
+        Command::Claude(wish) => claude::run(config, &wish, output),
+    }
 }

@@ -1,1 +1,32 @@
-//! .
+//! From what a person writes to what the process runs on.
+//!
+//! One YAML file is read, checked and resolved as a whole: either there is a `Snapshot`, or there is a list
+//! of all faults, each with file, line and column. The way: `yaml` (text to marked tree), `reader` (tree to
+//! typed values), `file` (what a person wrote), `resolve` (references, secrets, defaults), `snapshot`.
+//! The only folder that reads the environment.
+
+mod base_url;
+mod defaults;
+mod environment;
+mod file;
+mod providers;
+mod proxy;
+mod reader;
+mod resolve;
+mod secrets;
+mod yaml;
+
+pub mod atomic;
+pub mod faults;
+pub mod key_file;
+pub mod load;
+pub mod outline;
+pub mod reload;
+pub mod shown;
+pub mod snapshot;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,20 @@
-//! .
+//! Puts the stages together: from an accepted connection to the last byte of an answer.
+//!
+//! Every other folder knows one thing; this one knows their order. It decides nothing itself.
+
+mod budget;
+mod caller;
+mod classify;
+mod connection;
+mod control;
+mod log;
+mod published;
+mod record;
+mod request_body;
+mod serve_demo;
+mod serve_llm;
+mod serve_models;
+mod serve_platform;
+pub mod start;
+mod stream_back;
+mod worker;

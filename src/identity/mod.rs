@@ -1,1 +1,13 @@
-//! .
+//! Who is calling: keys as callers present them, and the principals behind them.
+//!
+//! A virtual key is a text that a caller sends in one of three headers. Only its SHA-256 is kept; a look-up
+//! hashes what was presented and compares whole hashes in constant time. Nothing here reads a file, the
+//! clock or the environment: `config` builds a `KeyRing` and swaps it whole.
+
+pub mod base64;
+pub mod principal;
+pub mod token;
+pub mod virtual_keys;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,8 @@
-//! .
+//! Where to: from the model that a caller names to the targets that may serve it.
+//!
+//! Facts in, a plan out. Whether a target is up and whether the caller may use it is decided elsewhere.
+
+pub mod model;
+
+#[cfg(test)]
+mod tests;

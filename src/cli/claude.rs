@@ -1,0 +1,135 @@
+//! `tollgate claude`: what a developer's Claude Code needs to come through the gateway.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use crate::cli::args::{Claude, Format};
+use crate::cli::ordered_json::Json;
+use crate::cli::output::{Failure, Output};
+use crate::config::atomic;
+use crate::config::outline;
+
+/// Prints or writes it.
+pub(crate) fn run(config: Option<&Path>, wish: &Claude, output: &mut Output<'_>) -> Result<(), Failure> {
+    let url = match &wish.base_url {
+        Some(url) if is_plain(url) && (url.starts_with("http://") || url.starts_with("https://")) => {
+            url.trim_end_matches('/').to_owned()
+        }
+        Some(url) => {
+            return Err(Failure::Usage(format!("--base-url: expected http:// or https://, found {url:?}")));
+        }
+        None => {
+            let outline = outline::outline(config)?;
+            base_url(&outline.listen, outline.tls)
+        }
+    };
+    let key = match (&wish.key, &wish.key_env) {
+        (Some(key), _) => Some(key.clone()),
+        (None, Some(name)) => {
+            let unset = || Failure::Refused(format!("the environment variable {name} is not set"));
+            Some(outline::variable(name).ok_or_else(unset)?)
+        }
+        (None, None) => None,
+    };
+    if key.as_deref().is_some_and(|key| !is_plain(key)) {
+        return Err(Failure::Usage("the key holds spaces or other characters that no key has".to_owned()));
+    }
+    if let Some(folder) = &wish.write {
+        return write(folder, &url, key.as_deref(), output);
+    }
+    match wish.format {
+        Format::Env => output.text(&exports(&url, key.as_deref()))?,
+        Format::Settings => output.json(&merged(Json::Map(Vec::new()), &url, key.as_deref())?)?,
+    }
+    if key.is_none() {
+        output.note(
+            "no key was given: make one with `tollgate key create --name YOU`, then use --key or --key-env",
+        )?;
+    }
+    Ok(())
+}
+
+/// The address at which this machine reaches the first of `listen`.
+pub(crate) fn base_url(listen: &[SocketAddr], tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let Some(mut address) = listen.first().copied() else { return format!("{scheme}://127.0.0.1:4000") };
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        });
+    }
+    format!("{scheme}://{address}")
+}
+
+/// The two lines for a shell.
+pub(crate) fn exports(url: &str, key: Option<&str>) -> String {
+    let key = key.map_or_else(|| "YOUR_TOLLGATE_KEY".to_owned(), shell_word);
+    format!("export {URL}={}\nexport {TOKEN}={key}\n", shell_word(url))
+}
+
+const URL: &str = "ANTHROPIC_BASE_URL";
+const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
+}
+
+/// Bare where a shell takes it as it is, else in single quotes.
+fn shell_word(text: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@%+=,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(bare) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Puts the two variables into `env` of some settings; everything else stays, in its order.
+fn merged(settings: Json, url: &str, key: Option<&str>) -> Result<Json, Failure> {
+    let refused = |what: &str| Failure::Refused(format!("{what} is not a JSON object: nothing was written"));
+    let Json::Map(mut entries) = settings else { return Err(refused("the settings file")) };
+    if !entries.iter().any(|(name, _)| name == "env") {
+        entries.push(("env".to_owned(), Json::Map(Vec::new())));
+    }
+    for (_, env) in entries.iter_mut().filter(|(name, _)| name == "env") {
+        let Json::Map(variables) = env else { return Err(refused("`env` of the settings file")) };
+        for (name, value) in [(URL, Some(url)), (TOKEN, key)] {
+            let Some(value) = value.map(|value| Json::Plain(value.into())) else { continue };
+            match variables.iter_mut().find(|(known, _)| known == name) {
+                Some((_, old)) => *old = value,
+                None => variables.push((name.to_owned(), value)),
+            }
+        }
+    }
+    Ok(Json::Map(entries))
+}
+
+fn write(folder: &Path, url: &str, key: Option<&str>, output: &mut Output<'_>) -> Result<(), Failure> {
+    let path = folder.join(".claude").join("settings.json");
+    let shown = path.display();
+    let refused = |why: String| Failure::Refused(format!("{shown}: {why}"));
+    let old = match atomic::read(&path, SETTINGS_BYTES_MAX) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|why| refused(format!("it is not valid JSON ({why}): nothing was written")))?,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Json::Map(Vec::new()),
+        Err(why) => return Err(refused(why.to_string())),
+    };
+    let mut text = serde_json::to_vec_pretty(&merged(old, url, key)?).map_err(io::Error::from)?;
+    text.push(b'\n');
+    if !folder.is_dir() {
+        return Err(refused("its folder's parent does not exist".to_owned()));
+    }
+    std::fs::create_dir_all(folder.join(".claude")).map_err(|why| refused(why.to_string()))?;
+    atomic::replace(&path, &text).map_err(|why| refused(why.to_string()))?;
+    output.text(&format!("{shown} is written"))?;
+    if key.is_some() {
+        output.note("it holds a key: keep it out of version control")?;
+    } else {
+        output.note(&format!("no key was given: set {TOKEN} where `claude` runs"))?;
+    }
+    Ok(())
+}
+
+/// Bytes of a settings file; real ones have a few thousand.
+const SETTINGS_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,222 @@
+//! Tests of the command line: what is printed where, and the exit code.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cli::ordered_json::Json;
+use crate::cli::output::Output;
+use crate::cli::{claude, run_with};
+
+/// A folder with a config, which vanishes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(config: &str) -> Self {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).unwrap();
+        let path = std::env::temp_dir().join(format!("tollgate-cli-{:016x}", u64::from_ne_bytes(random)));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("tollgate.yaml"), config).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Runs a command with this folder's config: exit code, standard output, standard error.
+    fn run(&self, words: &[&str]) -> (u8, String, String) {
+        let config = self.0.join("tollgate.yaml").into_os_string();
+        let own = ["tollgate".into(), "--config".into(), config];
+        run(own.into_iter().chain(words.iter().map(OsString::from)))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn run(words: impl IntoIterator<Item = OsString>) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = run_with(words, &mut Output::new(&mut out, &mut err));
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+const CONFIG: &str = "\
+listen: 0.0.0.0:4100
+providers: { demo: { dialect: demo } }
+teams: { platform: { models: [claude-*] } }
+keys: [{ name: fixed, secret: tg_a-long-enough-hidden-text }]
+";
+
+#[test]
+fn help_and_version_are_results_and_nonsense_is_not() {
+    let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+    let (code, out, err) = run(words("tollgate --help"));
+    assert_eq!((code, err.as_str()), (0, ""));
+    for word in ["serve", "check", "key", "claude", "Examples:", "./tollgate.yaml"] {
+        assert!(out.contains(word), "{word}");
+    }
+    assert!(out.lines().all(|line| line.chars().count() <= 110), "{out}");
+    assert_eq!(run(words("tollgate --version")).0, 0);
+    for nonsense in ["tollgate nonsense", "tollgate key", "tollgate key create", "tollgate check --yes"] {
+        let (code, out, err) = run(words(nonsense));
+        assert_eq!((code, out.as_str()), (2, ""), "{nonsense}");
+        assert!(!err.is_empty());
+    }
+}
+
+#[test]
+fn check_prints_the_config_or_its_faults() {
+    let folder = Folder::new(CONFIG);
+    let (code, out, err) = folder.run(&["check"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("listen: [0.0.0.0:4100]") || out.contains("listen: [\"0.0.0.0:4100\"]"), "{out}");
+    assert!(out.contains("head_ms: 10000") && out.contains("platform: { models: [\"claude-*\"] }"), "{out}");
+    assert!(
+        err.starts_with("warning: keys: secret of \"fixed\": it stands in the config itself, line 4"),
+        "{err}"
+    );
+    assert!(!out.contains("hidden") && !err.contains("hidden"));
+    let (code, out, _) = folder.run(&["check", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, json["keys"][0]["name"].as_str()), (0, Some("fixed")));
+    assert!(!folder.path().join("tollgate-data").exists());
+
+    let broken = Folder::new("lisen: 1\n");
+    let (code, out, err) = broken.run(&["check"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.ends_with("tollgate.yaml:1:1: unknown key \"lisen\"; did you mean `listen`?\n"), "{err}");
+}
+
+#[test]
+fn a_key_lives_and_dies() {
+    let folder = Folder::new(CONFIG);
+    let (code, out, err) =
+        folder.run(&["key", "create", "--name", "ada", "--team", "platform", "--models", "a-*", "b"]);
+    assert_eq!(code, 0, "{err}");
+    let key = out.lines().next().unwrap().to_owned();
+    assert!(key.starts_with("tg_"));
+    assert!(out.contains(&format!("export ANTHROPIC_AUTH_TOKEN={key}\n")));
+    assert!(out.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:4100\n"), "{out}");
+    let (_, out, _) = folder.run(&["key", "list"]);
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["NAME", "ID", "TEAM", "MODELS", "CREATED", "STATE"]);
+    assert_eq!((lines[1][0], lines[1][5]), ("fixed", "config"));
+    assert_eq!((lines[2][0], lines[2][2], lines[2][3], lines[2][5]), ("ada", "platform", "a-*,b", "valid"));
+    assert!(!out.contains(&key));
+    let (_, out, _) = folder.run(&["key", "list", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json[1]["state"].as_str(), Some("valid"));
+    let id = lines[2][1].to_owned();
+    assert_eq!(folder.run(&["key", "revoke", &id]).0, 0);
+    let (_, out, _) = folder.run(&["key", "list"]);
+    assert!(out.lines().nth(2).unwrap().contains("revoked 2"), "{out}");
+}
+
+#[test]
+fn keys_that_cannot_be_made_or_revoked() {
+    let folder = Folder::new(CONFIG);
+    assert_eq!(folder.run(&["key", "create", "--name", "ada", "--json"]).0, 0);
+    for (words, code, text) in [
+        (&["key", "create", "--name", "ada"][..], 1, "there is a valid key named \"ada\" already"),
+        (&["key", "create", "--name", "fixed"], 1, "the config has a key named \"fixed\""),
+        (
+            &["key", "create", "--name", "x", "--team", "nope"],
+            1,
+            "the config has no team \"nope\"; known: platform",
+        ),
+        (&["key", "create", "--name", "a b"], 1, "is no name"),
+        (&["key", "create", "--name", "x", "--models", "a b"], 2, "is no model name"),
+        (&["key", "revoke", "nobody"], 1, "no key has the name or id \"nobody\""),
+        (&["key", "revoke", "fixed"], 1, "the key \"fixed\" stands in the config: remove it there"),
+    ] {
+        let (found, out, err) = folder.run(words);
+        assert_eq!((found, out.as_str()), (code, ""), "{words:?}");
+        assert!(err.contains(text), "{err}");
+    }
+}
+
+#[test]
+fn what_a_developer_needs() {
+    let folder = Folder::new(CONFIG);
+    let (code, out, _) = folder.run(&["claude", "--key", "tg_x", "--base-url", "https://gate.example.com/"]);
+    let lines = "export ANTHROPIC_BASE_URL=https://gate.example.com\nexport ANTHROPIC_AUTH_TOKEN=tg_x\n";
+    assert_eq!((code, out.as_str()), (0, lines));
+    let (code, out, err) = folder.run(&["claude"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("http://127.0.0.1:4100") && out.contains("YOUR_TOLLGATE_KEY"));
+    assert!(err.contains("tollgate key create"));
+    let (_, out, _) = folder.run(&["claude", "--key", "tg_x", "--format", "settings"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["env"]["ANTHROPIC_AUTH_TOKEN"].as_str(), Some("tg_x"));
+    assert_eq!(folder.run(&["claude", "--base-url", "gate"]).0, 2);
+    assert_eq!(folder.run(&["claude", "--key", "a b"]).0, 2);
+    assert_eq!(folder.run(&["claude", "--key", "a", "--key-env", "B"]).0, 2);
+    assert_eq!(folder.run(&["claude", "--key-env", "TOLLGATE_TEST_IS_NEVER_SET"]).0, 1);
+    let quoted = claude::exports("http://h/'$(x)", Some("tg_x"));
+    assert!(quoted.starts_with(r"export ANTHROPIC_BASE_URL='http://h/'\''$(x)'"), "{quoted}");
+}
+
+#[test]
+fn settings_are_added_to_and_never_lost() {
+    let folder = Folder::new(CONFIG);
+    let path = folder.path().join(".claude/settings.json");
+    let here = folder.path().to_str().unwrap().to_owned();
+    let write = |key: &str| folder.run(&["claude", "--key", key, "--write", &here]);
+    assert_eq!(write("tg_one").0, 0);
+    let first = std::fs::read_to_string(&path).unwrap();
+    assert!(first.contains("\"ANTHROPIC_AUTH_TOKEN\": \"tg_one\""), "{first}");
+
+    let own = "{\n  \"z\": [1, 2.5, null, true],\n  \"env\": {\n    \"B\": \"1\",\n    \
+               \"ANTHROPIC_AUTH_TOKEN\": \"old\",\n    \
+               \"A\": \"2\"\n  },\n  \"a\": {}\n}";
+    std::fs::write(&path, own).unwrap();
+    assert_eq!(write("tg_two").0, 0);
+    let merged = std::fs::read_to_string(&path).unwrap();
+    let place = |text: &str| merged.find(text).unwrap_or_else(|| panic!("{text} in {merged}"));
+    let order = ["\"z\"", "2.5", "\"B\"", "tg_two", "\"A\"", "ANTHROPIC_BASE_URL", "\"a\""].map(place);
+    assert!(order.is_sorted(), "{merged}");
+    assert!(!merged.contains("old"));
+
+    for broken in ["{", "[]", "{\"env\": 1}"] {
+        std::fs::write(&path, broken).unwrap();
+        let (code, _, err) = write("tg_three");
+        assert_eq!(code, 1);
+        assert!(err.contains("nothing was written"), "{err}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), broken);
+    }
+    let (code, _, _) = folder.run(&["claude", "--key", "k", "--write", "/nonexistent/x"]);
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn objects_keep_their_order() {
+    let text = r#"{"b":1,"a":{"d":[{"z":-1,"y":1.5}],"c":"x"},"b2":null}"#;
+    let json: Json = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&json).unwrap(), text);
+}
+
+/// A pipe whose reader has gone.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut err = Vec::new();
+    let words = ["tollgate", "--help"].map(OsString::from);
+    assert_eq!(run_with(words, &mut Output::new(&mut Closed, &mut err)), 0);
+    assert!(err.is_empty());
+}

@@ -1,0 +1,327 @@
+//! Exactly what a person writes: every key of the config file, each of them optional unless it says
+//! otherwise.
+
+use crate::config::reader::{At, Fields, Reader, quoted};
+use crate::config::secrets::{self, Source};
+use crate::config::snapshot::LogFormat;
+use crate::config::yaml::{Node, Value};
+use crate::limits;
+use crate::net::engine::EngineChoice;
+use crate::upstream::provider::Dialect;
+
+/// The file. `None` and empty lists mean "not written".
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    pub(crate) listen: Vec<At<String>>,
+    pub(crate) data_dir: Option<At<String>>,
+    pub(crate) threads: Option<u64>,
+    pub(crate) engine: Option<EngineChoice>,
+    pub(crate) drain_s: Option<u64>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) ca_file: Option<At<String>>,
+    pub(crate) providers: Vec<Provider>,
+    /// Also of the providers that have faults, so that a model which names one is no second fault.
+    pub(crate) provider_names: Vec<String>,
+    pub(crate) models: Option<Vec<Model>>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) teams: Vec<Team>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) log: Option<LogFormat>,
+}
+
+/// `tls:`, both paths of PEM files.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    pub(crate) cert: At<String>,
+    pub(crate) key: At<String>,
+}
+
+/// One entry of `providers:`.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: At<String>,
+    pub(crate) dialect: Dialect,
+    pub(crate) base_url: Option<At<String>>,
+    pub(crate) key: Option<At<Source>>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) proxy: Option<At<Source>>,
+}
+
+/// The header that carries a provider's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// `x-api-key: KEY`.
+    ApiKey,
+    /// `authorization: Bearer KEY`.
+    Bearer,
+}
+
+/// One entry of `models:`.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) pattern: At<String>,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// `name`, or `{ provider: name, model: renamed }`.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) provider: At<String>,
+    pub(crate) model: Option<String>,
+}
+
+/// One entry of `keys:`.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: At<String>,
+    pub(crate) secret: At<Source>,
+    pub(crate) team: Option<At<String>>,
+    pub(crate) models: Option<Vec<At<String>>>,
+}
+
+/// One entry of `teams:`.
+#[derive(Debug)]
+pub(crate) struct Team {
+    pub(crate) name: At<String>,
+    pub(crate) models: Option<Vec<At<String>>>,
+}
+
+/// `timeouts:`, milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timeouts {
+    pub(crate) head: Option<u64>,
+    pub(crate) idle: Option<u64>,
+    pub(crate) body_stall: Option<u64>,
+    pub(crate) write_stall: Option<u64>,
+    pub(crate) connect: Option<u64>,
+    pub(crate) first_byte: Option<u64>,
+    pub(crate) stream_stall: Option<u64>,
+    pub(crate) ping: Option<u64>,
+}
+
+const KEYS: &[&str] = &[
+    "listen",
+    "data_dir",
+    "threads",
+    "engine",
+    "drain_s",
+    "tls",
+    "ca_file",
+    "providers",
+    "models",
+    "keys",
+    "teams",
+    "timeouts",
+    "log",
+];
+
+/// Reads the tree of a whole file; an empty file is a file in which nothing is written.
+pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
+    let mut file = File::default();
+    let Some(root) = root.filter(|root| !root.is_nothing()) else { return file };
+    let Some(fields) = reader.fields(root, "", KEYS) else { return file };
+    read_process(&fields, &mut file, reader);
+    if let Some(node) = fields.get("providers") {
+        for entry in reader.entries(node, "providers").unwrap_or_default() {
+            file.provider_names.push(entry.key.clone());
+            let name = reader.name(&entry.key, entry.mark, "providers");
+            if let Some(provider) = name.and_then(|name| read_provider(name, &entry.value, reader)) {
+                file.providers.push(provider);
+            }
+        }
+    }
+    if let Some(entries) = fields.get("models").and_then(|node| reader.entries(node, "models")) {
+        let models = entries.iter().filter_map(|entry| {
+            let what = "models";
+            if !reader.pattern_fits(&entry.key, entry.mark, what) {
+                return None;
+            }
+            let what = format!("models.{}", entry.key);
+            let targets = read_targets(&entry.value, &what, reader)?;
+            Some(Model { pattern: At { mark: entry.mark, value: entry.key.clone() }, targets })
+        });
+        file.models = Some(models.collect());
+    }
+    if let Some(nodes) = fields.get("keys").and_then(|node| reader.list(node, "keys")) {
+        file.keys = nodes.iter().filter_map(|node| read_key(node, reader)).collect();
+    }
+    if let Some(entries) = fields.get("teams").and_then(|node| reader.entries(node, "teams")) {
+        for entry in entries {
+            let name = reader.name(&entry.key, entry.mark, "teams");
+            if let Some(team) = name.and_then(|name| read_team(name, &entry.value, reader)) {
+                file.teams.push(team);
+            }
+        }
+    }
+    file
+}
+
+/// The keys that say how the process runs.
+fn read_process(fields: &Fields<'_>, file: &mut File, reader: &mut Reader) {
+    let text = |name: &str, reader: &mut Reader| fields.get(name).and_then(|node| reader.text(node, name));
+    if let Some(node) = fields.get("listen") {
+        file.listen = read_listen(node, reader);
+    }
+    file.data_dir = text("data_dir", reader);
+    file.ca_file = text("ca_file", reader);
+    let threads_max = u64::try_from(limits::THREADS_MAX).unwrap_or(u64::MAX);
+    file.threads = fields.get("threads").and_then(|node| reader.number(node, "threads", 1..=threads_max));
+    file.drain_s =
+        fields.get("drain_s").and_then(|node| reader.number(node, "drain_s", 0..=limits::DRAIN_S_MAX));
+    file.engine = fields.get("engine").and_then(|node| {
+        let words = [
+            ("auto", EngineChoice::Auto),
+            ("io_uring", EngineChoice::IoUring),
+            ("epoll", EngineChoice::Epoll),
+        ];
+        reader.choice(node, "engine", &words)
+    });
+    file.tls = fields.get("tls").and_then(|node| {
+        let fields = reader.fields(node, "tls", &["cert", "key"])?;
+        let cert = reader.required(&fields, "tls", "cert").and_then(|node| reader.text(node, "tls.cert"));
+        let key = reader.required(&fields, "tls", "key").and_then(|node| reader.text(node, "tls.key"));
+        Some(Tls { cert: cert?, key: key? })
+    });
+    file.log = fields.get("log").and_then(|node| {
+        let fields = reader.fields(node, "log", &["format"])?;
+        let words = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
+        reader.choice(fields.get("format")?, "log.format", &words)
+    });
+    if let Some(node) = fields.get("timeouts") {
+        file.timeouts = read_timeouts(node, reader).unwrap_or_default();
+    }
+}
+
+/// One address or a list of them.
+fn read_listen(node: &Node, reader: &mut Reader) -> Vec<At<String>> {
+    match &node.value {
+        Value::List(nodes) => {
+            if nodes.is_empty() || nodes.len() > limits::LISTEN_MAX {
+                reader.fault(node.mark, format!("listen: expected 1 to {} addresses", limits::LISTEN_MAX));
+            }
+            nodes.iter().take(limits::LISTEN_MAX).filter_map(|node| reader.text(node, "listen")).collect()
+        }
+        _ => reader.text(node, "listen").into_iter().collect(),
+    }
+}
+
+fn read_timeouts(node: &Node, reader: &mut Reader) -> Option<Timeouts> {
+    let names = [
+        "head_ms",
+        "idle_ms",
+        "body_stall_ms",
+        "write_stall_ms",
+        "connect_ms",
+        "first_byte_ms",
+        "stream_stall_ms",
+        "ping_ms",
+    ];
+    let fields = reader.fields(node, "timeouts", &names)?;
+    let mut read = |name: &str| {
+        let what = format!("timeouts.{name}");
+        fields.get(name).and_then(|node| reader.number(node, &what, 1..=limits::TIMEOUT_MS_MAX))
+    };
+    Some(Timeouts {
+        head: read("head_ms"),
+        idle: read("idle_ms"),
+        body_stall: read("body_stall_ms"),
+        write_stall: read("write_stall_ms"),
+        connect: read("connect_ms"),
+        first_byte: read("first_byte_ms"),
+        stream_stall: read("stream_stall_ms"),
+        ping: read("ping_ms"),
+    })
+}
+
+fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Provider> {
+    let what = format!("providers.{}", name.value);
+    let fields = reader.fields(node, &what, &["dialect", "base_url", "key", "auth", "proxy"])?;
+    let dialect = reader.required(&fields, &what, "dialect");
+    let dialect = dialect.and_then(|node| {
+        let text = reader.text(node, &format!("{what}.dialect"))?;
+        let known = match text.value.as_str() {
+            "anthropic" => Some(Dialect::Anthropic),
+            "demo" => Some(Dialect::Demo),
+            _ => None,
+        };
+        if known.is_none() {
+            let shown = quoted(&text.value);
+            let text =
+                format!("{what}.dialect: this version does not speak {shown}; it speaks anthropic and demo");
+            reader.fault(node.mark, text);
+        }
+        known
+    });
+    let base_url = fields.get("base_url").and_then(|node| reader.text(node, &format!("{what}.base_url")));
+    let key = fields.get("key").and_then(|node| secrets::read(node, &format!("{what}.key"), reader));
+    let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
+    let auth = fields.get("auth").and_then(|node| {
+        let words = [("x-api-key", Auth::ApiKey), ("bearer", Auth::Bearer)];
+        reader.choice(node, &format!("{what}.auth"), &words)
+    });
+    match dialect? {
+        Dialect::Anthropic if fields.get("base_url").is_none() => {
+            reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
+            return None;
+        }
+        Dialect::Demo => {
+            for name in ["base_url", "key", "auth", "proxy"] {
+                if let Some(node) = fields.get(name) {
+                    reader.fault(node.mark, format!("{what}: the demo calls nobody, remove `{name}`"));
+                }
+            }
+        }
+        Dialect::Anthropic => {}
+    }
+    Some(Provider { name, dialect: dialect?, base_url, key, auth, proxy })
+}
+
+fn read_targets(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<Target>> {
+    let nodes = reader.list(node, what)?;
+    if nodes.is_empty() {
+        reader.fault(node.mark, format!("{what}: expected at least one provider"));
+    }
+    Some(nodes.iter().filter_map(|node| read_target(node, what, reader)).collect())
+}
+
+fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
+    if let Value::Text { .. } = node.value {
+        return Some(Target { provider: reader.text(node, what)?, model: None });
+    }
+    let fields = reader.fields(node, what, &["provider", "model"])?;
+    let provider = reader.required(&fields, what, "provider").and_then(|node| reader.text(node, what));
+    let model = match fields.get("model") {
+        None => None,
+        Some(node) => {
+            let text = reader.text(node, what)?;
+            if text.value.contains('*') {
+                reader.fault(
+                    node.mark,
+                    format!("{what}: the provider is asked for one model, not for a pattern"),
+                );
+            }
+            reader.pattern_fits(&text.value, text.mark, what).then_some(text.value)
+        }
+    };
+    Some(Target { provider: provider?, model })
+}
+
+fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
+    let fields = reader.fields(node, "keys", &["name", "secret", "team", "models"])?;
+    let name = reader.required(&fields, "keys", "name").and_then(|node| {
+        let text = reader.text(node, "keys.name")?;
+        reader.name(&text.value, text.mark, "keys.name")
+    });
+    let secret = reader.required(&fields, "keys", "secret");
+    let secret = secret.and_then(|node| secrets::read(node, "keys.secret", reader));
+    let team = fields.get("team").and_then(|node| reader.text(node, "keys.team"));
+    let models = fields.get("models").and_then(|node| reader.patterns(node, "keys.models"));
+    Some(Key { name: name?, secret: secret?, team, models })
+}
+
+fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {
+    let what = format!("teams.{}", name.value);
+    let fields = reader.fields(node, &what, &["models"])?;
+    let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
+    Some(Team { name, models })
+}

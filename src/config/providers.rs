@@ -1,0 +1,159 @@
+//! Providers as written, or as the environment suggests them, to providers as workers need them.
+
+use std::sync::Arc;
+
+use crate::config::base_url;
+use crate::config::defaults;
+use crate::config::environment::Environment;
+use crate::config::faults::Mark;
+use crate::config::file::{self, Auth};
+use crate::config::proxy::{self, ProxyVariables};
+use crate::config::reader::{At, Reader};
+use crate::config::secrets::{Finder, Source};
+use crate::ids::ProviderName;
+use crate::net::tls::ClientTls;
+use crate::secret::Secret;
+use crate::upstream::provider::{Credential, Dialect, Origin, Provider, Proxy};
+
+/// What all providers share.
+pub(crate) struct Surroundings<'e> {
+    /// The proxy variables.
+    pub(crate) proxies: ProxyVariables,
+    /// The extra roots of `ca_file`, PEM.
+    pub(crate) ca_pem: Option<Vec<u8>>,
+    /// Made when the first https provider asks for it, then shared.
+    pub(crate) tls: Option<Arc<ClientTls>>,
+    /// The way to secrets.
+    pub(crate) finder: Finder<'e>,
+    /// Lines for people.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The providers of a config that names none: what the environment has keys for, else the demo.
+pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -> Vec<file::Provider> {
+    fn at<T>(value: T) -> At<T> {
+        At { mark: Mark::default(), value }
+    }
+    if environment.read_set("OPENAI_API_KEY").is_some() {
+        warnings.push("OPENAI_API_KEY is set, but this version does not speak that dialect yet".to_owned());
+    }
+    let mut provider = file::Provider {
+        name: at("demo".to_owned()),
+        dialect: Dialect::Demo,
+        base_url: None,
+        key: None,
+        auth: None,
+        proxy: None,
+    };
+    if environment.read_set("ANTHROPIC_API_KEY").is_some() {
+        provider.name = at("anthropic".to_owned());
+        provider.dialect = Dialect::Anthropic;
+        provider.base_url = Some(at(defaults::ANTHROPIC_URL.to_owned()));
+        provider.key = Some(at(Source::Variable("ANTHROPIC_API_KEY".to_owned())));
+    } else {
+        warnings.push(
+            "no provider is known, so the scripted demo model answers: \
+             set ANTHROPIC_API_KEY or write `providers:`"
+                .to_owned(),
+        );
+    }
+    vec![provider]
+}
+
+impl Surroundings<'_> {
+    /// Resolves one provider; faults go to `reader`.
+    pub(crate) fn resolve(&mut self, written: &file::Provider, reader: &mut Reader) -> Option<Provider> {
+        let name = ProviderName::new(&written.name.value);
+        let what = format!("providers.{name}");
+        let Some(url) = &written.base_url else {
+            return Some(demo(name));
+        };
+        if let Some(At { mark, value: Source::Written(_) }) = &written.key {
+            let line = mark.line;
+            let hint = "write `${env:NAME}` or `${file:PATH}` to keep it out";
+            self.warnings.push(format!("{what}: its key stands in the config itself, line {line}; {hint}"));
+        }
+        let key = written.key.as_ref().map(|key| self.finder.find(key, &format!("{what}.key"), reader));
+        let parsed = base_url::parse(&url.value);
+        let (origin, base_path) = match parsed {
+            Ok(parsed) => parsed,
+            Err(why) => {
+                reader.fault(url.mark, format!("{what}.base_url: {why}"));
+                return None;
+            }
+        };
+        let proxy = self.proxy(written, &what, &origin, reader)?;
+        let tls = if origin.https { Some(self.client_tls(url.mark, reader)?) } else { None };
+        let credential = match key {
+            None => None,
+            Some(key) => Some(credential(written.auth.unwrap_or(Auth::ApiKey), &key?)),
+        };
+        if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
+            self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
+        }
+        Some(Provider { name, dialect: written.dialect, origin, base_path, credential, tls, proxy })
+    }
+
+    /// `None` after a fault, `Some(None)` for the direct way.
+    fn proxy(
+        &mut self,
+        written: &file::Provider,
+        what: &str,
+        origin: &Origin,
+        reader: &mut Reader,
+    ) -> Option<Option<Proxy>> {
+        let Some(source) = &written.proxy else {
+            let found = self.proxies.for_origin(origin);
+            return found
+                .inspect_err(|why| {
+                    let text = format!("{what}: HTTPS_PROXY is not http://[user:password@]host:port: {why}");
+                    reader.fault(written.name.mark, text);
+                })
+                .ok();
+        };
+        let url = self.finder.find(source, &format!("{what}.proxy"), reader)?;
+        if url.expose() == "none" {
+            return Some(None);
+        }
+        let parsed = proxy::parse(url.expose());
+        let wanted = "expected `none` or http://[user:password@]host:port";
+        parsed
+            .inspect_err(|why| reader.fault(source.mark, format!("{what}.proxy: {wanted}: {why}")))
+            .ok()
+            .map(Some)
+    }
+
+    fn client_tls(&mut self, mark: Mark, reader: &mut Reader) -> Option<Arc<ClientTls>> {
+        if let Some(tls) = &self.tls {
+            return Some(Arc::clone(tls));
+        }
+        match ClientTls::new(self.ca_pem.as_deref()) {
+            Ok(tls) => Some(Arc::clone(self.tls.insert(Arc::new(tls)))),
+            Err(why) => {
+                reader.fault(mark, format!("https cannot be used: {why}"));
+                None
+            }
+        }
+    }
+}
+
+fn credential(auth: Auth, key: &Secret) -> Credential {
+    match auth {
+        Auth::ApiKey => Credential { header: "x-api-key", value: key.clone() },
+        Auth::Bearer => {
+            Credential { header: "authorization", value: Secret::new(format!("Bearer {}", key.expose())) }
+        }
+    }
+}
+
+fn demo(name: ProviderName) -> Provider {
+    Provider {
+        name,
+        dialect: Dialect::Demo,
+        origin: Origin { https: false, host: "demo".to_owned(), port: 80 },
+        base_path: String::new(),
+        credential: None,
+        tls: None,
+        proxy: None,
+    }
+}

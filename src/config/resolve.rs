@@ -1,0 +1,320 @@
+//! From what was written to what holds: references checked, secrets found, defaults filled in, all
+//! faults together.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::atomic;
+use crate::config::defaults;
+use crate::config::environment::Environment;
+use crate::config::faults::Mark;
+use crate::config::file::{self, File};
+use crate::config::key_file::StoredKey;
+use crate::config::providers::{self, Surroundings};
+use crate::config::proxy::ProxyVariables;
+use crate::config::reader::{At, Reader, quoted};
+use crate::config::secrets::{Finder, Source};
+use crate::config::snapshot::{Fixed, Snapshot};
+use crate::glob::Glob;
+use crate::identity::principal::Principal;
+use crate::identity::token::KeyHash;
+use crate::identity::virtual_keys::KeyRing;
+use crate::ids::{KeyName, TeamName};
+use crate::limits::{self, Timeouts};
+use crate::net::tls::ServerTls;
+use crate::policy::rules::{Rules, Team};
+use crate::route::model::{Table, Target};
+use crate::upstream::provider::Provider;
+
+/// What resolving works on and leaves behind.
+pub(crate) struct Resolver<'e> {
+    /// Where relative paths begin.
+    folder: &'e Path,
+    environment: &'e Environment,
+    shared: Surroundings<'e>,
+    /// Hash over everything that no one may see but that makes a version.
+    facts: Sha256,
+}
+
+/// Everything that a config says, resolved.
+pub(crate) struct Resolved {
+    /// Ready but for its version.
+    pub(crate) snapshot: Snapshot,
+    /// The keys of the config.
+    pub(crate) config_keys: Vec<(KeyHash, Principal)>,
+    /// For people.
+    pub(crate) warnings: Vec<String>,
+    /// Certificates, roots and secret files.
+    pub(crate) files: Vec<PathBuf>,
+    /// The hash so far.
+    pub(crate) facts: Sha256,
+}
+
+/// The settings of the process.
+pub(crate) fn fixed(file: &File, folder: &Path, reader: &mut Reader) -> Fixed {
+    let data_dir = file.data_dir.as_ref().map_or(defaults::DATA_DIR, |path| &path.value);
+    Fixed {
+        listen: listen(&file.listen, reader),
+        data_dir: folder.join(data_dir),
+        threads: file.threads.and_then(|n| usize::try_from(n).ok()).unwrap_or_else(defaults::threads),
+        engine: file.engine.unwrap_or_default(),
+        drain: Duration::from_secs(file.drain_s.unwrap_or(limits::DRAIN_S_DEFAULT)),
+        log: file.log.unwrap_or_default(),
+    }
+}
+
+fn listen(written: &[At<String>], reader: &mut Reader) -> Vec<SocketAddr> {
+    let mut out = Vec::new();
+    for text in written {
+        match text.value.parse::<SocketAddr>() {
+            // Port 0 asks the system for a free port, so two of them are two ports.
+            Ok(address) if address.port() != 0 && out.contains(&address) => {
+                reader.fault(text.mark, format!("listen: {address} is given twice"));
+            }
+            Ok(address) => out.push(address),
+            Err(_) => {
+                let wanted = "an address and a port, such as 127.0.0.1:4000 or [::]:4000";
+                reader.fault(text.mark, format!("listen: expected {wanted}, found {}", quoted(&text.value)));
+            }
+        }
+    }
+    if written.is_empty() { vec![defaults::LISTEN] } else { out }
+}
+
+impl<'e> Resolver<'e> {
+    /// Starts from the place of the config.
+    pub(crate) fn new(folder: &'e Path, environment: &'e Environment) -> Self {
+        let shared = Surroundings {
+            proxies: ProxyVariables::read(environment),
+            ca_pem: None,
+            tls: None,
+            finder: Finder { environment, folder, files: Vec::new() },
+            warnings: Vec::new(),
+        };
+        Self { folder, environment, shared, facts: Sha256::new() }
+    }
+
+    /// Resolves everything; the result is of use only when `reader` has no fault afterwards.
+    pub(crate) fn resolve(mut self, file: &File, stored: &[StoredKey], reader: &mut Reader) -> Resolved {
+        self.shared.ca_pem = file.ca_file.as_ref().and_then(|path| self.read_file(path, "ca_file", reader));
+        let server_tls = file.tls.as_ref().and_then(|tls| self.server_tls(tls, reader));
+        let suggested;
+        let written = if file.provider_names.is_empty() {
+            suggested = providers::suggested(self.environment, &mut self.shared.warnings);
+            &suggested
+        } else {
+            &file.providers
+        };
+        let names: HashMap<&str, usize> = written
+            .iter()
+            .enumerate()
+            .map(|(place, provider)| (provider.name.value.as_str(), place))
+            .collect();
+        let providers: Vec<Arc<Provider>> =
+            written.iter().filter_map(|one| self.shared.resolve(one, reader)).map(Arc::new).collect();
+        for provider in &providers {
+            self.add_provider_facts(provider);
+        }
+        let routes = routes(file, &names, reader);
+        let rules = Rules::new(file.teams.iter().map(|team| {
+            (TeamName::new(&team.name.value), Team { models: team.models.as_deref().map(globs) })
+        }));
+        let config_keys = self.config_keys(file, reader);
+        self.check_stored(file, stored);
+        let stored = stored.iter().filter(|key| key.is_valid()).map(|key| (key.sha256, key.principal()));
+        let all: Vec<(KeyHash, Principal)> = config_keys.iter().cloned().chain(stored).collect();
+        for (hash, _) in &all {
+            self.facts.update(hash.bytes());
+        }
+        let snapshot = Snapshot {
+            keys: KeyRing::new(all),
+            rules,
+            routes,
+            providers,
+            server_tls,
+            timeouts: timeouts(&file.timeouts),
+            version: String::new(),
+        };
+        let Surroundings { finder, warnings, .. } = self.shared;
+        Resolved { snapshot, config_keys, warnings, files: finder.files, facts: self.facts }
+    }
+
+    fn server_tls(&mut self, tls: &file::Tls, reader: &mut Reader) -> Option<ServerTls> {
+        let chain = self.read_file(&tls.cert, "tls.cert", reader);
+        let key = self.read_file(&tls.key, "tls.key", reader);
+        ServerTls::from_pem(&chain?, &key?)
+            .inspect_err(|why| reader.fault(tls.cert.mark, format!("tls: {why}")))
+            .ok()
+    }
+
+    fn read_file(&mut self, path: &At<String>, what: &str, reader: &mut Reader) -> Option<Vec<u8>> {
+        let full = self.folder.join(&path.value);
+        self.shared.finder.files.push(full.clone());
+        match atomic::read(&full, limits::SECRET_FILE_BYTES_MAX) {
+            Ok(bytes) => {
+                self.facts.update(Sha256::digest(&bytes));
+                Some(bytes)
+            }
+            Err(why) => {
+                reader.fault(path.mark, format!("{what}: {} cannot be read: {why}", full.display()));
+                None
+            }
+        }
+    }
+
+    fn add_provider_facts(&mut self, provider: &Provider) {
+        let credential = provider.credential.as_ref().map(|credential| &credential.value);
+        let password = provider.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
+        for secret in [credential, password] {
+            self.facts.update(Sha256::digest(secret.map_or("", |secret| secret.expose())));
+        }
+    }
+
+    fn config_keys(&mut self, file: &File, reader: &mut Reader) -> Vec<(KeyHash, Principal)> {
+        let mut out: Vec<(KeyHash, Principal)> = Vec::new();
+        let mut names = HashSet::new();
+        let mut owners: HashMap<KeyHash, &str> = HashMap::new();
+        let teams = team_names(file);
+        for key in &file.keys {
+            let name = &key.name.value;
+            if !names.insert(name) {
+                reader.fault(key.name.mark, format!("keys: {name:?} is the name of two keys"));
+            }
+            if let Some(team) = &key.team
+                && !teams.contains(team.value.as_str())
+            {
+                let shown = quoted(&team.value);
+                reader.fault(
+                    team.mark,
+                    format!("keys: key {name:?} names team {shown}, which `teams:` does not have"),
+                );
+            }
+            let what = format!("keys: secret of {name:?}");
+            let Some(secret) = self.shared.finder.find(&key.secret, &what, reader) else { continue };
+            let bytes = secret.expose().len();
+            if bytes > limits::KEY_BYTES_MAX {
+                let max = limits::KEY_BYTES_MAX;
+                reader.fault(key.secret.mark, format!("{what}: it is longer than {max} characters"));
+            }
+            if bytes < WEAK_BYTES {
+                self.shared
+                    .warnings
+                    .push(format!("{what}: it is shorter than {WEAK_BYTES} characters, easy to guess"));
+            }
+            if matches!(key.secret.value, Source::Written(_)) {
+                let line = key.secret.mark.line;
+                self.shared.warnings.push(format!(
+                    "{what}: it stands in the config itself, line {line}; \
+                     write `${{env:NAME}}` to keep it out"
+                ));
+            }
+            let hash = KeyHash::of(secret.expose().as_bytes());
+            if let Some(other) = owners.insert(hash, name) {
+                let text = format!("{what}: it is the secret of {other:?} too; each key needs its own");
+                reader.fault(key.secret.mark, text);
+            }
+            out.push((hash, principal(key, hash)));
+        }
+        out
+    }
+
+    /// Keys of the key file stay valid whatever the config says; people are told what does not fit.
+    fn check_stored(&mut self, file: &File, stored: &[StoredKey]) {
+        let teams = team_names(file);
+        let names: HashSet<&str> = file.keys.iter().map(|key| key.name.value.as_str()).collect();
+        for key in stored.iter().filter(|key| key.is_valid()) {
+            let name = &key.name;
+            if names.contains(name.as_str()) {
+                self.shared
+                    .warnings
+                    .push(format!("the config and the key file both have a valid key {name:?}"));
+            }
+            if let Some(team) = &key.team
+                && !teams.contains(team.as_str())
+            {
+                let text = format!(
+                    "key {name:?} names team {team:?}, which `teams:` does not have: it allows no model"
+                );
+                self.shared.warnings.push(text);
+            }
+        }
+    }
+}
+
+fn team_names(file: &File) -> HashSet<&str> {
+    file.teams.iter().map(|team| team.name.value.as_str()).collect()
+}
+
+/// Below this a person has chosen a word, not a random text.
+const WEAK_BYTES: usize = 20;
+
+pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
+    Principal {
+        key: KeyName::new(&key.name.value),
+        key_id: hash.id().into(),
+        team: key.team.as_ref().map(|team| TeamName::new(&team.value)),
+        models: key.models.as_deref().map(globs),
+    }
+}
+
+fn globs(patterns: &[At<String>]) -> Arc<[Glob]> {
+    patterns.iter().map(|pattern| Glob::new(&pattern.value)).collect()
+}
+
+/// `models:`; without it everything goes to the only provider.
+fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) -> Table {
+    let Some(models) = &file.models else {
+        if providers.len() > 1 {
+            let text = "`models` is missing: with several providers say which model runs where";
+            reader.fault(Mark { line: 1, column: 1 }, text);
+        }
+        let everything = Target { provider: 0, model: None, pattern: "*".into() };
+        return Table::new([(Glob::new("*"), vec![everything])]);
+    };
+    if models.is_empty() {
+        reader.fault(Mark { line: 1, column: 1 }, "`models` names no model, so no call could be served");
+    }
+    let mut entries = Vec::with_capacity(models.len());
+    for model in models {
+        let pattern: Arc<str> = model.pattern.value.as_str().into();
+        let mut targets = Vec::with_capacity(model.targets.len());
+        for target in &model.targets {
+            let name = &target.provider.value;
+            let Some(&provider) = providers.get(name.as_str()) else {
+                if file.provider_names.contains(name) {
+                    continue;
+                }
+                let mut known: Vec<&str> = providers.keys().copied().collect();
+                known.sort_unstable();
+                let known = known.join(", ");
+                let text = format!("models.{pattern}: there is no provider {}; known: {known}", quoted(name));
+                reader.fault(target.provider.mark, text);
+                continue;
+            };
+            let renamed = target.model.as_deref().map(Arc::from);
+            targets.push(Target { provider, model: renamed, pattern: Arc::clone(&pattern) });
+        }
+        entries.push((Glob::new(&pattern), targets));
+    }
+    Table::new(entries)
+}
+
+fn timeouts(written: &file::Timeouts) -> Timeouts {
+    let default = Timeouts::default();
+    let or = |ms: Option<u64>, default| ms.map_or(default, Duration::from_millis);
+    Timeouts {
+        head: or(written.head, default.head),
+        idle: or(written.idle, default.idle),
+        body_stall: or(written.body_stall, default.body_stall),
+        write_stall: or(written.write_stall, default.write_stall),
+        connect: or(written.connect, default.connect),
+        first_byte: or(written.first_byte, default.first_byte),
+        stream_stall: or(written.stream_stall, default.stream_stall),
+        ping: or(written.ping, default.ping),
+    }
+}

@@ -1,0 +1,101 @@
+//! Secrets: written as `${env:NAME}` or `${file:PATH}`, found when the config is resolved.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::atomic;
+use crate::config::environment::Environment;
+use crate::config::reader::{At, Reader};
+use crate::config::yaml::Node;
+use crate::limits;
+use crate::secret::Secret;
+
+/// Where a secret is to be found.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// In an environment variable.
+    Variable(String),
+    /// In a file, relative to the config's folder; white space at its end does not count.
+    File(String),
+    /// In the config itself.
+    Written(Secret),
+}
+
+/// Reads a place that may hold a secret. No fault repeats what stands there.
+pub(crate) fn read(node: &Node, what: &str, reader: &mut Reader) -> Option<At<Source>> {
+    let text = reader.raw_text(node, what)?.value;
+    let at = |value| Some(At { mark: node.mark, value });
+    if let Some(inner) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+        match inner.split_once(':') {
+            Some(("env", name)) if is_variable(name) => return at(Source::Variable(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() && !path.contains("${") => {
+                return at(Source::File(path.to_owned()));
+            }
+            _ => {}
+        }
+    } else if !text.contains("${") {
+        return at(Source::Written(Secret::new(text)));
+    }
+    reader.fault(
+        node.mark,
+        format!("{what}: write `${{env:NAME}}` or `${{file:PATH}}`, with nothing before or after it"),
+    );
+    None
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Finds secrets and remembers which files they came from.
+pub(crate) struct Finder<'e> {
+    /// The variables.
+    pub(crate) environment: &'e Environment,
+    /// Where relative paths begin.
+    pub(crate) folder: &'e Path,
+    /// The files that were asked for, also in vain.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Finder<'_> {
+    /// Finds one secret: not empty, and fit to stand in a header.
+    pub(crate) fn find(&mut self, source: &At<Source>, what: &str, reader: &mut Reader) -> Option<Secret> {
+        let secret = match &source.value {
+            Source::Written(secret) => secret.clone(),
+            Source::Variable(name) => match self.environment.read(name) {
+                Some(value) => Secret::new(value.trim()),
+                None => {
+                    reader.fault(source.mark, format!("{what}: the environment variable {name} is not set"));
+                    return None;
+                }
+            },
+            Source::File(path) => {
+                let path = self.folder.join(path);
+                self.files.push(path.clone());
+                match read_text(&path) {
+                    Ok(value) => value,
+                    Err(why) => {
+                        reader
+                            .fault(source.mark, format!("{what}: {} cannot be read: {why}", path.display()));
+                        return None;
+                    }
+                }
+            }
+        };
+        if secret.is_empty() {
+            reader.fault(source.mark, format!("{what}: the secret is empty"));
+            return None;
+        }
+        if !secret.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+            let text = "the secret holds spaces or other characters that cannot stand in a header";
+            reader.fault(source.mark, format!("{what}: {text}"));
+            return None;
+        }
+        Some(secret)
+    }
+}
+
+fn read_text(path: &Path) -> Result<Secret, String> {
+    let bytes = atomic::read(path, limits::SECRET_FILE_BYTES_MAX).map_err(|why| why.to_string())?;
+    let text = Secret::new(String::from_utf8(bytes).map_err(|_why| "it is not text".to_owned())?);
+    Ok(Secret::new(text.expose().trim()))
+}

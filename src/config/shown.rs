@@ -1,0 +1,196 @@
+//! The resolved config as people may see it: every default filled in, every secret masked.
+
+use std::fmt::{self, Write};
+
+use serde::Serialize;
+
+/// A resolved config without its secrets.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Shown {
+    /// `snapshot.version`.
+    pub version: String,
+    /// Addresses.
+    pub listen: Vec<String>,
+    /// Folder.
+    pub data_dir: String,
+    /// Workers.
+    pub threads: usize,
+    /// `auto`, `io_uring` or `epoll`.
+    pub engine: &'static str,
+    /// Seconds.
+    pub drain_s: u64,
+    /// Paths of certificate and key.
+    pub tls: Option<ShownTls>,
+    /// Path of the extra roots.
+    pub ca_file: Option<String>,
+    /// `auto`, `human` or `json`.
+    pub log_format: &'static str,
+    /// Name and milliseconds of each deadline.
+    pub timeouts: Vec<(&'static str, u64)>,
+    /// In written order.
+    pub providers: Vec<ShownProvider>,
+    /// In written order.
+    pub models: Vec<ShownModel>,
+    /// By name.
+    pub teams: Vec<ShownTeam>,
+    /// The valid ones.
+    pub keys: Vec<ShownKey>,
+}
+
+/// `tls:`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownTls {
+    /// Path.
+    pub cert: String,
+    /// Path.
+    pub key: String,
+}
+
+/// One provider.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownProvider {
+    /// Its name.
+    pub name: String,
+    /// What it speaks.
+    pub dialect: &'static str,
+    /// Where it is; absent for the demo.
+    pub base_url: Option<String>,
+    /// The mask, if it has a key.
+    pub key: Option<&'static str>,
+    /// The header of the key.
+    pub auth: Option<&'static str>,
+    /// The proxy, its password masked.
+    pub proxy: Option<String>,
+}
+
+/// One entry of `models:`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownModel {
+    /// What a caller names.
+    pub pattern: String,
+    /// Provider, and the name of the model there if it differs.
+    pub targets: Vec<(String, Option<String>)>,
+}
+
+/// One team.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownTeam {
+    /// Its name.
+    pub name: String,
+    /// Its patterns; absent for no limit.
+    pub models: Option<Vec<String>>,
+}
+
+/// One valid key.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownKey {
+    /// Its name.
+    pub name: String,
+    /// The first 12 digits of its hash.
+    pub id: String,
+    /// Its team.
+    pub team: Option<String>,
+    /// Its patterns; absent for no limit of its own.
+    pub models: Option<Vec<String>>,
+    /// `config` or `key file`.
+    pub origin: &'static str,
+}
+
+/// What stands where a secret would.
+pub const MASK: &str = "***";
+
+/// In the shape of a config file, so that it reads like what was written.
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# version {}", self.version)?;
+        writeln!(f, "listen: {}", list(&self.listen))?;
+        writeln!(f, "data_dir: {}", word(&self.data_dir))?;
+        writeln!(f, "threads: {}\nengine: {}\ndrain_s: {}", self.threads, self.engine, self.drain_s)?;
+        if let Some(tls) = &self.tls {
+            writeln!(f, "tls: {{ cert: {}, key: {} }}", word(&tls.cert), word(&tls.key))?;
+        }
+        if let Some(path) = &self.ca_file {
+            writeln!(f, "ca_file: {}", word(path))?;
+        }
+        writeln!(f, "log: {{ format: {} }}", self.log_format)?;
+        writeln!(f, "timeouts:")?;
+        for (name, ms) in &self.timeouts {
+            writeln!(f, "  {name}: {ms}")?;
+        }
+        writeln!(f, "providers:")?;
+        for provider in &self.providers {
+            write_provider(provider, f)?;
+        }
+        writeln!(f, "models:")?;
+        for model in &self.models {
+            writeln!(f, "  {}: [{}]", word(&model.pattern), targets(&model.targets))?;
+        }
+        if !self.teams.is_empty() {
+            writeln!(f, "teams:")?;
+        }
+        for team in &self.teams {
+            let models = team.models.as_ref().map(|models| format!(" models: {} ", list(models)));
+            writeln!(f, "  {}: {{{}}}", word(&team.name), models.unwrap_or_default())?;
+        }
+        writeln!(f, "keys:{}", if self.keys.is_empty() { " []" } else { "" })?;
+        for key in &self.keys {
+            write!(f, "  - {{ name: {}, secret: \"{MASK}\"", word(&key.name))?;
+            if let Some(team) = &key.team {
+                write!(f, ", team: {}", word(team))?;
+            }
+            if let Some(models) = &key.models {
+                write!(f, ", models: {}", list(models))?;
+            }
+            writeln!(f, " }} # {}, from the {}", key.id, key.origin)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "  {}: {{ dialect: {}", word(&provider.name), provider.dialect)?;
+    if let Some(url) = &provider.base_url {
+        write!(f, ", base_url: {}", word(url))?;
+    }
+    if let Some(key) = provider.key {
+        write!(f, ", key: \"{key}\"")?;
+    }
+    if let Some(auth) = provider.auth {
+        write!(f, ", auth: {auth}")?;
+    }
+    if let Some(proxy) = &provider.proxy {
+        write!(f, ", proxy: {}", word(proxy))?;
+    }
+    writeln!(f, " }}")
+}
+
+fn targets(targets: &[(String, Option<String>)]) -> String {
+    let mut out = String::new();
+    for (provider, model) in targets {
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        let written = match model {
+            None => write!(out, "{}", word(provider)),
+            Some(model) => write!(out, "{{ provider: {}, model: {} }}", word(provider), word(model)),
+        };
+        // Writing to a `String` cannot fail.
+        debug_assert!(written.is_ok());
+    }
+    out
+}
+
+fn list(items: &[String]) -> String {
+    let items: Vec<String> = items.iter().map(|item| word(item)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// Bare where YAML reads it back as the same text, else in the quotes that JSON and YAML share.
+fn word(text: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte);
+    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte));
+    if first && text.bytes().all(bare) && !text.ends_with(':') && text != "null" {
+        return text.to_owned();
+    }
+    serde_json::to_string(text).unwrap_or_default()
+}

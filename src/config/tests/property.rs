@@ -1,0 +1,115 @@
+//! Any bytes give a config or faults.
+
+use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
+
+use crate::config::fuzz;
+use crate::config::tests::good::DESIGN;
+
+/// Pieces of configs in any order: far more likely to get past the parser than random bytes.
+fn yaml_like() -> impl Strategy<Value = String> {
+    let pieces = [
+        "listen",
+        "providers",
+        "models",
+        "keys",
+        "teams",
+        "tls",
+        "timeouts",
+        "name",
+        "secret",
+        "dialect",
+        "demo",
+        "anthropic",
+        "base_url",
+        "http://h",
+        "head_ms",
+        "provider",
+        "model",
+        "team",
+        "a",
+        "*",
+        "'*'",
+        "&a ",
+        "*a ",
+        "!!str ",
+        ": ",
+        ":\n  ",
+        ":\n    ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "- ",
+        "{ ",
+        " }",
+        "[",
+        "]",
+        ", ",
+        "? ",
+        "|\n",
+        ">-\n",
+        "\"",
+        "'",
+        "#",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "${env:SET}",
+        "${env:",
+        "${file:x}",
+        "}",
+        "1",
+        "-1",
+        "~",
+        "\t",
+        "\r",
+        "\u{feff}",
+        "\u{e000}",
+        "\u{85}",
+        "\\x",
+        "\0",
+        "<<",
+    ];
+    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..60)
+        .prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn pieces_of_yaml_never_panic(text in yaml_like()) {
+        fuzz::config_file(text.as_bytes());
+    }
+
+    #[test]
+    fn bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fuzz::config_file(&bytes);
+    }
+
+    #[test]
+    fn near_misses_never_panic(at in 0_usize..2000, byte in any::<u8>(), cut in any::<bool>()) {
+        // Plain http, since every https provider reads the roots of the system anew.
+        let mut bytes = DESIGN.replace("https", "http").into_bytes();
+        let at = at % bytes.len();
+        if cut { bytes.truncate(at) } else { bytes[at] = byte }
+        fuzz::config_file(&bytes);
+    }
+}
+
+#[test]
+fn as_many_keys_as_fit_are_read_in_no_time() {
+    let text: String = (0..80_000).map(|n| format!("k{n}:\n")).collect();
+    let begun = crate::clock::now();
+    fuzz::config_file(text.as_bytes());
+    // Generous for a loaded machine; a search per key would take minutes.
+    let taken = begun.elapsed();
+    assert!(taken.as_secs() < 20, "{taken:?}");
+}
+
+#[test]
+fn deep_and_wide_files_end() {
+    for piece in ["[", "{", "- ", "? ", "a: {", "[[[[", "!a ", "&a ", "'", "|\n", "\n ", "a:\n "] {
+        let text = piece.repeat(200_000 / piece.len());
+        fuzz::config_file(text.as_bytes());
+    }
+}

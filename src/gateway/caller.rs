@@ -1,0 +1,216 @@
+//! The caller's side of a connection: its requests in, our answers out, with their deadlines.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use crate::clock;
+use crate::error::{Code, Error};
+use crate::gateway::record::Record;
+use crate::gateway::worker::{Phase, Worker};
+use crate::http::encode;
+use crate::http::head::{Framing, Method, Progress, RequestHead, ResponseHead, Version};
+use crate::http::refusal::Refusal;
+use crate::limits::{self, Timeouts};
+use crate::llm::anthropic;
+use crate::net::buffer::Buffer;
+use crate::net::deadline::Deadline;
+use crate::net::outgoing::Outgoing;
+use crate::net::stream::Stream;
+
+/// Seconds after which a caller may come back when we are short of something.
+const RETRY_AFTER_S: &[u8] = b"2";
+
+/// One connection of a caller with everything that is reused between its requests.
+pub(super) struct Caller {
+    pub(super) stream: Stream,
+    /// The request in hand. Its spans lie in the stream's input until the body is taken.
+    pub(super) head: RequestHead,
+    /// Room for the head of an upstream's answer.
+    pub(super) answer: ResponseHead,
+    pub(super) deadline: Deadline,
+    /// Room for heads that are being written.
+    pub(super) out: Vec<u8>,
+    /// When the first byte of the request in hand was seen.
+    pub(super) started: Instant,
+    /// Whether another request may follow on this connection.
+    pub(super) keep_alive: bool,
+    /// Whether bytes of the request's body are still to come, so that a close must linger.
+    pub(super) unread: bool,
+    /// Whether the request in hand still stands in the stream's input.
+    pub(super) in_input: bool,
+}
+
+/// What came of waiting for a request.
+pub(super) enum Next {
+    /// `head` holds it.
+    Request,
+    /// It must be refused.
+    Refused(Refusal),
+    /// It did not come in time.
+    TooSlow,
+    /// There is none: the caller has left, has been silent for too long, or we are stopping.
+    End,
+}
+
+impl Caller {
+    pub(super) fn new(stream: Stream, timeouts: &Timeouts) -> Self {
+        Self {
+            stream,
+            head: RequestHead::new(),
+            answer: ResponseHead::new(),
+            deadline: Deadline::new(timeouts.head),
+            out: Vec::new(),
+            started: clock::now(),
+            keep_alive: true,
+            unread: false,
+            in_input: false,
+        }
+    }
+
+    /// Waits for the next request head.
+    pub(super) async fn next_request(&mut self, worker: &Worker, timeouts: &Timeouts) -> Next {
+        self.started = clock::now();
+        let mut begun = !self.stream.input().is_empty();
+        self.deadline.set(self.started, if begun { timeouts.head } else { timeouts.idle });
+        loop {
+            match self.head.parse(self.stream.input()) {
+                Ok(Progress::Complete) => {
+                    self.keep_alive = self.head.keep_alive && worker.phase.get() == Phase::Running;
+                    self.unread = !matches!(self.head.framing, Framing::None | Framing::Length(0));
+                    self.in_input = true;
+                    return Next::Request;
+                }
+                Ok(Progress::Partial) => {}
+                Err(refusal) => return Next::Refused(refusal),
+            }
+            let Self { stream, deadline, .. } = self;
+            let filled = poll_fn(|cx| {
+                if let Poll::Ready(result) = stream.poll_fill(cx, limits::IDLE_READ_BYTES / 2) {
+                    return Poll::Ready(Some(result));
+                }
+                if !begun && worker.phase.get() != Phase::Running || worker.phase.get() == Phase::Cut {
+                    return Poll::Ready(Some(Ok(0)));
+                }
+                deadline.poll_passed(cx).map(|()| None)
+            });
+            match filled.await {
+                Some(Ok(0) | Err(_)) => return Next::End,
+                Some(Ok(_)) => {
+                    if !begun {
+                        begun = true;
+                        self.started = clock::now();
+                        self.deadline.set(self.started, timeouts.head);
+                    }
+                }
+                None => return if begun { Next::TooSlow } else { Next::End },
+            }
+        }
+    }
+
+    /// Takes the head of a served request off the input, unless its body has been taken with it.
+    pub(super) fn leave_request(&mut self) {
+        if std::mem::take(&mut self.in_input) {
+            self.stream.consume(self.head.bytes);
+        }
+    }
+
+    /// Sends a whole answer of our own and notes its status.
+    pub(super) async fn reply(
+        &mut self,
+        record: &mut Record,
+        status: u16,
+        content_type: &str,
+        extra: &[(&str, &[u8])],
+        body: &[u8],
+    ) -> io::Result<()> {
+        let id = record.id.shown();
+        let mut lines = Vec::with_capacity(extra.len() + 2);
+        lines.push(("request-id", &id[..]));
+        lines.extend_from_slice(extra);
+        self.keep_alive &= !self.unread;
+        if !self.keep_alive {
+            lines.push(("connection", b"close"));
+        }
+        self.out.clear();
+        if self.head.method == Method::Head {
+            encode::own_head(&mut self.out, status, content_type, &lines, body.len() as u64);
+        } else {
+            encode::own_response(&mut self.out, status, content_type, &lines, body);
+        }
+        record.status = status;
+        record.answer_bytes = body.len() as u64;
+        record.first_byte = Some(clock::now().saturating_duration_since(record.started));
+        self.send(Outgoing::one(Buffer::from(&self.out[..]))).await.map(drop)
+    }
+
+    /// Refuses the request in Anthropic's envelope, for the reason that `error` gives.
+    pub(super) async fn refuse(&mut self, record: &mut Record, error: &Error) -> io::Result<()> {
+        let mut body = Vec::with_capacity(256);
+        anthropic::error::write(&mut body, error, record.id);
+        let mut extra: Vec<(&str, &[u8])> = Vec::new();
+        if !error.code().retry() {
+            extra.push(("x-should-retry", b"false"));
+        }
+        if matches!(error.code(), Code::Overloaded | Code::Draining) {
+            extra.push(("retry-after", RETRY_AFTER_S));
+        }
+        if error.code() == Code::MethodNotAllowed {
+            extra.push(("allow", b"GET, HEAD, POST"));
+        }
+        record.error = format!("{}: {error}", error.code().name());
+        self.reply(record, error.code().status(), "application/json", &extra, &body).await
+    }
+
+    /// Sends within the deadline for callers that do not read.
+    pub(super) async fn send(&mut self, outgoing: Outgoing) -> io::Result<Outgoing> {
+        self.deadline.set(clock::now(), limits::WRITE_STALL_DEADLINE);
+        self.stream.start_send(outgoing);
+        let Self { stream, deadline, .. } = self;
+        poll_fn(|cx| match stream.poll_send(cx) {
+            Poll::Pending => deadline.poll_passed(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            ready @ Poll::Ready(_) => ready,
+        })
+        .await
+    }
+
+    /// Whether the answers of this connection can be chunked.
+    pub(super) fn takes_chunks(&self) -> bool {
+        self.head.version == Version::Http11
+    }
+
+    /// Ends the connection so that the caller still reads our last words: our direction first, then theirs
+    /// is read and thrown away for a short while. Closing at once would reset what is under way.
+    pub(super) async fn linger(&mut self) {
+        if self.stream.finish().await.is_err() {
+            return;
+        }
+        self.deadline.set(clock::now(), limits::LINGER_DEADLINE);
+        let mut thrown = 0;
+        while thrown < limits::LINGER_BYTES_MAX {
+            self.stream.put_input(Buffer::empty());
+            let Self { stream, deadline, .. } = self;
+            let filled = poll_fn(|cx| match stream.poll_fill(cx, limits::STREAM_READ_BYTES) {
+                Poll::Ready(result) => Poll::Ready(result.unwrap_or(0)),
+                Poll::Pending => deadline.poll_passed(cx).map(|()| 0),
+            });
+            match filled.await {
+                0 => return,
+                bytes => thrown += bytes as u64,
+            }
+        }
+    }
+}
+
+/// Ready when the caller has hung up. What it sends ahead of time is kept, within bounds.
+pub(super) fn poll_hung_up(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<()> {
+    while stream.input().len() < limits::HEAD_BYTES_MAX {
+        match stream.poll_watch(cx) {
+            Poll::Ready(Ok(bytes)) if bytes > 0 => {}
+            Poll::Ready(_) => return Poll::Ready(()),
+            Poll::Pending => break,
+        }
+    }
+    Poll::Pending
+}

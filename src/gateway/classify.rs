@@ -1,0 +1,107 @@
+//! From method and path to what is wanted. Pure.
+//!
+//! The model side answers at its plain addresses, under `/anthropic`, under a team's prefix `/t/<team>`,
+//! under both, and with a doubled `/v1`, since a base URL may or may not end in it.
+
+use crate::call::Endpoint;
+use crate::error::Code;
+use crate::http::head::Method;
+
+/// What a request wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted<'a> {
+    /// The kind of call.
+    pub(super) endpoint: Endpoint,
+    /// The team whose prefix stands in the path.
+    pub(super) team: Option<&'a str>,
+    /// The model of `/v1/models/<model>`.
+    pub(super) model: Option<&'a str>,
+}
+
+/// Finds what is wanted, or the code to refuse with.
+pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> {
+    let path = str::from_utf8(path).map_err(|_why| Code::NotFound)?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let (team, rest) = match path.strip_prefix("/t/") {
+        Some(rest) => {
+            let (team, rest) =
+                rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).ok_or(Code::NotFound)?;
+            if team.is_empty() {
+                return Err(Code::NotFound);
+            }
+            (Some(team), rest)
+        }
+        None => (None, path),
+    };
+    let rest = match rest.strip_prefix("/anthropic") {
+        Some(inner) if inner.starts_with('/') => inner,
+        _ => rest,
+    };
+    let rest = if rest.starts_with("/v1/v1/") { rest.get(3..).unwrap_or_default() } else { rest };
+    let (endpoint, model) = match rest {
+        "/v1/messages" => (Endpoint::Messages, None),
+        "/v1/messages/count_tokens" => (Endpoint::CountTokens, None),
+        "/v1/models" => (Endpoint::Models, None),
+        "/api/hello" => (Endpoint::Hello, None),
+        "/healthz" | "/readyz" if team.is_none() => (Endpoint::Health, None),
+        "/metrics" if team.is_none() => (Endpoint::Metrics, None),
+        _ => match rest.strip_prefix("/v1/models/") {
+            Some(model) if !model.is_empty() => (Endpoint::Models, Some(model)),
+            _ => return Err(Code::NotFound),
+        },
+    };
+    let allowed = match endpoint {
+        Endpoint::Messages | Endpoint::CountTokens => method == Method::Post,
+        _ => matches!(method, Method::Get | Method::Head),
+    };
+    if allowed { Ok(Wanted { endpoint, team, model }) } else { Err(Code::MethodNotAllowed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wanted, classify};
+    use crate::call::Endpoint;
+    use crate::error::Code;
+    use crate::http::head::Method;
+
+    fn check(method: Method, path: &str, expected: Result<(Endpoint, Option<&str>, Option<&str>), Code>) {
+        let expected = expected.map(|(endpoint, team, model)| Wanted { endpoint, team, model });
+        assert_eq!(classify(method, path.as_bytes()), expected, "{path}");
+    }
+
+    #[test]
+    fn every_way_to_write_an_address() {
+        for prefix in ["", "/anthropic", "/v1", "/anthropic/v1"] {
+            for end in ["", "/"] {
+                let path = format!("{prefix}/v1/messages{end}");
+                check(Method::Post, &path, Ok((Endpoint::Messages, None, None)));
+                let path = format!("/t/payments{prefix}/v1/messages/count_tokens{end}");
+                check(Method::Post, &path, Ok((Endpoint::CountTokens, Some("payments"), None)));
+            }
+        }
+        check(Method::Get, "/v1/models/claude-x", Ok((Endpoint::Models, None, Some("claude-x"))));
+        check(Method::Head, "/api/hello", Ok((Endpoint::Hello, None, None)));
+        check(Method::Head, "/t/a/api/hello", Ok((Endpoint::Hello, Some("a"), None)));
+        check(Method::Get, "/readyz", Ok((Endpoint::Health, None, None)));
+    }
+
+    #[test]
+    fn what_is_not_there() {
+        for path in [
+            "/",
+            "",
+            "/v1",
+            "/v1/messages/x",
+            "/t/",
+            "/t//v1/messages",
+            "/anthropicv1/messages",
+            "/v1/models//",
+        ] {
+            let method = if path == "/v1/models//" { Method::Post } else { Method::Get };
+            assert!(classify(method, path.as_bytes()).is_err(), "{path}");
+        }
+        check(Method::Get, "/v1/messages", Err(Code::MethodNotAllowed));
+        check(Method::Post, "/t/team/metrics", Err(Code::NotFound));
+        check(Method::Post, "/\u{fe}", Err(Code::NotFound));
+    }
+}

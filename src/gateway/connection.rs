@@ -1,0 +1,111 @@
+//! One connection of a caller: request after request, until one side has had enough.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::time::timeout;
+
+use crate::call::{Endpoint, Outcome};
+use crate::error::{Code, Error};
+use crate::gateway::caller::{Caller, Next};
+use crate::gateway::classify::classify;
+use crate::gateway::log::Level;
+use crate::gateway::record::Record;
+use crate::gateway::worker::Worker;
+use crate::gateway::{serve_llm, serve_models, serve_platform};
+use crate::limits;
+use crate::net::stream::Stream;
+
+/// Serves a connection to its end.
+pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
+    let _guard = poll_fn(|cx| Poll::Ready(worker.wake_on_phase(cx.waker()))).await;
+    let snapshot = worker.snapshot();
+    if let Some(tls) = &snapshot.server_tls {
+        if !secured(&worker, &mut stream, tls).await {
+            return;
+        }
+    }
+    let mut caller = Caller::new(stream, &snapshot.timeouts);
+    drop(snapshot);
+    loop {
+        let snapshot = worker.snapshot();
+        let next = caller.next_request(&worker, &snapshot.timeouts).await;
+        drop(snapshot);
+        let error = match next {
+            Next::Request => None,
+            Next::End => return,
+            Next::TooSlow => Some(Error::from(Code::RequestTimeout)),
+            Next::Refused(refusal) => Some(Error::new(refusal.code()).context(refusal.text())),
+        };
+        let mut record = Record::new(worker.next_id(), caller.started);
+        let served = match error {
+            None => one(&worker, &mut caller, &mut record).await,
+            Some(error) => {
+                // Where this request ends is unknown, so nothing may follow it.
+                caller.keep_alive = false;
+                caller.unread = true;
+                Err(error)
+            }
+        };
+        if let Err(error) = served {
+            refuse(&mut caller, &mut record, &error).await;
+        }
+        record.finish(&worker);
+        caller.leave_request();
+        if !caller.keep_alive {
+            break;
+        }
+    }
+    if caller.unread {
+        caller.linger().await;
+    }
+}
+
+async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Result<(), Error> {
+    let input = caller.stream.input();
+    let (path, _) = caller.head.path_and_query(input);
+    let wanted = classify(caller.head.method, path)?;
+    let (team, model) = (wanted.team.map(str::to_owned), wanted.model.map(str::to_owned));
+    let ready = path.ends_with(b"readyz") || path.ends_with(b"readyz/");
+    record.endpoint = wanted.endpoint;
+    match record.endpoint {
+        Endpoint::Messages | Endpoint::CountTokens => {
+            serve_llm::serve(worker, caller, team.as_deref(), record).await?;
+        }
+        Endpoint::Models => {
+            serve_models::serve(worker, caller, team.as_deref(), model.as_deref(), record).await?;
+        }
+        Endpoint::Metrics => serve_platform::metrics(worker, caller, record).await?,
+        Endpoint::Health => serve_platform::health(worker, caller, ready, record).await?,
+        Endpoint::Hello | Endpoint::Other => serve_platform::hello(caller, record).await?,
+    }
+    Ok(())
+}
+
+/// Tells the caller what is wrong. When it cannot be told, it has left.
+async fn refuse(caller: &mut Caller, record: &mut Record, error: &Error) {
+    record.outcome = Outcome::Refused;
+    if caller.refuse(record, error).await.is_err() {
+        record.outcome = Outcome::CallerGone;
+        caller.keep_alive = false;
+        caller.unread = false;
+    }
+}
+
+async fn secured(worker: &Worker, stream: &mut Stream, tls: &crate::net::tls::ServerTls) -> bool {
+    let fault = match tls.accept() {
+        Err(fault) => fault.to_string(),
+        Ok(session) => match timeout(limits::HANDSHAKE_DEADLINE, stream.secure(session)).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(fault)) => fault.to_string(),
+            Err(_elapsed) => "it took too long".to_owned(),
+        },
+    };
+    let peer = stream.peer().map(|peer| peer.to_string()).unwrap_or_default();
+    worker
+        .log
+        .borrow_mut()
+        .line(Level::Info, "a TLS handshake failed", |line| line.text("peer", &peer).text("error", &fault));
+    false
+}

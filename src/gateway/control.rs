@@ -1,0 +1,130 @@
+//! The rare things, on the main thread: signals, reloads, the end.
+
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::clock;
+use crate::config::reload::{Watch, reload};
+use crate::gateway::log::Level;
+use crate::gateway::start::{Running, StartFault};
+use crate::gateway::worker::{Mail, Phase};
+use crate::limits;
+
+/// How often the end of the cores is looked for while draining.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+
+/// How long a core may take to cut what runs, so that callers read the error event.
+const CUT_PATIENCE: Duration = Duration::from_secs(3);
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, then drains: no new connections, running answers end within
+    /// `drain_s`, what is left is cut. A second signal cuts at once. SIGHUP, or a change of the config, of
+    /// the stored keys or of the certificate, reloads.
+    ///
+    /// # Errors
+    /// When the signals cannot be had or a core ends by itself.
+    pub fn wait(mut self) -> Result<(), StartFault> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let outcome = runtime.block_on(async {
+            let mut signals = Signals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hang_up: signal(SignalKind::hangup())?,
+            };
+            self.serve(&mut signals).await?;
+            self.drain(&mut signals).await;
+            Ok(())
+        });
+        let Self { cores, mailboxes, log, log_thread, .. } = self;
+        // Cores that would not end are left behind: the process ends now.
+        if cores.iter().all(std::thread::JoinHandle::is_finished) {
+            log.line(Level::Info, "stopped", |line| line);
+            for core in cores {
+                drop(core.join());
+            }
+            drop((mailboxes, log));
+            drop(log_thread.join());
+        }
+        outcome
+    }
+
+    async fn serve(&mut self, signals: &mut Signals) -> Result<(), StartFault> {
+        let mut tick = interval(limits::RELOAD_POLL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(()),
+                _ = signals.hang_up.recv() => self.reload("SIGHUP"),
+                _ = tick.tick() => {
+                    if self.cores.iter().any(std::thread::JoinHandle::is_finished) {
+                        return Err(StartFault::CoreLost);
+                    }
+                    if self.watch.changed() {
+                        self.reload("a file changed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the config again: as a whole, or not at all.
+    fn reload(&mut self, why: &str) {
+        match reload(self.path.as_deref(), &self.fixed) {
+            Ok(reloaded) => {
+                let version = reloaded.snapshot.version.clone();
+                self.watch = Watch::new(&reloaded.watched);
+                self.published.publish(reloaded.snapshot);
+                for warning in &reloaded.warnings {
+                    self.log.line(Level::Warn, "config", |line| line.text("warning", warning));
+                }
+                self.log.line(Level::Info, "reloaded", |line| line.text("why", why).text("config", &version));
+            }
+            Err(faults) => {
+                self.log.line(Level::Error, "reload refused, the old config stays in force", |line| {
+                    line.text("why", why).text("faults", &faults.to_string())
+                });
+            }
+        }
+    }
+
+    async fn drain(&self, signals: &mut Signals) {
+        let drain = self.fixed.drain;
+        self.log.line(Level::Info, "draining", |line| line.number("drain_s", drain.as_secs()));
+        self.tell(Phase::Draining).await;
+        let until = clock::now() + drain;
+        tokio::select! {
+            ended = self.ended(until) => if ended { return },
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
+        }
+        self.log.line(Level::Warn, "cutting what still runs", |line| line);
+        self.tell(Phase::Cut).await;
+        self.ended(clock::now() + CUT_PATIENCE).await;
+    }
+
+    async fn tell(&self, phase: Phase) {
+        for mailbox in self.mailboxes.iter() {
+            // A core that has ended already needs no telling.
+            drop(mailbox.send(Mail::Phase(phase)).await);
+        }
+    }
+
+    async fn ended(&self, until: Instant) -> bool {
+        while !self.cores.iter().all(std::thread::JoinHandle::is_finished) {
+            if clock::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(DRAIN_TICK).await;
+        }
+        true
+    }
+}

@@ -1,0 +1,221 @@
+//! Log lines: for people on a terminal, one JSON object a line otherwise. Never a secret, never a prompt.
+//!
+//! Cores format into memory of their own and hand whole blocks to one writing thread, so that a slow
+//! terminal does not slow a request. When nobody takes the lines, they are counted and dropped: the log is
+//! for looking, it is not the record.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::clock;
+use crate::config::snapshot::LogFormat;
+
+/// Blocks on their way to the writing thread.
+const BLOCKS_MAX: usize = 64;
+
+/// Bytes of lines that one core holds before it hands them over at once.
+const BLOCK_BYTES: usize = 32 * 1024;
+
+/// Bytes of lines that one core holds when nobody takes them.
+const HELD_BYTES_MAX: usize = 1024 * 1024;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One line in the making.
+pub(super) struct Line<'a> {
+    out: &'a mut String,
+    json: bool,
+}
+
+impl<'a> Line<'a> {
+    fn begin(out: &'a mut String, json: bool, level: Level, message: &str) -> Self {
+        let at = humantime::format_rfc3339_millis(clock::wall());
+        // Writing to a string cannot fail.
+        let _infallible = if json {
+            write!(out, "{{\"time\":\"{at}\",\"level\":\"{}\",\"msg\":\"{message}\"", level.name())
+        } else {
+            write!(out, "{at} {:5} {message}", level.name())
+        };
+        Self { out, json }
+    }
+
+    /// A text; nothing when it is empty.
+    pub(super) fn text(mut self, name: &str, value: &str) -> Self {
+        if value.is_empty() {
+            return self;
+        }
+        self.name(name);
+        if self.json || value.bytes().any(|byte| byte <= b' ' || byte == b'"') {
+            quote(self.out, value);
+        } else {
+            self.out.push_str(value);
+        }
+        self
+    }
+
+    /// A number.
+    pub(super) fn number(mut self, name: &str, value: u64) -> Self {
+        self.name(name);
+        let _infallible = write!(self.out, "{value}");
+        self
+    }
+
+    /// A number, left out when it is zero.
+    pub(super) fn count(self, name: &str, value: u64) -> Self {
+        if value == 0 { self } else { self.number(name, value) }
+    }
+
+    fn name(&mut self, name: &str) {
+        let _infallible =
+            if self.json { write!(self.out, ",\"{name}\":") } else { write!(self.out, " {name}=") };
+    }
+
+    fn end(self) {
+        self.out.push_str(if self.json { "}\n" } else { "\n" });
+    }
+}
+
+/// Where lines go: one thread that writes to standard error.
+#[derive(Clone)]
+pub(super) struct Sink {
+    blocks: SyncSender<String>,
+    json: bool,
+}
+
+impl Sink {
+    /// Starts the writing thread; it ends when the last `Sink` is gone.
+    pub(super) fn start(format: LogFormat) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let json = match format {
+            LogFormat::Json => true,
+            LogFormat::Human => false,
+            LogFormat::Auto => !std::io::stderr().is_terminal(),
+        };
+        let (blocks, written) = sync_channel(BLOCKS_MAX);
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || write_blocks(&written))?;
+        Ok((Self { blocks, json }, thread))
+    }
+
+    /// Writes one line, waiting for its turn; for threads that serve nobody.
+    pub(super) fn line(
+        &self,
+        level: Level,
+        message: &str,
+        fields: impl for<'a> FnOnce(Line<'a>) -> Line<'a>,
+    ) {
+        let mut out = String::new();
+        fields(Line::begin(&mut out, self.json, level, message)).end();
+        // Only a writing thread that has panicked refuses; there is nobody left to tell then.
+        drop(self.blocks.send(out));
+    }
+}
+
+fn write_blocks(blocks: &Receiver<String>) {
+    for block in blocks {
+        // A closed standard error must not end the service.
+        drop(std::io::stderr().write_all(block.as_bytes()));
+    }
+}
+
+/// The lines of one core that have not been handed over yet.
+pub(super) struct CoreLog {
+    sink: Sink,
+    held: String,
+    /// Lines dropped because nobody took them.
+    pub(super) lost: u64,
+}
+
+impl CoreLog {
+    pub(super) const fn new(sink: Sink) -> Self {
+        Self { sink, held: String::new(), lost: 0 }
+    }
+
+    /// Adds a line without waiting for anybody.
+    pub(super) fn line(
+        &mut self,
+        level: Level,
+        message: &str,
+        fields: impl for<'a> FnOnce(Line<'a>) -> Line<'a>,
+    ) {
+        if self.held.len() > HELD_BYTES_MAX {
+            self.lost += 1;
+            return;
+        }
+        fields(Line::begin(&mut self.held, self.sink.json, level, message)).end();
+        if self.held.len() > BLOCK_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Hands the lines over if the writing thread has room; to be called every now and then.
+    pub(super) fn flush(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        if let Err(returned) = self.sink.blocks.try_send(std::mem::take(&mut self.held)) {
+            let (std::sync::mpsc::TrySendError::Full(held)
+            | std::sync::mpsc::TrySendError::Disconnected(held)) = returned;
+            self.held = held;
+        }
+    }
+}
+
+fn quote(out: &mut String, value: &str) {
+    out.push('"');
+    for character in value.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            character if character.is_control() => {
+                let _infallible = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            character => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Level, Line};
+
+    fn made(json: bool) -> String {
+        let mut out = String::new();
+        Line::begin(&mut out, json, Level::Info, "call")
+            .text("model", "a \"b\"\n\u{1b}")
+            .text("empty", "")
+            .number("ms", 5)
+            .count("zero", 0)
+            .end();
+        out
+    }
+
+    #[test]
+    fn json_lines_are_json_and_human_lines_cannot_be_forged() {
+        let parsed: serde_json::Value = serde_json::from_str(&made(true)).unwrap();
+        assert_eq!(parsed["model"], "a \"b\"\n\u{1b}");
+        assert_eq!(parsed["ms"], 5);
+        assert!(parsed.get("empty").is_none() && parsed.get("zero").is_none());
+        let human = made(false);
+        assert_eq!(human.lines().count(), 1);
+        assert!(!human.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,26 @@
+//! The built-in demo model over a connection: what a first run talks to when nothing is configured.
+
+use crate::call::Endpoint;
+use crate::error::{Code, Error};
+use crate::gateway::caller::Caller;
+use crate::gateway::record::Record;
+use crate::llm::demo;
+
+/// Answers with the scripted model, whole or as a stream of events.
+///
+/// # Errors
+/// When the caller has left: there is nobody to tell, but the call is recorded as what it is.
+pub(super) async fn answer(
+    caller: &mut Caller,
+    body: &[u8],
+    stream: bool,
+    record: &mut Record,
+) -> Result<(), Error> {
+    let (content_type, answer) = match (record.endpoint, stream) {
+        (Endpoint::CountTokens, _) => ("application/json", demo::count_tokens(body)),
+        (_, false) => ("application/json", demo::message(body, record.id)),
+        (_, true) => ("text/event-stream", demo::events(body, record.id).concat()),
+    };
+    let sent = caller.reply(record, 200, content_type, &[("x-tollgate-demo", b"true")], &answer).await;
+    sent.map_err(|fault| Error::new(Code::RequestTimeout).source(fault))
+}

@@ -1,0 +1,278 @@
+//! One call of a model: from the caller's request to the provider's answer.
+
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::call::{Endpoint, Outcome};
+use crate::clock;
+use crate::config::snapshot::Snapshot;
+use crate::error::{Code, Error};
+use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::log::Level;
+use crate::gateway::record::{Record, kept};
+use crate::gateway::request_body::{self, Whole};
+use crate::gateway::worker::{Phase, Worker};
+use crate::gateway::{serve_demo, stream_back};
+use crate::http::encode::{self, Fields, UpstreamRequest};
+use crate::http::head::RequestHead;
+use crate::identity::principal::Principal;
+use crate::identity::token::Presented;
+use crate::llm::anthropic::request::{self, Request};
+use crate::net::buffer::Buffer;
+use crate::policy::decide::Permit;
+use crate::route::model::Target;
+use crate::upstream::exchange::{Exchange, Failure};
+use crate::upstream::message::Message;
+use crate::upstream::pool::Connection;
+use crate::upstream::provider::{Dialect, Provider};
+
+/// Serves `/v1/messages` and `/v1/messages/count_tokens`.
+///
+/// # Errors
+/// What the caller is to be told, as long as no answer has begun.
+pub(super) async fn serve(
+    worker: &Worker,
+    caller: &mut Caller,
+    team: Option<&str>,
+    record: &mut Record,
+) -> Result<(), Error> {
+    let snapshot = worker.snapshot();
+    let principal = identify(&snapshot, caller, team, record)?;
+    let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
+    record.request_bytes = whole.body().len() as u64;
+    let head_bytes = whole.buffer.filled();
+    record.session =
+        kept(caller.head.headers.first(head_bytes, "x-claude-code-session-id").unwrap_or_default());
+    let request = request::read(whole.body())
+        .map_err(|refusal| Error::new(Code::BadRequest).context(refusal.to_string()))?;
+    record.model.clone_from(&request.model);
+    let permit = snapshot
+        .rules
+        .decide(principal, &request.model)
+        .map_err(|denial| Error::new(Code::Forbidden).context(denial.to_string()))?;
+    let plan = snapshot.routes.plan(&request.model).ok_or_else(|| {
+        let text =
+            format!("no provider serves the model {:?}; see /v1/models for those that exist", request.model);
+        Error::new(Code::NotFound).context(text)
+    })?;
+    let call = Call { worker, snapshot: &snapshot, permit: &permit, request: &request };
+    call.answer(caller, whole, plan.targets, record).await
+}
+
+/// Finds out who calls.
+///
+/// # Errors
+/// 401 without a valid key, 403 under another team's prefix.
+pub(super) fn identify<'a>(
+    snapshot: &'a Snapshot,
+    caller: &Caller,
+    team: Option<&str>,
+    record: &mut Record,
+) -> Result<&'a Principal, Error> {
+    let input = caller.stream.input();
+    let header = |name| caller.head.headers.first(input, name);
+    let presented = Presented {
+        authorization: header("authorization"),
+        api_key: header("x-api-key"),
+        tollgate_key: header("x-tollgate-key"),
+    };
+    let principal = snapshot.keys.find_any(presented.candidates()).ok_or(Code::Unauthenticated)?;
+    record.key = Some(principal.key.clone());
+    record.team.clone_from(&principal.team);
+    match team {
+        Some(asked) if principal.team.as_ref().is_none_or(|own| own.as_str() != asked) => {
+            let text = format!("key \"{}\" does not belong to the team of this address", principal.key);
+            Err(Error::new(Code::Forbidden).context(text))
+        }
+        _ => Ok(principal),
+    }
+}
+
+/// What is settled about a call when its targets are asked.
+struct Call<'a> {
+    worker: &'a Worker,
+    snapshot: &'a Snapshot,
+    permit: &'a Permit,
+    request: &'a Request,
+}
+
+impl Call<'_> {
+    /// Asks the targets in their order until one has a connection, and relays its answer.
+    async fn answer(
+        &self,
+        caller: &mut Caller,
+        whole: Whole,
+        targets: &[Target],
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        let mut failure = Error::from(Code::UpstreamUnreachable);
+        for target in targets {
+            let Some(provider) = self.snapshot.providers.get(target.provider) else { continue };
+            record.provider = Some(provider.name.clone());
+            record.pattern = Some(Arc::clone(&target.pattern));
+            if provider.dialect == Dialect::Demo {
+                return serve_demo::answer(caller, whole.body(), self.request.stream, record).await;
+            }
+            let message = self.message(caller, &whole, target, provider, record.endpoint);
+            match self.exchange(caller, &message, provider).await {
+                Ok(Some(connection)) => {
+                    // The first byte is here: nobody will send the request again, so its memory goes back.
+                    drop((message, whole));
+                    return stream_back::relay(
+                        self.worker,
+                        self.snapshot,
+                        caller,
+                        connection,
+                        provider,
+                        record,
+                    )
+                    .await;
+                }
+                Ok(None) => {
+                    record.outcome = Outcome::CallerGone;
+                    caller.keep_alive = false;
+                    return Ok(());
+                }
+                Err(unanswered) => {
+                    self.note(provider, &unanswered);
+                    let again = matches!(unanswered, Failure::Unreachable(_));
+                    failure = told(provider, unanswered);
+                    if !again {
+                        break;
+                    }
+                }
+            }
+            if self.worker.phase.get() == Phase::Cut {
+                return Err(Code::Draining.into());
+            }
+        }
+        Err(failure)
+    }
+
+    /// Writes the request for one target: the caller's head with our credential, the caller's body with at
+    /// most the model's id replaced.
+    fn message(
+        &self,
+        caller: &mut Caller,
+        whole: &Whole,
+        target: &Target,
+        provider: &Provider,
+        endpoint: Endpoint,
+    ) -> Message {
+        let bytes = whole.buffer.filled();
+        let splice =
+            target.model.as_deref().and_then(|model| request::splice(whole.body(), self.request, model));
+        let length = splice.as_ref().map_or_else(|| whole.body().len(), request::Splice::total_bytes);
+        let (_, query) = caller.head.path_and_query(bytes);
+        let path = match endpoint {
+            Endpoint::CountTokens => "/v1/messages/count_tokens",
+            _ => "/v1/messages",
+        };
+        let mut out = std::mem::take(&mut caller.out);
+        write_head(
+            &mut out,
+            &caller.head,
+            bytes,
+            &Going { provider, path, query, length: Some(length as u64) },
+        );
+        let head = Buffer::from(&out[..]);
+        caller.out = out;
+        let part = |from: usize, to: usize| Some((Rc::clone(&whole.buffer), from..to));
+        let (start, end) = (whole.body.start, whole.body.end);
+        match splice {
+            None => Message::with_body(head, [part(start, end), None, None]),
+            Some(splice) => {
+                let model = Rc::new(Buffer::from(splice.model.as_bytes()));
+                let model_bytes = model.len();
+                let (before, after) = (start + splice.before.len(), end - splice.after.len());
+                Message::with_body(
+                    head,
+                    [part(start, before), Some((model, 0..model_bytes)), part(after, end)],
+                )
+            }
+        }
+    }
+
+    /// Sends the request and waits for the answer's head; nothing when the caller hangs up meanwhile, which
+    /// drops the provider's connection at once.
+    async fn exchange(
+        &self,
+        caller: &mut Caller,
+        message: &Message,
+        provider: &Arc<Provider>,
+    ) -> Result<Option<Connection>, Failure> {
+        let Caller { stream, answer, deadline, .. } = caller;
+        let exchange = Exchange { permit: self.permit, provider, message, timeouts: &self.snapshot.timeouts };
+        let mut run = pin!(exchange.run(&self.worker.pool, answer, deadline));
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = run.as_mut().poll(cx) {
+                return Poll::Ready(result.map(Some));
+            }
+            if self.worker.phase.get() == Phase::Cut {
+                return Poll::Ready(Err(Failure::TimedOut));
+            }
+            poll_hung_up(stream, cx).map(|()| Ok(None))
+        })
+        .await
+    }
+
+    fn note(&self, provider: &Provider, failure: &Failure) {
+        self.worker.metrics.borrow_mut().upstream_error(&provider.name, failure.name());
+        self.worker.log.borrow_mut().line(Level::Warn, "a provider did not answer", |line| {
+            line.text("provider", provider.name.as_str()).text("error", &failure.to_string())
+        });
+    }
+}
+
+/// Where a request goes.
+pub(super) struct Going<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a [u8]>,
+    /// Bytes of the body; `None` makes it a GET.
+    pub(super) length: Option<u64>,
+}
+
+/// Writes the head of a request to a provider over `out`.
+pub(super) fn write_head(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], going: &Going<'_>) {
+    let provider = going.provider;
+    let credential = provider.credential.as_ref().map(|own| (own.header, own.value.expose()));
+    out.clear();
+    encode::request_head(
+        out,
+        &UpstreamRequest {
+            method: if going.length.is_some() { "POST" } else { "GET" },
+            path: &[provider.base_path.as_bytes(), going.path.as_bytes()],
+            query: going.query,
+            host: &provider.origin.host_header(),
+            credential,
+            extra: &[],
+            content_length: going.length,
+        },
+        Fields { headers: &head.headers, buf: bytes },
+    );
+}
+
+/// What a caller reads of a provider's failure: whose, and what to do, but not where it is.
+fn told(provider: &Provider, failure: Failure) -> Error {
+    let name = &provider.name;
+    let (code, text) = match &failure {
+        Failure::Unreachable(_) => {
+            (Code::UpstreamUnreachable, format!("provider {name} could not be reached"))
+        }
+        Failure::Closed(_) => {
+            (Code::UpstreamBroken, format!("provider {name} closed the connection before answering"))
+        }
+        Failure::NotHttp(_) => (Code::UpstreamBroken, format!("provider {name} did not answer in HTTP")),
+        Failure::TimedOut => (Code::UpstreamTimeout, format!("provider {name} did not answer in time")),
+    };
+    Error::new(code).context(text).source(failure)
+}
+
+/// Notes when the first byte of an answer was here.
+pub(super) fn note_first_byte(record: &mut Record) {
+    record.first_byte = Some(clock::now().saturating_duration_since(record.started));
+}

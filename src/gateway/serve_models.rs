@@ -1,0 +1,157 @@
+//! `/v1/models`: what this caller may name, from the config and from the providers' own lists.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::clock;
+use crate::config::snapshot::Snapshot;
+use crate::error::{Code, Error};
+use crate::gateway::caller::Caller;
+use crate::gateway::record::Record;
+use crate::gateway::serve_llm::{Going, identify, write_head};
+use crate::gateway::worker::Worker;
+use crate::http::head::{RequestHead, ResponseHead};
+use crate::limits;
+use crate::net::buffer::Buffer;
+use crate::net::deadline::Deadline;
+use crate::policy::decide::Permit;
+use crate::upstream::exchange::Exchange;
+use crate::upstream::message::Message;
+use crate::upstream::provider::{Dialect, Provider};
+use crate::upstream::whole;
+
+/// The lists of providers that a core has read, and when.
+pub(super) type Lists = HashMap<String, (Instant, Rc<Vec<Value>>)>;
+
+/// When a model of the config was made: nobody knows, and the field must be there.
+const UNKNOWN_TIME: &str = "1970-01-01T00:00:00Z";
+
+/// Serves the list, or one entry of it.
+///
+/// # Errors
+/// 401 and 403 as for any call, 404 for a model that the caller may not see.
+pub(super) async fn serve(
+    worker: &Worker,
+    caller: &mut Caller,
+    team: Option<&str>,
+    model: Option<&str>,
+    record: &mut Record,
+) -> Result<(), Error> {
+    let snapshot = worker.snapshot();
+    let principal = identify(&snapshot, caller, team, record)?;
+    let permit = snapshot.rules.permit_listing(principal);
+    let mut models = listed(worker, &snapshot, &permit).await;
+    models.retain(|entry| id_of(entry).is_some_and(|id| snapshot.rules.may_name(principal, id)));
+    let body = match model {
+        Some(wanted) => models
+            .into_iter()
+            .find(|entry| id_of(entry) == Some(wanted))
+            .ok_or_else(|| Error::new(Code::NotFound).context("there is no such model for your key"))?,
+        None => {
+            let end = |entry: Option<&Value>| entry.and_then(id_of).map(str::to_owned);
+            let (first, last) = (end(models.first()), end(models.last()));
+            json!({ "data": models, "has_more": false, "first_id": first, "last_id": last })
+        }
+    };
+    let sent = caller.reply(record, 200, "application/json", &[], body.to_string().as_bytes()).await;
+    sent.map_err(|fault| Error::new(Code::RequestTimeout).source(fault))
+}
+
+/// The names that the config writes out, then what the providers of its patterns list themselves. A
+/// provider that does not answer in time is left out: a short list now is worth more than a whole one late.
+async fn listed(worker: &Worker, snapshot: &Snapshot, permit: &Permit) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    let mut models = Vec::new();
+    for (name, _) in snapshot.routes.exact_names() {
+        if seen.insert(name.to_owned()) {
+            models.push(entry(name));
+        }
+    }
+    for (pattern, targets) in snapshot.routes.patterns() {
+        for target in targets {
+            let Some(provider) = snapshot.providers.get(target.provider) else { continue };
+            let own = match provider.dialect {
+                Dialect::Demo => Rc::new(vec![entry("claude-demo")]),
+                Dialect::Anthropic => of_provider(worker, snapshot, provider, permit).await,
+            };
+            for model in own.iter() {
+                if let Some(id) = id_of(model).filter(|id| pattern.matches(id)) {
+                    if seen.insert(id.to_owned()) {
+                        models.push(model.clone());
+                    }
+                }
+            }
+        }
+    }
+    models
+}
+
+async fn of_provider(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    provider: &Arc<Provider>,
+    permit: &Permit,
+) -> Rc<Vec<Value>> {
+    let key = format!("{} {}{}", provider.name, provider.origin.authority(), provider.base_path);
+    let now = clock::now();
+    if let Some((read, list)) = worker.models.borrow().get(&key) {
+        if now.saturating_duration_since(*read) < limits::MODELS_TTL {
+            return Rc::clone(list);
+        }
+    }
+    let asked = timeout(limits::MODELS_DEADLINE, ask(worker, snapshot, provider, permit)).await;
+    match asked.ok().flatten() {
+        Some(list) => {
+            let list = Rc::new(list);
+            worker.models.borrow_mut().insert(key, (now, Rc::clone(&list)));
+            list
+        }
+        // What was known before is better than nothing.
+        None => worker.models.borrow().get(&key).map(|(_, list)| Rc::clone(list)).unwrap_or_default(),
+    }
+}
+
+async fn ask(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    provider: &Arc<Provider>,
+    permit: &Permit,
+) -> Option<Vec<Value>> {
+    let mut out = Vec::new();
+    let going = Going { provider, path: "/v1/models", query: Some(b"limit=1000"), length: None };
+    write_head(&mut out, &RequestHead::new(), &[], &going);
+    // The API asks for its version, and there is no caller's head to take it from.
+    let end = out.len().saturating_sub(2);
+    out.truncate(end);
+    out.extend_from_slice(b"anthropic-version: 2023-06-01\r\n\r\n");
+    let message = Message::bare(Buffer::from(&out[..]));
+    let mut head = ResponseHead::new();
+    let mut deadline = Deadline::new(limits::MODELS_DEADLINE);
+    let exchange = Exchange { permit, provider, message: &message, timeouts: &snapshot.timeouts };
+    let mut connection = exchange.run(&worker.pool, &mut head, &mut deadline).await.ok()?;
+    let body = whole::read(&mut connection, &head, limits::MODELS_BYTES_MAX).await.ok()?;
+    if head.keep_alive {
+        worker.pool.give_back(provider, connection, clock::now());
+    }
+    if head.status != 200 {
+        return None;
+    }
+    let mut parsed: Value = serde_json::from_slice(&body).ok()?;
+    match parsed.get_mut("data").map(Value::take)? {
+        Value::Array(list) => Some(list),
+        _ => None,
+    }
+}
+
+fn entry(name: &str) -> Value {
+    json!({ "type": "model", "id": name, "display_name": name, "created_at": UNKNOWN_TIME })
+}
+
+fn id_of(entry: &Value) -> Option<&str> {
+    entry.get("id").and_then(Value::as_str)
+}

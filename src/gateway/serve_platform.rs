@@ -1,0 +1,68 @@
+//! What platforms and clients ask beside the work: health, numbers, a warm connection.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::admin::metrics::Metrics;
+use crate::error::{Code, Error};
+use crate::gateway::caller::Caller;
+use crate::gateway::record::Record;
+use crate::gateway::worker::{Mail, Phase, Worker};
+
+/// How long a core may take to hand over its counters.
+const CORE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The media type of the Prometheus text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// `HEAD /api/hello`: the client only wants the connection.
+pub(super) async fn hello(caller: &mut Caller, record: &mut Record) -> Result<(), Error> {
+    sent(caller.reply(record, 200, "application/json", &[], b"{}").await)
+}
+
+/// `/healthz`: the process answers. `/readyz`: it also takes new work.
+pub(super) async fn health(
+    worker: &Worker,
+    caller: &mut Caller,
+    ready: bool,
+    record: &mut Record,
+) -> Result<(), Error> {
+    if ready && worker.phase.get() != Phase::Running {
+        return Err(Code::Draining.into());
+    }
+    sent(caller.reply(record, 200, "text/plain; charset=utf-8", &[], b"ok\n").await)
+}
+
+/// `/metrics`: every core is asked for its counters, and they are added up here.
+pub(super) async fn metrics(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Result<(), Error> {
+    let mut sum = Metrics::default();
+    let mut answers = Vec::with_capacity(worker.mailboxes.len());
+    for mailbox in worker.mailboxes.iter() {
+        let (ask, answer) = oneshot::channel();
+        if mailbox.try_send(Mail::Metrics(ask)).is_ok() {
+            answers.push(answer);
+        }
+    }
+    for answer in answers {
+        if let Ok(Ok(counted)) = timeout(CORE_PATIENCE, answer).await {
+            sum.add(&counted);
+        }
+    }
+    let text = sum.render(&worker.snapshot().version, resident_bytes());
+    sent(caller.reply(record, 200, PROMETHEUS, &[], text.as_bytes()).await)
+}
+
+/// Resident memory from `/proc/self/statm`, whose second number counts pages.
+fn resident_bytes() -> Option<u64> {
+    const PAGE_BYTES: u64 = 4096;
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * PAGE_BYTES)
+}
+
+fn sent(result: io::Result<()>) -> Result<(), Error> {
+    result.map_err(|fault| Error::new(Code::RequestTimeout).source(fault))
+}

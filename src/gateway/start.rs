@@ -1,0 +1,199 @@
+//! Starts the process: sockets, threads, engines.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use socket2::Socket;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::config::load::Loaded;
+use crate::config::reload::Watch;
+use crate::config::snapshot::Fixed;
+use crate::gateway::budget::Budget;
+use crate::gateway::log::{CoreLog, Level, Sink};
+use crate::gateway::published::Published;
+use crate::gateway::worker::{Mail, Parts, Worker};
+use crate::limits;
+use crate::net::engine::{Engine, EngineChoice};
+use crate::net::listener::{Listener, bind};
+use crate::net::runtime::{RingRefused, Runtime};
+
+/// Messages that a core may be behind with: a few scrapes of the metrics and the phases of the end.
+const MAIL_MAX: usize = 64;
+
+/// Why the gateway does not start, or has ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The engine that the config asks for cannot be had.
+    #[error("cannot start with `engine: {engine}`: {source}")]
+    Engine {
+        /// What was asked for.
+        engine: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// No thread, or no runtime for the control side.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] io::Error),
+    /// A core has ended by itself.
+    #[error("a data thread has ended unexpectedly; see the log")]
+    CoreLost,
+}
+
+/// A gateway that is listening.
+pub struct Running {
+    /// The addresses, with their real ports.
+    pub addresses: Vec<SocketAddr>,
+    pub(super) cores: Vec<JoinHandle<()>>,
+    pub(super) mailboxes: Arc<[Sender<Mail>]>,
+    pub(super) published: Arc<Published>,
+    pub(super) watch: Watch,
+    pub(super) path: Option<PathBuf>,
+    pub(super) fixed: Fixed,
+    pub(super) log: Sink,
+    pub(super) log_thread: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Running({:?}, {} cores)", self.addresses, self.cores.len())
+    }
+}
+
+/// Binds the addresses and starts a thread per core. On return connections are being accepted.
+///
+/// # Errors
+/// What could not be had: an address, an engine, a thread.
+pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault> {
+    let Loaded { fixed, snapshot, warnings, watched, .. } = loaded;
+    let (log, log_thread) = Sink::start(fixed.log)?;
+    for warning in &warnings {
+        log.line(Level::Warn, "config", |line| line.text("warning", warning));
+    }
+    let (addresses, sockets) = bind_all(&fixed)?;
+    let budget = Budget::new(limits::BODIES_BYTES_MAX);
+    let config_version = snapshot.version.clone();
+    let published = Arc::new(Published::new(snapshot));
+    let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| channel(MAIL_MAX)).unzip();
+    let mailboxes: Arc<[Sender<Mail>]> = senders.into();
+    let (report, reports) = mpsc::channel();
+    let mut cores = Vec::with_capacity(sockets.len());
+    for (number, (sockets, mail)) in sockets.into_iter().zip(receivers).enumerate() {
+        let parts = Parts {
+            log: CoreLog::new(log.clone()),
+            budget: Arc::clone(&budget),
+            mailboxes: Arc::clone(&mailboxes),
+            published: Arc::clone(&published),
+        };
+        let core = Core { choice: fixed.engine, sockets, mail, parts, report: report.clone() };
+        cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
+    }
+    drop(report);
+    announce(&log, &fixed, &reports, &addresses, &config_version)?;
+    let watch = Watch::new(&watched);
+    let path = path.map(Path::to_owned);
+    Ok(Running { addresses, cores, mailboxes, published, watch, path, fixed, log, log_thread })
+}
+
+type Report = Result<(Engine, Option<RingRefused>), io::Error>;
+
+/// Waits until every core has its engine, and says which.
+fn announce(
+    log: &Sink,
+    fixed: &Fixed,
+    reports: &mpsc::Receiver<Report>,
+    addresses: &[SocketAddr],
+    config_version: &str,
+) -> Result<(), StartFault> {
+    let mut engine = None;
+    let mut refused = None;
+    for report in reports {
+        let (used, why) =
+            report.map_err(|source| StartFault::Engine { engine: asked(fixed.engine), source })?;
+        engine = Some(used);
+        refused = refused.or(why);
+    }
+    if let Some(why) = refused {
+        log.line(Level::Warn, "falling back to epoll", |line| line.text("why", &why.to_string()));
+    }
+    for address in addresses {
+        log.line(Level::Info, "listening", |line| {
+            line.text("addr", &address.to_string())
+                .text("engine", engine.map_or("", Engine::name))
+                .number("threads", fixed.threads as u64)
+                .text("version", env!("CARGO_PKG_VERSION"))
+                .text("config", config_version)
+        });
+    }
+    Ok(())
+}
+
+const fn asked(choice: EngineChoice) -> &'static str {
+    match choice {
+        EngineChoice::Auto => "auto",
+        EngineChoice::IoUring => "io_uring",
+        EngineChoice::Epoll => "epoll",
+    }
+}
+
+/// For every core a socket of every address. Port 0 is resolved once, so that all cores share the port.
+fn bind_all(fixed: &Fixed) -> Result<(Vec<SocketAddr>, Vec<Vec<Socket>>), StartFault> {
+    let mut addresses = Vec::with_capacity(fixed.listen.len());
+    let mut cores: Vec<Vec<Socket>> = (0..fixed.threads.max(1)).map(|_| Vec::new()).collect();
+    for &asked in &fixed.listen {
+        let mut address = asked;
+        for core in &mut cores {
+            let fault = |source| StartFault::Listen { address, source };
+            let socket = bind(address).map_err(fault)?;
+            let bound = socket.local_addr().map_err(fault)?.as_socket();
+            address = bound.unwrap_or(address);
+            core.push(socket);
+        }
+        addresses.push(address);
+    }
+    Ok((addresses, cores))
+}
+
+/// What one thread is started with.
+struct Core {
+    choice: EngineChoice,
+    sockets: Vec<Socket>,
+    mail: Receiver<Mail>,
+    parts: Parts,
+    report: mpsc::Sender<Report>,
+}
+
+impl Core {
+    fn run(self) {
+        let Self { choice, sockets, mail, parts, report } = self;
+        let (runtime, refused) = match Runtime::new(choice) {
+            Ok(made) => made,
+            // Whoever started us waits for the report; without a receiver it has given up already.
+            Err(fault) => return drop(report.send(Err(fault))),
+        };
+        let engine = runtime.engine();
+        runtime.block_on(async move {
+            let listeners: io::Result<Vec<_>> =
+                sockets.into_iter().map(|socket| Listener::new(socket, engine)).collect();
+            let listeners = match listeners {
+                Ok(listeners) => listeners,
+                Err(fault) => return drop(report.send(Err(fault))),
+            };
+            drop(report.send(Ok((engine, refused))));
+            drop(report);
+            Worker::new(engine, parts).run(listeners, mail).await;
+        });
+    }
+}

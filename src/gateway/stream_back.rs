@@ -1,0 +1,465 @@
+//! Relays a provider's answer: as it comes, unchanged, and no faster than the caller reads.
+//!
+//! One buffer goes round: the kernel fills it, the chunks in it are taken apart and put together again in
+//! place, the kernel empties it, and only then is more received. So a slow caller holds the provider, the
+//! memory of a stream is that one buffer, and relaying an event allocates nothing.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use crate::call::Outcome;
+use crate::clock;
+use crate::config::snapshot::Snapshot;
+use crate::error::{Code, Error};
+use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::record::{Record, kept};
+use crate::gateway::serve_llm::note_first_byte;
+use crate::gateway::worker::{Phase, Worker};
+use crate::http::body::Decoder;
+use crate::http::encode::{self, CHUNK_END, CHUNK_HEADROOM, Fields, LAST_CHUNK, RelayedResponse};
+use crate::http::head::{Framing, ResponseHead};
+use crate::limits;
+use crate::llm::anthropic;
+use crate::llm::anthropic::response::AnswerReader;
+use crate::llm::anthropic::stream::UsageReader;
+use crate::llm::usage::Answer;
+use crate::net::buffer::Buffer;
+use crate::net::outgoing::Outgoing;
+use crate::upstream::pool::Connection;
+use crate::upstream::provider::Provider;
+
+/// What keeps a caller's watchdog quiet while the model thinks. The same bytes as the provider's own.
+const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+/// Bytes of room that one receive of an answer gets at least.
+const LEAST: usize = 1024;
+
+/// Relays the answer whose head stands at the front of the connection's input.
+///
+/// # Errors
+/// Never: once an answer has begun, what goes wrong is told inside it. The shape is that of its callers.
+pub(super) async fn relay(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    caller: &mut Caller,
+    mut connection: Connection,
+    provider: &Arc<Provider>,
+    record: &mut Record,
+) -> Result<(), Error> {
+    note_first_byte(record);
+    let head = std::mem::take(&mut caller.answer);
+    let mut relay = Relay::new(worker, snapshot, caller, &head);
+    let front = relay.front(caller, &head, connection.stream.input(), record);
+    note_status(worker, provider, record.status);
+    worker.streams.set(worker.streams.get() + 1);
+    let end = relay.run(caller, &mut connection, head.bytes, front).await;
+    worker.streams.set(worker.streams.get().saturating_sub(1));
+    record.answer = relay.reader.answer();
+    record.answer_bytes = relay.bytes;
+    match end {
+        End::Done { clean } => {
+            if clean && head.keep_alive {
+                worker.pool.give_back(provider, connection, clock::now());
+            }
+        }
+        End::CallerGone => {
+            record.outcome = Outcome::CallerGone;
+            caller.keep_alive = false;
+        }
+        End::Broken(outcome, why) => {
+            // First the provider, so that it stops working for nobody.
+            drop(connection);
+            record.outcome = outcome;
+            record.error = why;
+            caller.keep_alive = false;
+            relay.confess(caller, outcome, provider, record).await;
+        }
+    }
+    caller.answer = head;
+    Ok(())
+}
+
+fn note_status(worker: &Worker, provider: &Provider, status: u16) {
+    let kind = match status {
+        429 => "status_429",
+        401 | 403 => "credential_refused",
+        500..=599 => "status_5xx",
+        _ => return,
+    };
+    worker.metrics.borrow_mut().upstream_error(&provider.name, kind);
+}
+
+/// How a relay ended.
+enum End {
+    /// The whole answer has left; `clean` when the provider's connection can be used again.
+    Done { clean: bool },
+    /// Nobody reads any more.
+    CallerGone,
+    /// The answer breaks off here.
+    Broken(Outcome, String),
+}
+
+/// Reads along.
+enum Reader {
+    Events(Box<UsageReader>),
+    Document(Box<AnswerReader>),
+    Opaque,
+}
+
+impl Reader {
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Events(reader) => reader.push(bytes),
+            Self::Document(reader) => reader.push(bytes),
+            Self::Opaque => {}
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Events(reader) => reader.answer().clone(),
+            Self::Document(reader) => reader.answer().clone(),
+            Self::Opaque => Answer::default(),
+        }
+    }
+}
+
+/// Why a wait for the provider ended.
+enum Wake {
+    Received(io::Result<usize>),
+    HungUp,
+    Due,
+    Cut,
+}
+
+struct Relay<'a> {
+    worker: &'a Worker,
+    snapshot: &'a Snapshot,
+    decoder: Decoder,
+    reader: Reader,
+    /// How the caller gets it.
+    framing: Framing,
+    /// Content bytes relayed.
+    bytes: u64,
+    /// The last content byte: whether it ended a line.
+    last: u8,
+    /// When the provider was last heard of.
+    heard: Instant,
+    /// When we last sent anything on our own.
+    pinged: Instant,
+}
+
+impl<'a> Relay<'a> {
+    fn new(worker: &'a Worker, snapshot: &'a Snapshot, caller: &Caller, head: &ResponseHead) -> Self {
+        let framing = match head.framing {
+            Framing::Chunked | Framing::UntilClose if caller.takes_chunks() => Framing::Chunked,
+            Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
+            known @ (Framing::None | Framing::Length(_)) => known,
+        };
+        let now = clock::now();
+        Self {
+            worker,
+            snapshot,
+            decoder: Decoder::new(head.framing),
+            reader: Reader::Opaque,
+            framing,
+            bytes: 0,
+            last: b'\n',
+            heard: now,
+            pinged: now,
+        }
+    }
+
+    /// Writes the head for the caller and chooses who reads along.
+    fn front(
+        &mut self,
+        caller: &mut Caller,
+        head: &ResponseHead,
+        input: &[u8],
+        record: &mut Record,
+    ) -> Buffer {
+        let header = |name| head.headers.first(input, name).unwrap_or_default();
+        record.status = head.status;
+        let upstream_id = header("request-id");
+        record.upstream_request_id =
+            kept(if upstream_id.is_empty() { header("x-request-id") } else { upstream_id });
+        let encoded = !matches!(header("content-encoding"), b"" | b"identity");
+        let content_type = header("content-type");
+        self.reader = match content_type.get(..17).unwrap_or(content_type) {
+            _ if encoded => Reader::Opaque,
+            kind if kind.eq_ignore_ascii_case(b"text/event-stream") => Reader::Events(Box::default()),
+            kind if kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json")) => {
+                Reader::Document(Box::default())
+            }
+            _ => Reader::Opaque,
+        };
+        caller.keep_alive &= self.framing != Framing::UntilClose;
+        let id = record.id.shown();
+        let own: [(&str, &[u8]); 2] = [("x-tollgate-request-id", &id), ("x-should-retry", b"false")];
+        // The provider refuses our own credential: asking again for three minutes would not help the caller.
+        let final_word = head.status == 401 && header("x-should-retry").is_empty();
+        let response = RelayedResponse {
+            status: head.status,
+            reason: head.reason.get(input),
+            framing: self.framing,
+            close: !caller.keep_alive,
+            extra: own.get(..if final_word { 2 } else { 1 }).unwrap_or_default(),
+        };
+        caller.out.clear();
+        encode::response_head(&mut caller.out, &response, Fields { headers: &head.headers, buf: input });
+        Buffer::from(&caller.out[..])
+    }
+
+    async fn run(
+        &mut self,
+        caller: &mut Caller,
+        connection: &mut Connection,
+        head_bytes: usize,
+        front: Buffer,
+    ) -> End {
+        let mut buffer = connection.stream.take_input();
+        buffer.consume(head_bytes);
+        let mut front = Some(front);
+        loop {
+            let received = buffer.len();
+            let (done, clean) = match self.reframe(&mut buffer) {
+                Ok(found) => found,
+                Err(why) => return self.after_fault(caller, front, why).await,
+            };
+            let outgoing = match front.take() {
+                Some(front) => Outgoing::two(front, buffer),
+                None => Outgoing::one(buffer),
+            };
+            if outgoing.left() > 0 {
+                match self.send(caller, outgoing).await {
+                    Some(mut sent) => {
+                        let (first, second) = (sent.take(0), sent.take(1));
+                        buffer = if second.room() > 0 { second } else { first };
+                    }
+                    None => return End::CallerGone,
+                }
+            } else {
+                let mut unsent = outgoing;
+                buffer = unsent.take(0);
+            }
+            if done {
+                return End::Done { clean };
+            }
+            connection.stream.put_input(next_room(buffer, received));
+            match self.receive(caller, connection).await {
+                Ok(true) => buffer = connection.stream.take_input(),
+                Ok(false) => return self.at_eof(caller).await,
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Takes the provider's framing off and puts ours on, in place. Says whether the answer is whole and
+    /// whether nothing unexpected follows it.
+    fn reframe(&mut self, buffer: &mut Buffer) -> Result<(bool, bool), String> {
+        let received = buffer.len();
+        let decoded = self.decoder.decode(buffer.filled_mut()).map_err(|fault| fault.text().to_owned())?;
+        let clean = decoded.consumed == received;
+        let done = decoded.done;
+        let body = buffer.filled().get(decoded.body.clone()).unwrap_or_default();
+        self.reader.push(body);
+        self.bytes += body.len() as u64;
+        self.last = body.last().copied().unwrap_or(self.last);
+        let bytes = body.len();
+        let start = buffer.start() + decoded.body.start;
+        let end = start + bytes;
+        if self.framing != Framing::Chunked {
+            buffer.set_window(start, end);
+            return Ok((done, clean));
+        }
+        if bytes == 0 {
+            buffer.reset(CHUNK_HEADROOM);
+        } else {
+            if encode::put_chunk_prefix_before(buffer.room_mut(), start, bytes).is_none() {
+                // No room in front: only for an answer whose head was shorter than a chunk-size line.
+                buffer.set_window(start, end);
+                let mut roomy =
+                    Buffer::with_room(CHUNK_HEADROOM + bytes + LAST_CHUNK.len() + CHUNK_END.len());
+                roomy.extend(encode::chunk_prefix(bytes).as_bytes());
+                roomy.extend(buffer.filled());
+                *buffer = roomy;
+            } else {
+                let prefix = encode::chunk_prefix(bytes).as_bytes().len();
+                buffer.set_window(start - prefix, end);
+            }
+            buffer.extend(CHUNK_END);
+        }
+        if done {
+            buffer.extend(LAST_CHUNK);
+        }
+        Ok((done, clean))
+    }
+
+    /// Sends to the caller; nothing when it has hung up, reads nothing for too long, or time is over.
+    async fn send(&self, caller: &mut Caller, outgoing: Outgoing) -> Option<Outgoing> {
+        caller.stream.start_send(outgoing);
+        caller.deadline.set(clock::now(), self.snapshot.timeouts.write_stall);
+        let Caller { stream, deadline, .. } = caller;
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = stream.poll_send(cx) {
+                return Poll::Ready(result.ok());
+            }
+            if self.worker.phase.get() == Phase::Cut {
+                return Poll::Ready(None);
+            }
+            if poll_hung_up(stream, cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            deadline.poll_passed(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Waits for more of the answer, with pings into the silence. False at the end of the connection.
+    async fn receive(&mut self, caller: &mut Caller, connection: &mut Connection) -> Result<bool, End> {
+        let timeouts = &self.snapshot.timeouts;
+        loop {
+            let stalled = self.heard + timeouts.stream_stall;
+            let ping = self.heard.max(self.pinged) + timeouts.ping;
+            caller.deadline.set_at(if self.may_ping() { ping.min(stalled) } else { stalled });
+            match self.wake(caller, connection).await {
+                Wake::Received(Ok(bytes)) => {
+                    self.heard = clock::now();
+                    return Ok(bytes > 0);
+                }
+                Wake::Received(Err(fault)) => {
+                    return Err(End::Broken(Outcome::UpstreamCut, fault.to_string()));
+                }
+                Wake::HungUp => return Err(End::CallerGone),
+                Wake::Cut => return Err(End::Broken(Outcome::Drained, String::new())),
+                Wake::Due if clock::now() >= stalled => {
+                    return Err(End::Broken(Outcome::UpstreamStalled, String::new()));
+                }
+                Wake::Due => {
+                    self.pinged = clock::now();
+                    let chunk = self.own_event(PING);
+                    self.send(caller, Outgoing::one(chunk)).await.ok_or(End::CallerGone)?;
+                }
+            }
+        }
+    }
+
+    async fn wake(&self, caller: &mut Caller, connection: &mut Connection) -> Wake {
+        let Caller { stream, deadline, .. } = caller;
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = connection.stream.poll_fill(cx, LEAST) {
+                return Poll::Ready(Wake::Received(result));
+            }
+            if self.worker.phase.get() == Phase::Cut {
+                return Poll::Ready(Wake::Cut);
+            }
+            if poll_hung_up(stream, cx).is_ready() {
+                return Poll::Ready(Wake::HungUp);
+            }
+            deadline.poll_passed(cx).map(|()| Wake::Due)
+        })
+        .await
+    }
+
+    /// Whether an event of ours may be put in here.
+    fn may_ping(&self) -> bool {
+        let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
+        fits && matches!(&self.reader, Reader::Events(reader) if reader.between_events())
+    }
+
+    /// An event of our own in the caller's framing.
+    fn own_event(&self, event: &[u8]) -> Buffer {
+        let mut out = Buffer::with_room(CHUNK_HEADROOM + event.len() + CHUNK_END.len());
+        if self.framing == Framing::Chunked {
+            out.extend(encode::chunk_prefix(event.len()).as_bytes());
+            out.extend(event);
+            out.extend(CHUNK_END);
+        } else {
+            out.extend(event);
+        }
+        out
+    }
+
+    /// The provider closed: that may be how its answer ends, or it may have said all it had to.
+    async fn at_eof(&self, caller: &mut Caller) -> End {
+        let said_all =
+            matches!(&self.reader, Reader::Events(reader) if reader.finished() && reader.between_events());
+        if let Err(fault) = self.decoder.on_eof() {
+            if !said_all || matches!(self.framing, Framing::Length(_)) {
+                return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
+            }
+        }
+        if self.framing == Framing::Chunked
+            && self.send(caller, Outgoing::one(Buffer::from(LAST_CHUNK))).await.is_none()
+        {
+            return End::CallerGone;
+        }
+        End::Done { clean: false }
+    }
+
+    /// The framing of the answer is broken. When not even its head has left, the head goes out first, so
+    /// that the caller can be told inside the answer.
+    async fn after_fault(&self, caller: &mut Caller, front: Option<Buffer>, why: String) -> End {
+        if let Some(front) = front {
+            if self.send(caller, Outgoing::one(front)).await.is_none() {
+                return End::CallerGone;
+            }
+        }
+        End::Broken(Outcome::UpstreamCut, why)
+    }
+
+    /// Tells the caller that the answer breaks off: in an event stream with an `error` event, which makes
+    /// Claude Code ask again; elsewhere the missing end of the body tells.
+    async fn confess(&self, caller: &mut Caller, outcome: Outcome, provider: &Provider, record: &Record) {
+        let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
+        let Reader::Events(reader) = &self.reader else { return };
+        if !fits || reader.finished() {
+            return;
+        }
+        let name = &provider.name;
+        let error = match outcome {
+            Outcome::Drained => Error::from(Code::Draining),
+            Outcome::UpstreamStalled => Error::new(Code::UpstreamTimeout)
+                .context(format!("provider {name} fell silent inside its answer")),
+            _ => Error::new(Code::UpstreamBroken)
+                .context(format!("provider {name} broke off inside its answer")),
+        };
+        let mut event = Vec::with_capacity(256);
+        // Inside an event, its unfinished line is ended without ending the event: the `event: error` that
+        // follows renames it, so that half an event is never taken for a whole one.
+        if !matches!(self.last, b'\n' | b'\r') {
+            event.push(b'\n');
+        }
+        anthropic::error::write_event(&mut event, &error, record.id);
+        let mut last = self.own_event(&event);
+        if self.framing == Framing::Chunked {
+            last.extend(LAST_CHUNK);
+        }
+        if caller.send(Outgoing::one(last)).await.is_ok() {
+            // A proper end, so that what was said is read before the connection closes.
+            drop(caller.stream.finish().await);
+        }
+    }
+}
+
+/// The room for the next receive: grown while receives fill it, since large reads decide the cost of
+/// large answers, and small for streams of events, of which thousands may be open.
+fn next_room(mut buffer: Buffer, received: usize) -> Buffer {
+    const LARGE: usize = 64 * 1024;
+    let room = buffer.room();
+    let wanted = match room {
+        0 => limits::IDLE_READ_BYTES,
+        room if received + 2 * CHUNK_HEADROOM < room => room,
+        room if room < limits::STREAM_READ_BYTES => limits::STREAM_READ_BYTES,
+        room if room < LARGE => LARGE,
+        room => room,
+    };
+    if wanted > room {
+        buffer = Buffer::with_room(wanted);
+    }
+    buffer.reset(CHUNK_HEADROOM);
+    buffer
+}

@@ -1,0 +1,242 @@
+//! One core: its connections, pools, counters and log, none of which another core can hold up.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+use tokio::time::MissedTickBehavior;
+
+use crate::admin::metrics::Metrics;
+use crate::clock;
+use crate::config::snapshot::Snapshot;
+use crate::gateway::budget::Budget;
+use crate::gateway::connection;
+use crate::gateway::log::{CoreLog, Level};
+use crate::gateway::published::Published;
+use crate::ids::CallId;
+use crate::limits;
+use crate::net::engine::Engine;
+use crate::net::listener::Listener;
+use crate::upstream::pool::Pool;
+
+/// How often a core hands over its log lines.
+const LOG_TICK: Duration = Duration::from_millis(100);
+
+/// Every so many ticks the pool is looked through.
+const TICKS_PER_REAP: u64 = 10;
+
+/// How long a listener rests when it may not or cannot accept.
+const ACCEPT_REST: Duration = Duration::from_millis(20);
+
+/// How far the end of the process has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Serving.
+    Running,
+    /// No new connections; what runs may end.
+    Draining,
+    /// What still runs is cut.
+    Cut,
+}
+
+/// What a core can be told or asked.
+#[derive(Debug)]
+pub(super) enum Mail {
+    Phase(Phase),
+    Metrics(oneshot::Sender<Metrics>),
+}
+
+/// One core's state. Shared by the tasks of one thread.
+pub(super) struct Worker {
+    pub(super) pool: Pool,
+    pub(super) metrics: RefCell<Metrics>,
+    pub(super) log: RefCell<CoreLog>,
+    pub(super) phase: Cell<Phase>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) mailboxes: Arc<[Sender<Mail>]>,
+    /// Answers on their way.
+    pub(super) streams: Cell<u64>,
+    /// Lists of models by provider, see `serve_models`.
+    pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
+    connections: Cell<usize>,
+    published: Arc<Published>,
+    snapshot: RefCell<(u64, Rc<Arc<Snapshot>>)>,
+    wakers: RefCell<Vec<Option<Waker>>>,
+    ids: RefCell<Ids>,
+}
+
+/// What a worker is made of besides its runtime.
+pub(super) struct Parts {
+    pub(super) log: CoreLog,
+    pub(super) budget: Arc<Budget>,
+    pub(super) mailboxes: Arc<[Sender<Mail>]>,
+    pub(super) published: Arc<Published>,
+}
+
+impl Worker {
+    pub(super) fn new(engine: Engine, parts: Parts) -> Rc<Self> {
+        let (number, snapshot) = parts.published.current();
+        let mut metrics = Metrics::default();
+        match engine {
+            Engine::IoUring => metrics.workers = [1, 0],
+            Engine::Epoll => metrics.workers = [0, 1],
+        }
+        Rc::new(Self {
+            pool: Pool::new(engine),
+            metrics: RefCell::new(metrics),
+            log: RefCell::new(parts.log),
+            phase: Cell::new(Phase::Running),
+            budget: parts.budget,
+            mailboxes: parts.mailboxes,
+            streams: Cell::new(0),
+            models: RefCell::default(),
+            connections: Cell::new(0),
+            published: parts.published,
+            snapshot: RefCell::new((number, Rc::new(snapshot))),
+            wakers: RefCell::default(),
+            ids: RefCell::default(),
+        })
+    }
+
+    /// The newest snapshot. The reference is counted on this core only, so that cores do not fight over
+    /// one counter.
+    pub(super) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+        let mut held = self.snapshot.borrow_mut();
+        if held.0 != self.published.number() {
+            let (number, snapshot) = self.published.current();
+            *held = (number, Rc::new(snapshot));
+        }
+        Rc::clone(&held.1)
+    }
+
+    /// An id for the next call.
+    pub(super) fn next_id(&self) -> CallId {
+        self.ids.borrow_mut().next()
+    }
+
+    /// Wakes the task whenever the phase changes; the guard forgets it again.
+    pub(super) fn wake_on_phase(self: &Rc<Self>, waker: &Waker) -> WakeGuard {
+        let mut wakers = self.wakers.borrow_mut();
+        let place = wakers.iter().position(Option::is_none).unwrap_or(wakers.len());
+        match wakers.get_mut(place) {
+            Some(free) => *free = Some(waker.clone()),
+            None => wakers.push(Some(waker.clone())),
+        }
+        self.connections.set(self.connections.get() + 1);
+        WakeGuard { worker: Rc::clone(self), place }
+    }
+
+    /// Runs until the process is told to stop and all connections have ended.
+    pub(super) async fn run(self: Rc<Self>, listeners: Vec<Listener>, mut mail: Receiver<Mail>) {
+        let accepting: Vec<_> =
+            listeners.into_iter().map(|listener| spawn_local(accept(Rc::clone(&self), listener))).collect();
+        let mut tick = tokio::time::interval(LOG_TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks: u64 = 0;
+        loop {
+            tokio::select! {
+                received = mail.recv() => match received {
+                    Some(Mail::Phase(phase)) => {
+                        for task in &accepting {
+                            task.abort();
+                        }
+                        self.enter(phase);
+                    }
+                    // Nobody may be waiting for the answer any more.
+                    Some(Mail::Metrics(answer)) => drop(answer.send(self.counted())),
+                    None => self.enter(Phase::Cut),
+                },
+                _ = tick.tick() => {
+                    ticks += 1;
+                    self.log.borrow_mut().flush();
+                    if ticks.is_multiple_of(TICKS_PER_REAP) {
+                        self.pool.reap(clock::now());
+                    }
+                }
+            }
+            if self.phase.get() != Phase::Running && self.connections.get() == 0 {
+                self.log.borrow_mut().flush();
+                return;
+            }
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        for waker in self.wakers.borrow().iter().flatten() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn counted(&self) -> Metrics {
+        let mut metrics = self.metrics.borrow().clone();
+        metrics.connections = self.connections.get() as u64;
+        metrics.streams = self.streams.get();
+        metrics.idle_upstreams = self.pool.idle() as u64;
+        metrics.log_lines_lost = self.log.borrow().lost;
+        metrics
+    }
+}
+
+/// Keeps a connection counted and its waker known.
+pub(super) struct WakeGuard {
+    worker: Rc<Worker>,
+    place: usize,
+}
+
+impl Drop for WakeGuard {
+    fn drop(&mut self) {
+        if let Some(waker) = self.worker.wakers.borrow_mut().get_mut(self.place) {
+            *waker = None;
+        }
+        self.worker.connections.set(self.worker.connections.get().saturating_sub(1));
+    }
+}
+
+async fn accept(worker: Rc<Worker>, listener: Listener) {
+    loop {
+        if worker.connections.get() >= limits::CONNECTIONS_MAX {
+            tokio::time::sleep(ACCEPT_REST).await;
+            continue;
+        }
+        match listener.accept().await {
+            Ok(stream) => drop(spawn_local(connection::serve(Rc::clone(&worker), stream))),
+            Err(fault) => {
+                // Out of descriptors, or a connection that was reset in the queue: neither ends the service.
+                worker.log.borrow_mut().line(Level::Warn, "a connection could not be accepted", |line| {
+                    line.text("error", &fault.to_string())
+                });
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+/// Random ids, drawn from the system in batches.
+#[derive(Default)]
+struct Ids {
+    drawn: Vec<u128>,
+}
+
+impl Ids {
+    const BATCH: usize = 64;
+
+    fn next(&mut self) -> CallId {
+        if self.drawn.is_empty() {
+            let mut bytes = [0; Self::BATCH * 16];
+            // Should the system have no randomness, ids of this moment's clock still tell calls apart.
+            if getrandom::fill(&mut bytes).is_err() {
+                let now = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+                return CallId(now);
+            }
+            let (chunks, _rest) = bytes.as_chunks::<16>();
+            self.drawn.extend(chunks.iter().map(|chunk| u128::from_le_bytes(*chunk)));
+        }
+        CallId(self.drawn.pop().unwrap_or_default())
+    }
+}

@@ -1,0 +1,105 @@
+//! Strings of JSON to text and back.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use crate::json::Fault;
+
+/// The text of what stands between the quotes of a string; copied only when it is escaped.
+///
+/// # Errors
+/// [`Fault::Utf8`] and [`Fault::Escape`] (also for half of a surrogate pair), placed from the start of `raw`.
+pub fn text(raw: &[u8]) -> Result<Cow<'_, str>, Fault> {
+    let plain = std::str::from_utf8(raw).map_err(|bad| Fault::Utf8 { at: bad.valid_up_to() })?;
+    if memchr(b'\\', raw).is_none() {
+        return Ok(Cow::Borrowed(plain));
+    }
+    let mut out = String::with_capacity(plain.len());
+    let mut rest = plain;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        let at = plain.len() - after.len() - 1;
+        let (letter, tail) = escape_at(after).ok_or(Fault::Escape { at })?;
+        out.push(letter);
+        rest = tail;
+    }
+    out.push_str(rest);
+    Ok(Cow::Owned(out))
+}
+
+/// Reads one escape after its back slash: what it means, and what follows.
+fn escape_at(after: &str) -> Option<(char, &str)> {
+    let mut letters = after.chars();
+    let letter = match letters.next()? {
+        letter @ ('"' | '\\' | '/') => letter,
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'u' => return unicode_at(letters.as_str()),
+        _ => return None,
+    };
+    Some((letter, letters.as_str()))
+}
+
+/// Reads the digits after a back slash and `u`, and the second half when they are the first half of a pair.
+fn unicode_at(after: &str) -> Option<(char, &str)> {
+    let (first, rest) = unit_at(after)?;
+    if !(0xD800..0xDC00).contains(&first) {
+        return Some((char::from_u32(first)?, rest));
+    }
+    let (second, rest) = unit_at(rest.strip_prefix("\\u")?)?;
+    if !(0xDC00..0xE000).contains(&second) {
+        return None;
+    }
+    Some((char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?, rest))
+}
+
+/// Reads four hexadecimal digits.
+fn unit_at(after: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = after.split_at_checked(4)?;
+    let mut unit = 0;
+    for digit in digits.chars() {
+        unit = unit * 16 + digit.to_digit(16)?;
+    }
+    Some((unit, rest))
+}
+
+/// The text as it stands between the quotes of a JSON string; copied only when something has to be escaped.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(must_be_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0'..='\u{1f}' => {
+                let code = u32::from(letter);
+                out.push_str("\\u00");
+                out.extend(
+                    [code >> 4, code & 15].into_iter().filter_map(|digit| char::from_digit(digit, 16)),
+                );
+            }
+            _ => out.push(letter),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Appends the text as a JSON string, with its quotes.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    out.extend_from_slice(escape(text).as_bytes());
+    out.push(b'"');
+}
+
+fn must_be_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}

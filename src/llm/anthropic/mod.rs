@@ -1,0 +1,10 @@
+//! Anthropic's Messages API, as documented at docs.claude.com/en/api/messages (read 2026-11).
+
+pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+pub mod request;
+pub mod response;
+pub mod stream;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Names to addresses, remembered for a while, without blocking the thread that asks.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::limits;
+
+/// Names that one core remembers: the hosts of its config, with room for those of a few reloads.
+const NAMES_MAX: usize = 1024;
+
+/// The addresses that a core has looked up.
+#[derive(Debug, Default)]
+pub struct Resolver {
+    known: RefCell<HashMap<(Rc<str>, u16), Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    addresses: Rc<[SocketAddr]>,
+    until: Instant,
+}
+
+impl Resolver {
+    /// Finds the addresses of `host`, at most `limits::ADDRESSES_MAX`, in the order of the system's
+    /// resolver. When a look-up fails, what was known before is used: a provider does not move because
+    /// our name server is down.
+    ///
+    /// # Errors
+    /// The resolver's, when nothing is known either.
+    pub async fn resolve(&self, host: &str, port: u16, now: Instant) -> io::Result<Rc<[SocketAddr]>> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(Rc::from([SocketAddr::new(address, port)]));
+        }
+        let key = (Rc::from(host), port);
+        let stale = match self.known.borrow().get(&key) {
+            Some(known) if known.until > now => return Ok(Rc::clone(&known.addresses)),
+            Some(known) => Some(Rc::clone(&known.addresses)),
+            None => None,
+        };
+        // The system's resolver runs on a thread of its own, not on this one.
+        let found: io::Result<Rc<[SocketAddr]>> = tokio::net::lookup_host((host, port))
+            .await
+            .map(|addresses| addresses.take(limits::ADDRESSES_MAX).collect());
+        match found {
+            Ok(addresses) if !addresses.is_empty() => {
+                let mut known = self.known.borrow_mut();
+                if known.len() >= NAMES_MAX {
+                    known.clear();
+                }
+                let entry = Known { addresses: Rc::clone(&addresses), until: now + limits::DNS_TTL };
+                known.insert(key, entry);
+                Ok(addresses)
+            }
+            Ok(_none) => {
+                stale.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+            }
+            Err(fault) => stale.ok_or(fault),
+        }
+    }
+
+    /// Forgets a name whose addresses have all failed, so that the next call looks again.
+    pub fn forget(&self, host: &str, port: u16) {
+        self.known.borrow_mut().remove(&(Rc::from(host), port));
+    }
+}

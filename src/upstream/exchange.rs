@@ -1,0 +1,135 @@
+//! One request to a provider, up to the head of its answer.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::clock;
+use crate::http::head::{Progress, ResponseHead};
+use crate::http::refusal::Refusal;
+use crate::limits::{self, Timeouts};
+use crate::net::deadline::Deadline;
+use crate::policy::decide::Permit;
+use crate::upstream::message::Message;
+use crate::upstream::pool::{Connection, Pool};
+use crate::upstream::provider::Provider;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection could be made; the request has not been sent.
+    #[error("no connection: {0}")]
+    Unreachable(io::Error),
+    /// The connection ended, or failed, before a byte of the answer.
+    #[error("closed before answering: {0}")]
+    Closed(io::Error),
+    /// What came is not HTTP.
+    #[error("not an HTTP answer: {0}")]
+    NotHttp(Refusal),
+    /// Nothing came in time.
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+impl Failure {
+    /// A short stable name for metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Closed(_) => "closed",
+            Self::NotHttp(_) => "not_http",
+            Self::TimedOut => "timeout",
+        }
+    }
+}
+
+/// What is sent where, and what was allowed.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// Proof that policy has seen this call.
+    pub permit: &'a Permit,
+    /// Whom to ask.
+    pub provider: &'a Arc<Provider>,
+    /// What to send.
+    pub message: &'a Message,
+    /// How long to wait.
+    pub timeouts: &'a Timeouts,
+}
+
+impl Exchange<'_> {
+    /// Sends the request and waits for the head of the answer, which then stands at the front of the
+    /// connection's input. A warm connection that turns out to be dead is replaced once by a new one.
+    ///
+    /// # Errors
+    /// Why there is no answer. After `Unreachable` another provider may be asked without a thought.
+    pub async fn run(
+        &self,
+        pool: &Pool,
+        head: &mut ResponseHead,
+        deadline: &mut Deadline,
+    ) -> Result<Connection, Failure> {
+        if let Some(mut warm) = pool.take(self.provider, clock::now()) {
+            match self.attempt(&mut warm, head, deadline).await {
+                Ok(()) => return Ok(warm),
+                // No byte was answered: the peer closed it while our request was on its way.
+                Err(Failure::Closed(_)) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut connection =
+            pool.open(self.provider, self.timeouts.connect).await.map_err(Failure::Unreachable)?;
+        self.attempt(&mut connection, head, deadline).await?;
+        Ok(connection)
+    }
+
+    async fn attempt(
+        &self,
+        connection: &mut Connection,
+        head: &mut ResponseHead,
+        deadline: &mut Deadline,
+    ) -> Result<(), Failure> {
+        let stream = &mut connection.stream;
+        deadline.set(clock::now(), self.timeouts.first_byte);
+        stream.start_send(self.message.outgoing());
+        let (mut sending, mut refused) = (true, false);
+        loop {
+            let filled = poll_fn(|cx| {
+                // A provider may answer before it has read everything, so both directions are watched.
+                if sending {
+                    match stream.poll_send(cx) {
+                        Poll::Ready(Ok(_)) => sending = false,
+                        // It may have answered and closed; the receive will tell.
+                        Poll::Ready(Err(_)) => (sending, refused) = (false, true),
+                        Poll::Pending => {}
+                    }
+                }
+                match stream.poll_fill(cx, limits::IDLE_READ_BYTES / 2) {
+                    Poll::Ready(result) => Poll::Ready(Some(result)),
+                    Poll::Pending => deadline.poll_passed(cx).map(|()| None),
+                }
+            });
+            let begun = match filled.await {
+                None => return Err(Failure::TimedOut),
+                Some(Err(fault)) => return Err(Failure::Closed(fault)),
+                Some(Ok(bytes)) => bytes > 0,
+            };
+            if !begun {
+                let fault = io::Error::from(io::ErrorKind::UnexpectedEof);
+                return Err(if stream.input().is_empty() {
+                    Failure::Closed(fault)
+                } else {
+                    Failure::NotHttp(Refusal::BadStatusLine)
+                });
+            }
+            while head.parse(stream.input(), false).map_err(Failure::NotHttp)? == Progress::Complete {
+                if !head.is_interim() {
+                    // An answer before the end of the request leaves the connection in an unknown state.
+                    head.keep_alive &= !sending && !refused;
+                    return Ok(());
+                }
+                stream.consume(head.bytes);
+            }
+        }
+    }
+}

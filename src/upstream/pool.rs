@@ -1,0 +1,170 @@
+//! Connections of one core to its providers: opened, kept warm, thrown away in time.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use crate::clock;
+use crate::http::head::{Progress, ResponseHead};
+use crate::limits;
+use crate::net::buffer::Buffer;
+use crate::net::connect::connect;
+use crate::net::dns::Resolver;
+use crate::net::engine::Engine;
+use crate::net::outgoing::Outgoing;
+use crate::net::stream::Stream;
+use crate::upstream::provider::{Provider, Proxy};
+
+/// A connection to a provider.
+#[derive(Debug)]
+pub struct Connection {
+    /// The bytes.
+    pub stream: Stream,
+    born: Instant,
+    /// Whether it has carried a request before: then the peer may have closed it meanwhile.
+    pub reused: bool,
+}
+
+/// The warm connections of one core.
+#[derive(Debug)]
+pub struct Pool {
+    engine: Engine,
+    resolver: Resolver,
+    lanes: RefCell<Vec<Lane>>,
+}
+
+/// The idle connections to one provider, the one used last at the end.
+#[derive(Debug)]
+struct Lane {
+    provider: Arc<Provider>,
+    idle: Vec<(Connection, Instant)>,
+}
+
+impl Pool {
+    /// A pool without connections.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, resolver: Resolver::default(), lanes: RefCell::default() }
+    }
+
+    /// Takes the connection to `provider` that was used last and that the peer has not closed.
+    pub fn take(&self, provider: &Arc<Provider>, now: Instant) -> Option<Connection> {
+        let mut lanes = self.lanes.borrow_mut();
+        let lane = lanes.iter_mut().find(|lane| leads_to(&lane.provider, provider))?;
+        while let Some((mut connection, since)) = lane.idle.pop() {
+            if fresh_enough(&connection, since, now) && connection.stream.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose answer has been read to its end, unless there are enough.
+    pub fn give_back(&self, provider: &Arc<Provider>, mut connection: Connection, now: Instant) {
+        connection.reused = true;
+        connection.stream.put_input(Buffer::empty());
+        if !fresh_enough(&connection, now, now) || !connection.stream.is_quiet() {
+            return;
+        }
+        let mut lanes = self.lanes.borrow_mut();
+        let lane = match lanes.iter().position(|lane| leads_to(&lane.provider, provider)) {
+            Some(place) => lanes.get_mut(place),
+            None => {
+                lanes.push(Lane { provider: Arc::clone(provider), idle: Vec::new() });
+                lanes.last_mut()
+            }
+        };
+        if let Some(lane) = lane.filter(|lane| lane.idle.len() < limits::POOL_IDLE_MAX) {
+            lane.idle.push((connection, now));
+        }
+    }
+
+    /// Throws away what has been idle or used for too long or was closed by its peer, and lanes that are
+    /// empty; to be called about once a second.
+    pub fn reap(&self, now: Instant) {
+        self.lanes.borrow_mut().retain_mut(|lane| {
+            lane.idle.retain_mut(|(connection, since)| {
+                fresh_enough(connection, *since, now) && connection.stream.is_quiet()
+            });
+            !lane.idle.is_empty()
+        });
+    }
+
+    /// Number of idle connections.
+    pub fn idle(&self) -> usize {
+        self.lanes.borrow().iter().map(|lane| lane.idle.len()).sum()
+    }
+
+    /// Opens a new connection: through the proxy where there is one, with TLS where the provider has it.
+    ///
+    /// # Errors
+    /// What failed, in words for the log: a name that is not known, an address that refuses, a proxy that
+    /// declines, a certificate that does not fit.
+    pub async fn open(&self, provider: &Provider, patience: Duration) -> io::Result<Connection> {
+        let (host, port) = match &provider.proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (provider.origin.host.as_str(), provider.origin.port),
+        };
+        let addresses = self.resolver.resolve(host, port, clock::now()).await?;
+        let mut stream = match connect(self.engine, &addresses, patience).await {
+            Ok(stream) => stream,
+            Err(fault) => {
+                self.resolver.forget(host, port);
+                return Err(fault);
+            }
+        };
+        let secured = timeout(limits::HANDSHAKE_DEADLINE, secure(&mut stream, provider)).await;
+        secured
+            .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))??;
+        Ok(Connection { stream, born: clock::now(), reused: false })
+    }
+}
+
+async fn secure(stream: &mut Stream, provider: &Provider) -> io::Result<()> {
+    if let Some(proxy) = &provider.proxy {
+        tunnel(stream, proxy, &provider.origin.authority()).await?;
+    }
+    if let Some(tls) = &provider.tls {
+        let session = tls.connect(&provider.origin.host).map_err(io::Error::other)?;
+        stream.secure(session).await?;
+    }
+    Ok(())
+}
+
+/// Asks a proxy for a tunnel (RFC 9110 section 9.3.6).
+async fn tunnel(stream: &mut Stream, proxy: &Proxy, authority: &str) -> io::Result<()> {
+    let mut request = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n");
+    if let Some(credential) = &proxy.authorization {
+        request.push_str("proxy-authorization: ");
+        request.push_str(credential.expose());
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    drop(stream.send(Outgoing::one(Buffer::from(request.as_bytes()))).await?);
+    let mut head = ResponseHead::new();
+    // A tunnel has no body, as the answer to HEAD has none.
+    while head.parse(stream.input(), true).map_err(io::Error::other)? == Progress::Partial {
+        if stream.fill(1).await? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the proxy closed the connection"));
+        }
+    }
+    if head.status != 200 {
+        return Err(io::Error::other(format!("the proxy answered {} to CONNECT", head.status)));
+    }
+    stream.consume(head.bytes);
+    Ok(())
+}
+
+/// Whether a connection made for one provider serves the other: after a reload both describe the same.
+fn leads_to(one: &Arc<Provider>, other: &Arc<Provider>) -> bool {
+    let way = |provider: &Provider| provider.proxy.as_ref().map(|proxy| (proxy.host.clone(), proxy.port));
+    Arc::ptr_eq(one, other)
+        || (one.name == other.name && one.origin == other.origin && way(one) == way(other))
+}
+
+fn fresh_enough(connection: &Connection, since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) < limits::POOL_IDLE_DEADLINE
+        && now.saturating_duration_since(connection.born) < limits::POOL_LIFETIME
+}
