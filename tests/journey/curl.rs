@@ -26,13 +26,13 @@ fn curl(stream: bool) -> Command {
 #[test]
 fn a_slow_reader_gets_a_large_answer_whole() {
     for_each_engine(|engine| {
-        let body = "0123456789abcdef".repeat(256 * 1024);
+        let body = "0123456789abcdef".repeat(24 * 64 * 1024);
         let upstream = answers_status::start(200, &[("Content-Type", "text/plain")], &body);
         let gateway = Gateway::start(engine, &upstream.url());
         let url = gateway.url() + "/v1/messages";
-        let outcome = program::run(curl(false).args(["--limit-rate", "2M", &url]), DEADLINE).succeeded();
+        let outcome = program::run(curl(false).args(["--limit-rate", "8M", &url]), DEADLINE).succeeded();
         assert!(outcome.stdout == body, "{} of {} bytes came", outcome.stdout.len(), body.len());
-        assert!(outcome.took > Duration::from_secs(1), "4 MiB at 2 MiB/s took {:?}", outcome.took);
+        assert!(outcome.took > Duration::from_secs(1), "24 MiB at 8 MiB/s took {:?}", outcome.took);
     });
 }
 

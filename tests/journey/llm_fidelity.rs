@@ -181,8 +181,10 @@ fn whole_answers_and_their_headers_arrive_untouched() {
                 ("Content-Type", "application/json; charset=utf-8"),
                 ("request-id", "req_upstream_1"),
                 ("X-From-The-Future", "kept"),
-                ("Set-Cookie", "a=1"),
-                ("Set-Cookie", "b=2"),
+                ("Vary", "a"),
+                ("Vary", "b"),
+                ("Set-Cookie", "org=1"),
+                ("Strict-Transport-Security", "max-age=1"),
                 ("anthropic-organization-id", "org"),
                 ("anthropic-ratelimit-requests-remaining", "7"),
                 ("Anthropic-RateLimit-Unified-Status", "allowed"),
@@ -196,8 +198,11 @@ fn whole_answers_and_their_headers_arrive_untouched() {
         assert_eq!(String::from_utf8_lossy(&reply.body), BODY);
         assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
         assert_eq!(reply.header("x-from-the-future"), Some("kept"));
-        let cookies = reply.head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-        assert_eq!(cookies.count(), 2);
+        let repeated = reply.head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("vary"));
+        assert_eq!(repeated.count(), 2);
+        for name in ["set-cookie", "strict-transport-security"] {
+            assert_eq!(reply.header(name), None, "{name} speaks for the upstream's host, not for ours");
+        }
         let limits = |name: &str| name.to_ascii_lowercase().starts_with("anthropic-ratelimit");
         assert!(!reply.head.headers.iter().any(|(name, _)| limits(name)), "{:?}", reply.head);
         assert_eq!(reply.header("x-only-there"), None);
