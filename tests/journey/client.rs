@@ -1,10 +1,12 @@
 //! A small HTTP/1.1 client that sends exactly the bytes it is told to and keeps what comes back.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::program::read_some;
 
 /// Longer than anything that a test waits for on purpose.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -225,7 +227,7 @@ impl Client {
                 return false;
             }
             self.stream.set_read_timeout(Some(left)).expect("a socket has options");
-            match self.stream.read(&mut waste) {
+            match read_some(&mut self.stream, &mut waste) {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => return false,
@@ -241,7 +243,7 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut room = [0; 16 * 1024];
-        let count = self.stream.read(&mut room)?;
+        let count = read_some(&mut self.stream, &mut room)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
