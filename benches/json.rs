@@ -1,16 +1,18 @@
 //! How fast the bytes of the model side are looked through: the span scan of requests, the event stream of
 //! answers.
 
-#![expect(missing_docs, reason = "the macros of criterion make public items")]
 #![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
-use tollgate::json::{Cursor, Fault, Value, fields, fields_at};
+use tollgate::http::sse::{Piece, Splitter};
+use tollgate::json::{Cursor, Fault, Value, fields};
+use tollgate::llm::anthropic::response::AnswerReader;
+use tollgate::llm::anthropic::stream::UsageReader;
 
-criterion_group!(benches, scan);
+criterion_group!(benches, scan, sse);
 criterion_main!(benches);
 
 fn scan(criterion: &mut Criterion) {
@@ -64,30 +66,73 @@ fn tools(body: &[u8]) -> usize {
     walk(&mut Cursor::new(body)).expect("the body is good")
 }
 
-/// What routing needs of a call of a tool.
+/// What routing needs of a call of a tool, in one walk.
 fn method_and_name(call: &[u8]) -> usize {
-    let mut found = 0;
-    let walked = fields(call, |field| {
-        match field.key.raw {
-            b"method" | b"id" => found += field.value.span.len(),
-            b"params" => fields_at(call, field.value.span, |field| {
-                if field.key.raw == b"name" {
-                    found += field.value.span.len();
+    let walk = |cursor: &mut Cursor<'_>| {
+        let mut found = 0;
+        cursor.enter_object()?;
+        while let Some(key) = cursor.key()? {
+            if key.raw == b"params" {
+                cursor.enter_object()?;
+                while let Some(key) = cursor.key()? {
+                    let value = cursor.skip()?;
+                    found += if key.raw == b"name" { value.span.len() } else { 0 };
                 }
-                Ok::<_, Fault>(())
-            })?,
-            _ => {}
+            } else {
+                let value = cursor.skip()?;
+                found += if matches!(key.raw, b"method" | b"id") { value.span.len() } else { 0 };
+            }
         }
-        Ok::<_, Fault>(())
+        cursor.finish()?;
+        Ok::<_, Fault>(found)
+    };
+    walk(&mut Cursor::new(call)).expect("the call is good")
+}
+
+fn sse(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sse");
+    let event = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
+        \"delta\":{\"type\":\"text_delta\",\"text\":\" of the rings\"}}\n\n";
+    group.throughput(Throughput::Bytes(event.len() as u64));
+    group.bench_function(BenchmarkId::new("split_one_event", event.len()), |bench| {
+        let mut splitter = Splitter::default();
+        bench.iter(|| {
+            let mut ends = 0;
+            splitter.push(black_box(event), |piece| ends += usize::from(matches!(piece, Piece::End(_))));
+            ends
+        });
     });
-    walked.expect("the call is good");
-    found
+    group.bench_function(BenchmarkId::new("usage_of_one_event", event.len()), |bench| {
+        let mut reader = UsageReader::default();
+        bench.iter(|| {
+            reader.push(black_box(event));
+            reader.between_events()
+        });
+    });
+    let many = event.repeat(120);
+    group.throughput(Throughput::Bytes(many.len() as u64));
+    group.bench_function("usage_of_120_events", |bench| {
+        let mut reader = UsageReader::default();
+        bench.iter(|| reader.push(black_box(&many)));
+    });
+    let answer = json!({"id": "msg_01", "content": [{"type": "text", "text": "Some words.\n".repeat(1000)}],
+        "usage": {"input_tokens": 1, "output_tokens": 4000}});
+    let answer = answer.to_string().into_bytes();
+    group.throughput(Throughput::Bytes(answer.len() as u64));
+    group.bench_function("usage_of_a_whole_answer", |bench| {
+        bench.iter(|| {
+            let mut reader = AnswerReader::default();
+            reader.push(black_box(&answer));
+            reader.answer().usage
+        });
+    });
+    group.finish();
 }
 
 /// A request as Claude Code writes it: about 60 KiB, 38 of them tools, `stream` at the end.
 fn request() -> Vec<u8> {
-    let prose = "Use this tool to read files of the project.\n\n- The path must be absolute, not relative\n- By \
-        default it reads up to 2000 lines\n- Say \"why\" when a `range` is given\n";
+    let prose = "Use this tool to read files of the project.\n\n- The path must be absolute, not relative\n- \
+        By default it reads up to 2000 lines\n- Say \"why\" when a `range` is given\n";
     let tool = |index: usize| {
         json!({
             "name": format!("mcp__server__tool_{index}"),
@@ -109,7 +154,7 @@ fn request() -> Vec<u8> {
     let words = |value: serde_json::Value| value.to_string();
     let system = json!([{"type": "text", "text": prose.repeat(50), "cache_control": {"type": "ephemeral"}}]);
     let tools = words((0..30).map(tool).collect());
-    let turns = words((0..10).map(turn).collect());
+    let turns = words((0..20).map(turn).collect());
     format!(
         "{{\"model\":\"claude-opus-4-8\",\"messages\":{turns},\"system\":{},\"tools\":{tools},\
          \"metadata\":{{\"user_id\":\"u\"}},\"max_tokens\":32000,\"temperature\":1,\"stream\":true}}",

@@ -15,7 +15,10 @@ pub enum Side {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $code:ident $side:ident $status:literal $kind:literal $retry:literal $text:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $code:ident $side:ident $status:literal $kind:literal $retry:literal $text:literal;
+    )*) => {
         /// Everything that can be wrong with a call, as a caller sees it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $code,)* }
@@ -61,7 +64,8 @@ codes! {
     /// The request is not HTTP or not JSON as the standards have it.
     BadRequest Caller 400 "invalid_request_error" false "the request is malformed";
     /// No key, an unknown key or a revoked one.
-    Unauthenticated Caller 401 "authentication_error" false "no valid key was sent: set ANTHROPIC_AUTH_TOKEN to your Tollgate key";
+    Unauthenticated Caller 401 "authentication_error" false
+        "no valid key was sent: set ANTHROPIC_AUTH_TOKEN to your Tollgate key";
     /// The key may not do this.
     Forbidden Caller 403 "permission_error" false "your key does not allow this";
     /// No such address, or no provider serves the model.
@@ -99,7 +103,7 @@ codes! {
 }
 
 /// An error on its way to a caller: one word, so that results stay small.
-pub struct Error(Box<Inner>);
+pub struct CallError(Box<Inner>);
 
 struct Inner {
     code: Code,
@@ -107,7 +111,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-impl Error {
+impl CallError {
     /// An error whose text is the table's.
     pub fn new(code: Code) -> Self {
         Self(Box::new(Inner { code, context: String::new(), source: None }))
@@ -138,14 +142,14 @@ impl Error {
     }
 }
 
-impl From<Code> for Error {
+impl From<Code> for CallError {
     fn from(code: Code) -> Self {
         Self::new(code)
     }
 }
 
 /// The whole chain, for the log.
-impl fmt::Display for Error {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message())?;
         let mut next: Option<&dyn StdError> = self.0.source.as_ref().map(|source| source.as_ref() as _);
@@ -157,17 +161,17 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Debug for Error {
+impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {self}", self.0.code)
     }
 }
 
-impl StdError for Error {}
+impl StdError for CallError {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Error, Side};
+    use super::{CallError, Code, Side};
 
     #[test]
     fn statuses_fit_their_side() {
@@ -189,7 +193,7 @@ mod tests {
     #[test]
     fn the_chain_is_for_the_log_only() {
         let error =
-            Error::new(Code::UpstreamUnreachable).source(std::io::Error::other("refused by 10.0.0.7"));
+            CallError::new(Code::UpstreamUnreachable).source(std::io::Error::other("refused by 10.0.0.7"));
         assert_eq!(error.message(), Code::UpstreamUnreachable.text());
         assert!(error.to_string().contains("10.0.0.7"));
     }

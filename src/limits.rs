@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-/// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB; nginx allows 32 KiB.
+/// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;
+/// nginx allows 32 KiB.
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// Header lines of one head. Claude Code sends about 25, a CDN in front of a provider answers with about 30.
 pub const HEADERS_MAX: usize = 100;
 
-/// Names in the `Connection` headers of one head: each is looked for among all header names. One or two are usual.
+/// Names in the `Connection` headers of one head: each is looked for among all header names. One or two
+/// are usual.
 pub const CONNECTION_OPTIONS_MAX: usize = 16;
 
 /// Bytes of a request target. The longest that a client sends is a path with `?beta=true`.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 
-/// Bytes of a request body: the limit of the Anthropic API (32 MB), in binary units so that what they take, we take.
+/// Bytes of a request body: the limit of the Anthropic API (32 MB), in binary units so that what they
+/// take, we take.
 pub const BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Bytes of all request bodies held at once by the process; callers wait for their share.
@@ -26,7 +29,8 @@ pub const BODIES_WAIT: Duration = Duration::from_secs(10);
 /// Bytes of a chunk-size line including its extensions, which nobody we serve sends.
 pub const CHUNK_LINE_BYTES_MAX: usize = 256;
 
-/// Bytes of framing that a chunked body may have beyond twice its data and 16 bytes a chunk. Without it, one data
+/// Bytes of framing that a chunked body may have beyond twice its data and 16 bytes a chunk. Without it,
+/// one data
 /// byte a chunk under a long extension makes us read 256 times what a body limit counts.
 pub const CHUNK_EXCESS_BYTES_MAX: u64 = 16 * 1024;
 
@@ -36,22 +40,26 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Bytes that one read of an idle connection may take: most requests of tools fit.
 pub const IDLE_READ_BYTES: usize = 4 * 1024;
 
-/// Bytes that one read of an answer may take. Two such buffers and the socket buffers bound the memory of a stream.
+/// Bytes that one read of an answer may take. Two such buffers and the socket buffers bound the memory
+/// of a stream.
 pub const STREAM_READ_BYTES: usize = 16 * 1024;
 
-/// Bytes that one read of a request body may take once its length is known: large reads decide the cost of large bodies.
+/// Bytes that one read of a request body may take once its length is known: large reads decide the cost
+/// of large bodies.
 pub const BODY_READ_BYTES: usize = 256 * 1024;
 
 /// Bytes of memory that one open stream may hold.
 pub const STREAM_MEMORY_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes of one SSE event that the usage reader keeps (`message_start`, `message_delta`); longer ones pass unread.
+/// Bytes of one SSE event that the usage reader keeps (`message_start`, `message_delta`); longer ones
+/// pass unread.
 pub const USAGE_EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Nesting of JSON that we look into: deeper documents are refused before a recursive reader meets them.
 pub const JSON_DEPTH_MAX: usize = 128;
 
-/// Bytes of a JSON document that is read whole into a tape, which takes up to 28 bytes for each byte of a hostile one.
+/// Bytes of a JSON document that is read whole into a tape, which takes up to 28 bytes for each byte of
+/// a hostile one.
 pub const JSON_STRICT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of a model's name. The longest in use, an ARN of an inference profile on Bedrock, has about 120.
@@ -72,13 +80,15 @@ pub const IDLE_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a request body may go without a new byte.
 pub const BODY_STALL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Least pace of a request body, bytes per second, measured from its first byte with `BODY_STALL_DEADLINE` of grace.
+/// Least pace of a request body, bytes per second, measured from its first byte with
+/// `BODY_STALL_DEADLINE` of grace.
 pub const BODY_PACE_BYTES_PER_S: u64 = 4 * 1024;
 
 /// How long a caller may leave an answer unread before it is taken for gone.
 pub const WRITE_STALL_DEADLINE: Duration = Duration::from_secs(300);
 
-/// Bytes of an unread request body that we read and throw away so that the caller sees our refusal instead of a reset.
+/// Bytes of an unread request body that we read and throw away so that the caller sees our refusal
+/// instead of a reset.
 pub const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// How long we do so.
@@ -129,7 +139,8 @@ pub const MODELS_TTL: Duration = Duration::from_secs(300);
 /// How long a provider may take to list its models: Claude Code waits 3 s for ours.
 pub const MODELS_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Bytes of a virtual key that a caller presents. Ours have 46; other tokens that stray in are longer, and are no keys.
+/// Bytes of a virtual key that a caller presents. Ours have 46; other tokens that stray in are longer,
+/// and are no keys.
 pub const KEY_BYTES_MAX: usize = 512;
 
 /// Characters of a caller's model name that an error repeats.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::limits;
 
 /// How often a caller that waits for memory asks again. Waiting is the exception, and asking again needs
@@ -23,7 +23,7 @@ impl Budget {
     }
 
     /// Takes `bytes`, waiting for up to `limits::BODIES_WAIT`.
-    pub(super) async fn take(self: &Arc<Self>, bytes: usize) -> Result<Share, Error> {
+    pub(super) async fn take(self: &Arc<Self>, bytes: usize) -> Result<Share, CallError> {
         let mut waited = Duration::ZERO;
         loop {
             if let Some(share) = self.try_take(bytes) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::clock;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::record::Record;
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode;
@@ -146,7 +146,7 @@ impl Caller {
     }
 
     /// Refuses the request in Anthropic's envelope, for the reason that `error` gives.
-    pub(super) async fn refuse(&mut self, record: &mut Record, error: &Error) -> io::Result<()> {
+    pub(super) async fn refuse(&mut self, record: &mut Record, error: &CallError) -> io::Result<()> {
         let mut body = Vec::with_capacity(256);
         anthropic::error::write(&mut body, error, record.id);
         let mut extra: Vec<(&str, &[u8])> = Vec::new();

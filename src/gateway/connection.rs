@@ -7,7 +7,7 @@ use std::task::Poll;
 use tokio::time::timeout;
 
 use crate::call::{Endpoint, Outcome};
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, Next};
 use crate::gateway::classify::classify;
 use crate::gateway::log::Level;
@@ -21,10 +21,10 @@ use crate::net::stream::Stream;
 pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
     let _guard = poll_fn(|cx| Poll::Ready(worker.wake_on_phase(cx.waker()))).await;
     let snapshot = worker.snapshot();
-    if let Some(tls) = &snapshot.server_tls {
-        if !secured(&worker, &mut stream, tls).await {
-            return;
-        }
+    if let Some(tls) = &snapshot.server_tls
+        && !secured(&worker, &mut stream, tls).await
+    {
+        return;
     }
     let mut caller = Caller::new(stream, &snapshot.timeouts);
     drop(snapshot);
@@ -35,8 +35,8 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
         let error = match next {
             Next::Request => None,
             Next::End => return,
-            Next::TooSlow => Some(Error::from(Code::RequestTimeout)),
-            Next::Refused(refusal) => Some(Error::new(refusal.code()).context(refusal.text())),
+            Next::TooSlow => Some(CallError::from(Code::RequestTimeout)),
+            Next::Refused(refusal) => Some(CallError::new(refusal.code()).context(refusal.text())),
         };
         let mut record = Record::new(worker.next_id(), caller.started);
         let served = match error {
@@ -62,7 +62,7 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
     }
 }
 
-async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Result<(), Error> {
+async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Result<(), CallError> {
     let input = caller.stream.input();
     let (path, _) = caller.head.path_and_query(input);
     let wanted = classify(caller.head.method, path)?;
@@ -84,7 +84,7 @@ async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Resul
 }
 
 /// Tells the caller what is wrong. When it cannot be told, it has left.
-async fn refuse(caller: &mut Caller, record: &mut Record, error: &Error) {
+async fn refuse(caller: &mut Caller, record: &mut Record, error: &CallError) {
     record.outcome = Outcome::Refused;
     if caller.refuse(record, error).await.is_err() {
         record.outcome = Outcome::CallerGone;

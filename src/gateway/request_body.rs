@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::budget::Share;
 use crate::gateway::caller::Caller;
 use crate::gateway::worker::{Phase, Worker};
@@ -43,7 +43,11 @@ impl Whole {
 ///
 /// # Errors
 /// 411 without a body, 413 over `limits::BODY_BYTES_MAX`, 408 when it is too slow, 503 without memory.
-pub(super) async fn take(worker: &Worker, caller: &mut Caller, timeouts: &Timeouts) -> Result<Whole, Error> {
+pub(super) async fn take(
+    worker: &Worker,
+    caller: &mut Caller,
+    timeouts: &Timeouts,
+) -> Result<Whole, CallError> {
     let announced = match caller.head.framing {
         Framing::Length(bytes) => Some(bytes),
         Framing::Chunked => None,
@@ -57,7 +61,7 @@ pub(super) async fn take(worker: &Worker, caller: &mut Caller, timeouts: &Timeou
     let share = worker.budget.take(most).await?;
     if caller.head.expect_continue && caller.stream.input().len() == caller.head.bytes {
         let sent = caller.send(Outgoing::one(Buffer::from(encode::CONTINUE))).await;
-        sent.map_err(|fault| Error::new(Code::RequestTimeout).source(fault))?;
+        sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))?;
     }
     let (buffer, body) = match announced {
         Some(_) => of_length(worker, caller, timeouts, most).await?,
@@ -73,7 +77,7 @@ async fn of_length(
     caller: &mut Caller,
     timeouts: &Timeouts,
     bytes: usize,
-) -> Result<(Buffer, Range<usize>), Error> {
+) -> Result<(Buffer, Range<usize>), CallError> {
     let head = caller.head.bytes;
     let whole = head + bytes;
     let pace = Pace::new(timeouts);
@@ -95,7 +99,7 @@ async fn of_chunks(
     worker: &Worker,
     caller: &mut Caller,
     timeouts: &Timeouts,
-) -> Result<(Buffer, Range<usize>), Error> {
+) -> Result<(Buffer, Range<usize>), CallError> {
     let head = caller.head.bytes;
     caller.in_input = false;
     let mut raw = caller.stream.take_input();
@@ -107,7 +111,7 @@ async fn of_chunks(
     loop {
         let decoded = decoder
             .decode(raw.filled_mut())
-            .map_err(|fault| Error::new(fault.code()).context(fault.text()))?;
+            .map_err(|fault| CallError::new(fault.code()).context(fault.text()))?;
         whole.extend(raw.filled().get(decoded.body).unwrap_or_default());
         raw.consume(decoded.consumed);
         caller.stream.put_input(raw);
@@ -123,7 +127,7 @@ async fn of_chunks(
     }
 }
 
-async fn fill(worker: &Worker, caller: &mut Caller, least: usize, due: Duration) -> Result<(), Error> {
+async fn fill(worker: &Worker, caller: &mut Caller, least: usize, due: Duration) -> Result<(), CallError> {
     caller.deadline.set(clock::now(), due);
     let Caller { stream, deadline, .. } = caller;
     let filled = poll_fn(|cx| {
@@ -131,16 +135,16 @@ async fn fill(worker: &Worker, caller: &mut Caller, least: usize, due: Duration)
             return Poll::Ready(Ok(result));
         }
         if worker.phase.get() == Phase::Cut {
-            return Poll::Ready(Err(Error::from(Code::Draining)));
+            return Poll::Ready(Err(CallError::from(Code::Draining)));
         }
-        deadline.poll_passed(cx).map(|()| Err(Error::from(Code::RequestTimeout)))
+        deadline.poll_passed(cx).map(|()| Err(CallError::from(Code::RequestTimeout)))
     });
     match filled.await? {
         Ok(0) => {
-            Err(Error::new(Code::BadRequest).context("the connection ended before the body was complete"))
+            Err(CallError::new(Code::BadRequest).context("the connection ended before the body was complete"))
         }
         Ok(_) => Ok(()),
-        Err(fault) => Err(Error::new(Code::BadRequest).source(fault)),
+        Err(fault) => Err(CallError::new(Code::BadRequest).source(fault)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The built-in demo model over a connection: what a first run talks to when nothing is configured.
 
 use crate::call::Endpoint;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
 use crate::gateway::record::Record;
 use crate::llm::demo;
@@ -15,12 +15,12 @@ pub(super) async fn answer(
     body: &[u8],
     stream: bool,
     record: &mut Record,
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     let (content_type, answer) = match (record.endpoint, stream) {
         (Endpoint::CountTokens, _) => ("application/json", demo::count_tokens(body)),
         (_, false) => ("application/json", demo::message(body, record.id)),
         (_, true) => ("text/event-stream", demo::events(body, record.id).concat()),
     };
     let sent = caller.reply(record, 200, content_type, &[("x-tollgate-demo", b"true")], &answer).await;
-    sent.map_err(|fault| Error::new(Code::RequestTimeout).source(fault))
+    sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use crate::call::{Endpoint, Outcome};
 use crate::clock;
 use crate::config::snapshot::Snapshot;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::log::Level;
 use crate::gateway::record::{Record, kept};
@@ -38,7 +38,7 @@ pub(super) async fn serve(
     caller: &mut Caller,
     team: Option<&str>,
     record: &mut Record,
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     let snapshot = worker.snapshot();
     let principal = identify(&snapshot, caller, team, record)?;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
@@ -47,16 +47,16 @@ pub(super) async fn serve(
     record.session =
         kept(caller.head.headers.first(head_bytes, "x-claude-code-session-id").unwrap_or_default());
     let request = request::read(whole.body())
-        .map_err(|refusal| Error::new(Code::BadRequest).context(refusal.to_string()))?;
+        .map_err(|refusal| CallError::new(Code::BadRequest).context(refusal.to_string()))?;
     record.model.clone_from(&request.model);
     let permit = snapshot
         .rules
         .decide(principal, &request.model)
-        .map_err(|denial| Error::new(Code::Forbidden).context(denial.to_string()))?;
+        .map_err(|denial| CallError::new(Code::Forbidden).context(denial.to_string()))?;
     let plan = snapshot.routes.plan(&request.model).ok_or_else(|| {
         let text =
             format!("no provider serves the model {:?}; see /v1/models for those that exist", request.model);
-        Error::new(Code::NotFound).context(text)
+        CallError::new(Code::NotFound).context(text)
     })?;
     let call = Call { worker, snapshot: &snapshot, permit: &permit, request: &request };
     call.answer(caller, whole, plan.targets, record).await
@@ -71,7 +71,7 @@ pub(super) fn identify<'a>(
     caller: &Caller,
     team: Option<&str>,
     record: &mut Record,
-) -> Result<&'a Principal, Error> {
+) -> Result<&'a Principal, CallError> {
     let input = caller.stream.input();
     let header = |name| caller.head.headers.first(input, name);
     let presented = Presented {
@@ -85,7 +85,7 @@ pub(super) fn identify<'a>(
     match team {
         Some(asked) if principal.team.as_ref().is_none_or(|own| own.as_str() != asked) => {
             let text = format!("key \"{}\" does not belong to the team of this address", principal.key);
-            Err(Error::new(Code::Forbidden).context(text))
+            Err(CallError::new(Code::Forbidden).context(text))
         }
         _ => Ok(principal),
     }
@@ -107,8 +107,8 @@ impl Call<'_> {
         whole: Whole,
         targets: &[Target],
         record: &mut Record,
-    ) -> Result<(), Error> {
-        let mut failure = Error::from(Code::UpstreamUnreachable);
+    ) -> Result<(), CallError> {
+        let mut failure = CallError::from(Code::UpstreamUnreachable);
         for target in targets {
             let Some(provider) = self.snapshot.providers.get(target.provider) else { continue };
             record.provider = Some(provider.name.clone());
@@ -257,7 +257,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], go
 }
 
 /// What a caller reads of a provider's failure: whose, and what to do, but not where it is.
-fn told(provider: &Provider, failure: Failure) -> Error {
+fn told(provider: &Provider, failure: Failure) -> CallError {
     let name = &provider.name;
     let (code, text) = match &failure {
         Failure::Unreachable(_) => {
@@ -269,7 +269,7 @@ fn told(provider: &Provider, failure: Failure) -> Error {
         Failure::NotHttp(_) => (Code::UpstreamBroken, format!("provider {name} did not answer in HTTP")),
         Failure::TimedOut => (Code::UpstreamTimeout, format!("provider {name} did not answer in time")),
     };
-    Error::new(code).context(text).source(failure)
+    CallError::new(code).context(text).source(failure)
 }
 
 /// Notes when the first byte of an answer was here.

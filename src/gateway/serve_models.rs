@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::config::snapshot::Snapshot;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
 use crate::gateway::record::Record;
 use crate::gateway::serve_llm::{Going, identify, write_head};
@@ -41,7 +41,7 @@ pub(super) async fn serve(
     team: Option<&str>,
     model: Option<&str>,
     record: &mut Record,
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     let snapshot = worker.snapshot();
     let principal = identify(&snapshot, caller, team, record)?;
     let permit = snapshot.rules.permit_listing(principal);
@@ -51,7 +51,7 @@ pub(super) async fn serve(
         Some(wanted) => models
             .into_iter()
             .find(|entry| id_of(entry) == Some(wanted))
-            .ok_or_else(|| Error::new(Code::NotFound).context("there is no such model for your key"))?,
+            .ok_or_else(|| CallError::new(Code::NotFound).context("there is no such model for your key"))?,
         None => {
             let end = |entry: Option<&Value>| entry.and_then(id_of).map(str::to_owned);
             let (first, last) = (end(models.first()), end(models.last()));
@@ -59,7 +59,7 @@ pub(super) async fn serve(
         }
     };
     let sent = caller.reply(record, 200, "application/json", &[], body.to_string().as_bytes()).await;
-    sent.map_err(|fault| Error::new(Code::RequestTimeout).source(fault))
+    sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
 }
 
 /// The names that the config writes out, then what the providers of its patterns list themselves. A
@@ -80,10 +80,10 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, permit: &Permit) -> Vec<Va
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, permit).await,
             };
             for model in own.iter() {
-                if let Some(id) = id_of(model).filter(|id| pattern.matches(id)) {
-                    if seen.insert(id.to_owned()) {
-                        models.push(model.clone());
-                    }
+                if let Some(id) = id_of(model).filter(|id| pattern.matches(id))
+                    && seen.insert(id.to_owned())
+                {
+                    models.push(model.clone());
                 }
             }
         }
@@ -99,10 +99,10 @@ async fn of_provider(
 ) -> Rc<Vec<Value>> {
     let key = format!("{} {}{}", provider.name, provider.origin.authority(), provider.base_path);
     let now = clock::now();
-    if let Some((read, list)) = worker.models.borrow().get(&key) {
-        if now.saturating_duration_since(*read) < limits::MODELS_TTL {
-            return Rc::clone(list);
-        }
+    if let Some((read, list)) = worker.models.borrow().get(&key)
+        && now.saturating_duration_since(*read) < limits::MODELS_TTL
+    {
+        return Rc::clone(list);
     }
     let asked = timeout(limits::MODELS_DEADLINE, ask(worker, snapshot, provider, permit)).await;
     match asked.ok().flatten() {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::admin::metrics::Metrics;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
 use crate::gateway::record::Record;
 use crate::gateway::worker::{Mail, Phase, Worker};
@@ -19,7 +19,7 @@ const CORE_PATIENCE: Duration = Duration::from_secs(1);
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `HEAD /api/hello`: the client only wants the connection.
-pub(super) async fn hello(caller: &mut Caller, record: &mut Record) -> Result<(), Error> {
+pub(super) async fn hello(caller: &mut Caller, record: &mut Record) -> Result<(), CallError> {
     sent(caller.reply(record, 200, "application/json", &[], b"{}").await)
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn health(
     caller: &mut Caller,
     ready: bool,
     record: &mut Record,
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     if ready && worker.phase.get() != Phase::Running {
         return Err(Code::Draining.into());
     }
@@ -37,7 +37,11 @@ pub(super) async fn health(
 }
 
 /// `/metrics`: every core is asked for its counters, and they are added up here.
-pub(super) async fn metrics(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Result<(), Error> {
+pub(super) async fn metrics(
+    worker: &Worker,
+    caller: &mut Caller,
+    record: &mut Record,
+) -> Result<(), CallError> {
     let mut sum = Metrics::default();
     let mut answers = Vec::with_capacity(worker.mailboxes.len());
     for mailbox in worker.mailboxes.iter() {
@@ -63,6 +67,6 @@ fn resident_bytes() -> Option<u64> {
     Some(pages * PAGE_BYTES)
 }
 
-fn sent(result: io::Result<()>) -> Result<(), Error> {
-    result.map_err(|fault| Error::new(Code::RequestTimeout).source(fault))
+fn sent(result: io::Result<()>) -> Result<(), CallError> {
+    result.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
 }

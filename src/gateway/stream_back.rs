@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::call::Outcome;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::record::{Record, kept};
 use crate::gateway::serve_llm::note_first_byte;
@@ -48,7 +48,7 @@ pub(super) async fn relay(
     mut connection: Connection,
     provider: &Arc<Provider>,
     record: &mut Record,
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     note_first_byte(record);
     let head = std::mem::take(&mut caller.answer);
     let mut relay = Relay::new(worker, snapshot, caller, &head);
@@ -387,10 +387,10 @@ impl<'a> Relay<'a> {
     async fn at_eof(&self, caller: &mut Caller) -> End {
         let said_all =
             matches!(&self.reader, Reader::Events(reader) if reader.finished() && reader.between_events());
-        if let Err(fault) = self.decoder.on_eof() {
-            if !said_all || matches!(self.framing, Framing::Length(_)) {
-                return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
-            }
+        if let Err(fault) = self.decoder.on_eof()
+            && (!said_all || matches!(self.framing, Framing::Length(_)))
+        {
+            return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
         }
         if self.framing == Framing::Chunked
             && self.send(caller, Outgoing::one(Buffer::from(LAST_CHUNK))).await.is_none()
@@ -403,10 +403,10 @@ impl<'a> Relay<'a> {
     /// The framing of the answer is broken. When not even its head has left, the head goes out first, so
     /// that the caller can be told inside the answer.
     async fn after_fault(&self, caller: &mut Caller, front: Option<Buffer>, why: String) -> End {
-        if let Some(front) = front {
-            if self.send(caller, Outgoing::one(front)).await.is_none() {
-                return End::CallerGone;
-            }
+        if let Some(front) = front
+            && self.send(caller, Outgoing::one(front)).await.is_none()
+        {
+            return End::CallerGone;
         }
         End::Broken(Outcome::UpstreamCut, why)
     }
@@ -421,10 +421,10 @@ impl<'a> Relay<'a> {
         }
         let name = &provider.name;
         let error = match outcome {
-            Outcome::Drained => Error::from(Code::Draining),
-            Outcome::UpstreamStalled => Error::new(Code::UpstreamTimeout)
+            Outcome::Drained => CallError::from(Code::Draining),
+            Outcome::UpstreamStalled => CallError::new(Code::UpstreamTimeout)
                 .context(format!("provider {name} fell silent inside its answer")),
-            _ => Error::new(Code::UpstreamBroken)
+            _ => CallError::new(Code::UpstreamBroken)
                 .context(format!("provider {name} broke off inside its answer")),
         };
         let mut event = Vec::with_capacity(256);

@@ -1,6 +1,7 @@
 //! One core: its connections, pools, counters and log, none of which another core can hold up.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -51,6 +52,18 @@ pub(super) enum Mail {
     Metrics(oneshot::Sender<Metrics>),
 }
 
+/// A snapshot as one core holds it: counted on this core, so that cores do not fight over one counter.
+#[derive(Debug)]
+pub(super) struct Held(Arc<Snapshot>);
+
+impl Deref for Held {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
 /// One core's state. Shared by the tasks of one thread.
 pub(super) struct Worker {
     pub(super) pool: Pool,
@@ -65,7 +78,7 @@ pub(super) struct Worker {
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
     published: Arc<Published>,
-    snapshot: RefCell<(u64, Rc<Arc<Snapshot>>)>,
+    snapshot: RefCell<(u64, Rc<Held>)>,
     wakers: RefCell<Vec<Option<Waker>>>,
     ids: RefCell<Ids>,
 }
@@ -97,19 +110,18 @@ impl Worker {
             models: RefCell::default(),
             connections: Cell::new(0),
             published: parts.published,
-            snapshot: RefCell::new((number, Rc::new(snapshot))),
+            snapshot: RefCell::new((number, Rc::new(Held(snapshot)))),
             wakers: RefCell::default(),
             ids: RefCell::default(),
         })
     }
 
-    /// The newest snapshot. The reference is counted on this core only, so that cores do not fight over
-    /// one counter.
-    pub(super) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+    /// The newest snapshot.
+    pub(super) fn snapshot(&self) -> Rc<Held> {
         let mut held = self.snapshot.borrow_mut();
         if held.0 != self.published.number() {
             let (number, snapshot) = self.published.current();
-            *held = (number, Rc::new(snapshot));
+            *held = (number, Rc::new(Held(snapshot)));
         }
         Rc::clone(&held.1)
     }

@@ -67,7 +67,7 @@ impl Value {
 
     /// The place between the quotes of a string; of any other kind nothing.
     pub fn inner_span(&self) -> Option<Range<usize>> {
-        (self.kind == Kind::String).then_some(self.span.start + 1..self.span.end - 1)
+        (self.kind == Kind::String).then(|| self.span.start + 1..self.span.end.saturating_sub(1))
     }
 
     /// The bytes of the value.

@@ -41,7 +41,8 @@ pub fn events(body: &[u8], call: CallId) -> Vec<Vec<u8>> {
     }
     events.push(event("content_block_stop", ",\"index\":0"));
     let end = format!(
-        ",\"delta\":{{\"stop_reason\":\"end_turn\",\"stop_sequence\":null}},\"usage\":{{\"output_tokens\":{}}}",
+        ",\"delta\":{{\"stop_reason\":\"end_turn\",\"stop_sequence\":null}},\
+         \"usage\":{{\"output_tokens\":{}}}",
         tokens(text.len())
     );
     events.push(event("message_delta", &end));
@@ -81,9 +82,9 @@ fn event(name: &str, fields: &str) -> Vec<u8> {
 /// What the model says.
 fn script(body: &[u8]) -> String {
     let mut text = String::from(
-        "This is Tollgate's built-in demo model: a script, not a language model. It answers because no provider \
-         is configured.\n\nTo get real answers, set ANTHROPIC_API_KEY in Tollgate's environment, or list your \
-         providers in a tollgate.yaml, and start Tollgate again.",
+        "This is Tollgate's built-in demo model: a script, not a language model. It answers because no \
+         provider is configured.\n\nTo get real answers, set ANTHROPIC_API_KEY in Tollgate's environment, or \
+         list your providers in a tollgate.yaml, and start Tollgate again.",
     );
     if let Some(words) = last_words(body) {
         text.push_str("\n\nYou wrote: ");
@@ -116,7 +117,7 @@ fn last_words(body: &[u8]) -> Option<String> {
             return Ok(());
         }
         json::elements(body, value.span, |message| {
-            words = words_of(body, message)?.or(words.take());
+            words = words_of(body, message)?.or_else(|| words.take());
             Ok::<_, Fault>(())
         })
     });
@@ -141,7 +142,7 @@ fn words_of(body: &[u8], message: Value) -> Result<Option<String>, Fault> {
     let mut words = written(body, &content);
     if content.kind == Kind::Array {
         json::elements(body, content.span, |block| {
-            words = text_of(body, block)?.or(words.take());
+            words = text_of(body, block)?.or_else(|| words.take());
             Ok::<_, Fault>(())
         })?;
     }
@@ -209,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn deltas_are_lines_of_a_few_words() {
+        let text = "one two three four five six seven eight nine ten eleven\ntwelve";
+        let parts: Vec<_> = super::parts(text).collect();
+        assert_eq!(parts, ["one two three four five six seven eight ", "nine ten eleven\ntwelve"]);
+    }
+
+    #[test]
     fn the_stream_and_the_message_say_the_same() {
         let body = br#"{"messages":[{"role":"user","content":"one\ttwo"}],"stream":true}"#;
         let answer: Tree = serde_json::from_slice(&message(body, CALL)).unwrap();
@@ -226,8 +234,8 @@ mod tests {
         }
         assert_eq!(answer["content"][0]["text"], streamed.as_str());
         names.dedup();
-        let expected = "message_start content_block_start ping content_block_delta content_block_stop message_delta \
-                        message_stop";
+        let expected = "message_start content_block_start ping content_block_delta content_block_stop \
+                        message_delta message_stop";
         assert_eq!(names.join(" "), expected);
         assert!(reader.finished() && reader.unread() == 0);
         let mut whole = AnswerReader::default();

@@ -11,13 +11,16 @@ use crate::limits;
 
 /// Sizes that are pooled, in bytes, and how many of each a core keeps.
 const CLASSES: [(usize, usize); 4] =
-    [(limits::IDLE_READ_BYTES, 64), (limits::STREAM_READ_BYTES, 64), (64 * 1024, 16), (256 * 1024, 4)];
+    [(limits::IDLE_READ_BYTES, 64), (limits::STREAM_READ_BYTES, 64), (64 * 1024, 64), (256 * 1024, 4)];
 
 /// Bytes that a receive leaves free at the end of a buffer: the end of a chunk and the last chunk.
 pub const TAIL_ROOM: usize = 8;
 
+/// The rooms that a core keeps, by class.
+type Rooms = [Vec<Vec<u8>>; CLASSES.len()];
+
 thread_local! {
-    static POOL: RefCell<[Vec<Vec<u8>>; CLASSES.len()]> = const { RefCell::new([const { Vec::new() }; CLASSES.len()]) };
+    static POOL: RefCell<Rooms> = const { RefCell::new([const { Vec::new() }; CLASSES.len()]) };
 }
 
 /// Bytes with a window of filled ones: `start <= end <= room.len()`.
@@ -182,10 +185,10 @@ impl Drop for Buffer {
         let room = std::mem::take(&mut self.room);
         // At the end of a thread the pool may be gone; then the room is simply freed.
         let _gone = POOL.try_with(|pool| {
-            if let (Some(kept), Some((_, most))) = (pool.borrow_mut().get_mut(class), CLASSES.get(class)) {
-                if kept.len() < *most {
-                    kept.push(room);
-                }
+            if let (Some(kept), Some((_, most))) = (pool.borrow_mut().get_mut(class), CLASSES.get(class))
+                && kept.len() < *most
+            {
+                kept.push(room);
             }
         });
     }

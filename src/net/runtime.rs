@@ -17,7 +17,8 @@ const RING_ENTRIES: u32 = 1024;
 /// Why io_uring is not used, in words for the log.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "io_uring is refused here ({source}); common causes are a container's seccomp profile or kernel.io_uring_disabled"
+    "io_uring is refused here ({source}); common causes are a container's seccomp profile and \
+     kernel.io_uring_disabled"
 )]
 pub struct RingRefused {
     #[from]

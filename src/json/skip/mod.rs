@@ -14,6 +14,9 @@ mod scalar;
 /// Bytes of one step.
 const STEP: usize = 64;
 
+/// Bytes that are looked at one by one before a step is taken.
+const SHORT: usize = 16;
+
 /// The classes of 64 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Bits {
@@ -51,6 +54,17 @@ pub(super) enum Halt {
     End,
 }
 
+impl Halt {
+    /// The same, `place` bytes further on.
+    fn after(self, place: usize) -> Self {
+        match self {
+            Self::Byte(at) => Self::Byte(place + at),
+            Self::Depth(at) => Self::Depth(place + at),
+            Self::End => Self::End,
+        }
+    }
+}
+
 /// The way of this machine, found out once a document.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Skipper {
@@ -77,6 +91,9 @@ impl Skipper {
 
     /// Passes a string whose opening quote stands right before `bytes`.
     pub(super) fn string(self, bytes: &[u8]) -> Result<Stop, Halt> {
+        if let Some(len) = short(bytes) {
+            return Ok(Stop { len, ascii: true, escaped: false });
+        }
         #[cfg(target_arch = "x86_64")]
         if let Some(found) = self.avx2 {
             return avx2::string_checked(found, bytes);
@@ -95,11 +112,23 @@ impl Skipper {
     }
 }
 
+/// The length of a plain string of few bytes, with its closing quote: names of fields are such, and a step of
+/// 64 bytes costs more than looking at them one by one.
+#[inline]
+fn short(bytes: &[u8]) -> Option<usize> {
+    let plain = |&byte: &u8| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~');
+    let first = bytes.get(..SHORT).unwrap_or(bytes);
+    let len = first.iter().position(|byte| !plain(byte))?;
+    (first.get(len) == Some(&b'"')).then_some(len + 1)
+}
+
 #[inline(always)]
 fn string(bytes: &[u8], classify: impl Fn(&[u8; STEP]) -> Bits) -> Result<Stop, Halt> {
     let mut escapes = Escapes::default();
-    let (mut seen, mut high) = (0, 0);
-    steps(bytes, |block, place| {
+    let mut last = [b' '; STEP];
+    let (mut place, mut seen, mut high) = (0, 0, 0);
+    loop {
+        let (block, more) = step(bytes, place, &mut last);
         let bits = classify(block);
         let ends = bits.quote & !escapes.escaped(bits.backslash);
         let upto = ends ^ ends.wrapping_sub(1);
@@ -107,10 +136,16 @@ fn string(bytes: &[u8], classify: impl Fn(&[u8; STEP]) -> Bits) -> Result<Stop, 
         high |= bits.high & upto;
         let wrong = bits.control & upto;
         if wrong != 0 {
-            return Some(Err(Halt::Byte(place + offset(wrong))));
+            return Err(Halt::Byte(place + offset(wrong)));
         }
-        (ends != 0).then(|| Ok(Stop { len: place + offset(ends) + 1, ascii: high == 0, escaped: seen != 0 }))
-    })
+        if ends != 0 {
+            return Ok(Stop { len: place + offset(ends) + 1, ascii: high == 0, escaped: seen != 0 });
+        }
+        if !more {
+            return Err(Halt::End);
+        }
+        place += STEP;
+    }
 }
 
 #[inline(always)]
@@ -124,11 +159,12 @@ fn container(
         return Err(Halt::Depth(0));
     }
     let mut escapes = Escapes::default();
+    let mut last = [b' '; STEP];
     // Of the byte before this step, in all 64 bits: whether it was inside of a string.
     let mut within = 0_u64;
-    let mut high = 0;
-    let mut depth = 1_usize;
-    steps(bytes, |block, place| {
+    let (mut place, mut high, mut depth) = (0, 0, 1_usize);
+    loop {
+        let (block, more) = step(bytes, place, &mut last);
         let bits = classify(block);
         let quote = bits.quote & !escapes.escaped(bits.backslash);
         let inside = prefix_xor(quote) ^ within;
@@ -139,24 +175,32 @@ fn container(
         let (opened, closed) = (open.count_ones() as usize, close.count_ones() as usize);
         if depth > closed && depth + opened <= room && wrong == 0 {
             depth = depth + opened - closed;
-            return None;
+        } else if let Some(halt) = end(&mut depth, room, [open, close], wrong) {
+            return match halt {
+                Ok(end) => Ok(Stop { len: place + end + 1, ascii: high == 0, escaped: false }),
+                Err(halt) => Err(halt.after(place)),
+            };
         }
-        let found = walk(&mut depth, room, open, close);
-        let last = found.map_or(0, |found| found.unwrap_or_else(|deep| deep));
-        let upto = last ^ last.wrapping_sub(1);
-        if wrong & upto != 0 {
-            return Some(Err(Halt::Byte(place + offset(wrong))));
+        if !more {
+            return Err(Halt::End);
         }
-        found.map(|found| match found {
-            Ok(end) => Ok(Stop { len: place + offset(end) + 1, ascii: high == 0, escaped: false }),
-            Err(deep) => Err(Halt::Depth(place + offset(deep))),
-        })
-    })
+        place += STEP;
+    }
+}
+
+/// Looks at a step in which something ends or is wrong, or could be: where the container ends, or what is
+/// wrong first.
+fn end(depth: &mut usize, room: usize, [open, close]: [u64; 2], wrong: u64) -> Option<Result<usize, Halt>> {
+    let found = walk(depth, room, open, close);
+    let last = found.map_or(0, |found| found.unwrap_or_else(|deep| deep));
+    if wrong & (last ^ last.wrapping_sub(1)) != 0 {
+        return Some(Err(Halt::Byte(offset(wrong))));
+    }
+    Some(found?.map(offset).map_err(|deep| Halt::Depth(offset(deep))))
 }
 
 /// Takes the brackets of one step one by one. Says, as one bit, where the container ends, or where it gets
 /// too deep.
-#[inline(always)]
 fn walk(depth: &mut usize, room: usize, open: u64, close: u64) -> Option<Result<u64, u64>> {
     let mut left = open | close;
     while left != 0 {
@@ -176,28 +220,19 @@ fn walk(depth: &mut usize, room: usize, open: u64, close: u64) -> Option<Result<
     None
 }
 
-/// Hands on 64 bytes after 64 with their place until `step` has a result; the last ones are filled up with
-/// blanks.
+/// The 64 bytes at `place`, and whether more may follow; the last ones are put into `last` before its blanks.
+///
+/// A blank is allowed everywhere and closes nothing, so it cannot make a document end earlier than it does.
 #[inline(always)]
-fn steps(
-    bytes: &[u8],
-    mut step: impl FnMut(&[u8; STEP], usize) -> Option<Result<Stop, Halt>>,
-) -> Result<Stop, Halt> {
-    let (blocks, rest) = bytes.as_chunks::<STEP>();
-    let mut place = 0;
-    for block in blocks {
-        if let Some(result) = step(block, place) {
-            return result;
-        }
-        place += STEP;
+fn step<'a>(bytes: &'a [u8], place: usize, last: &'a mut [u8; STEP]) -> (&'a [u8; STEP], bool) {
+    let rest = bytes.get(place..).unwrap_or_default();
+    if let Some(block) = rest.first_chunk() {
+        return (block, true);
     }
-    // A blank is allowed everywhere and closes nothing, so it cannot make a document end earlier than it
-    // does.
-    let mut last = [b' '; STEP];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
+    if let Some(room) = last.get_mut(..rest.len()) {
+        room.copy_from_slice(rest);
     }
-    step(&last, place).unwrap_or(Err(Halt::End))
+    (last, false)
 }
 
 /// Finds the bytes that a back slash takes their meaning from, also across steps.
@@ -211,11 +246,10 @@ impl Escapes {
     #[inline(always)]
     fn escaped(&mut self, backslash: u64) -> u64 {
         const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
-        if backslash == 0 {
-            return std::mem::take(&mut self.carry);
-        }
-        // In a run of back slashes every second one is escaped, and so is the byte after an odd run.
-        // Subtracting the run's start from the odd places lets a borrow run along it and flip exactly those.
+        // No branch for blocks without a back slash: in prose about every second one has some, and guessing
+        // wrong costs more than these eight steps. In a run of back slashes every second one is escaped, and
+        // so is the byte after an odd run. Subtracting the run's start from the odd places lets a borrow run
+        // along it and flip exactly those.
         let start = backslash & !self.carry;
         let codes = ((start << 1) | ODD).wrapping_sub(start) ^ ODD;
         let escaped = codes ^ (backslash | self.carry);

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::json::{self, Field, Kind, Value};
 use crate::limits;
 
@@ -63,7 +63,7 @@ impl From<json::Fault> for Refusal {
     }
 }
 
-impl From<Refusal> for Error {
+impl From<Refusal> for CallError {
     fn from(refusal: Refusal) -> Self {
         Self::new(Code::BadRequest).context(refusal.to_string())
     }

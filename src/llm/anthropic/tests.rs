@@ -10,7 +10,7 @@ use super::fuzz::{fuzz_anthropic_request, fuzz_anthropic_response};
 use super::request::{Refusal, Request, read, splice};
 use super::response::AnswerReader;
 use super::stream::UsageReader;
-use crate::error::{Code, Error};
+use crate::error::{CallError, Code};
 use crate::ids::CallId;
 use crate::json::Fault;
 use crate::limits;
@@ -94,10 +94,10 @@ fn an_unusual_body_has_to_be_good_json_all_through() {
 
 #[test]
 fn a_refusal_is_a_sentence_with_the_field() {
-    let error = Error::from(Refusal::Twice("stream"));
+    let error = CallError::from(Refusal::Twice("stream"));
     assert_eq!(error.code(), Code::BadRequest);
     assert_eq!(error.message(), "the field `stream` is given more than once");
-    let error = Error::from(read(b"{\"model\":\"m\" \"x\":1}").unwrap_err());
+    let error = CallError::from(read(b"{\"model\":\"m\" \"x\":1}").unwrap_err());
     let expected = "the body is not valid JSON: a comma or the closing bracket was expected at byte 13";
     assert_eq!(error.message(), expected);
 }
@@ -117,8 +117,10 @@ fn a_splice_changes_the_model_alone() {
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![
-        4 => proptest::sample::select(vec!["model", "stream", "max_tokens", "messages"]).prop_map(str::to_owned),
-        1 => proptest::sample::select(vec!["mod\\u0065l", "\\u0073tream", "Model", "STREAM"]).prop_map(str::to_owned),
+        4 => proptest::sample::select(vec!["model", "stream", "max_tokens", "messages"])
+            .prop_map(str::to_owned),
+        1 => proptest::sample::select(vec!["mod\\u0065l", "\\u0073tream", "Model", "STREAM"])
+            .prop_map(str::to_owned),
         1 => "[a-z\\\\\"]{0,7}",
     ];
     let value = proptest::sample::select(vec![
@@ -143,9 +145,10 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 
 // === answers ===
 
-const START: &str = r#"{"type":"message_start","message":{"id":"msg_01","type":"message","role":"assistant","model":
-"claude-sonnet-5","content":[],"stop_reason":null,"usage":{"input_tokens":3,"cache_creation_input_tokens":1000,
-"cache_read_input_tokens":20000,"cache_creation":{"ephemeral_5m_input_tokens":400,"ephemeral_1h_input_tokens":600},
+const START: &str = r#"{"type":"message_start","message":{"id":"msg_01","type":"message","role":"assistant",
+"model":"claude-sonnet-5","content":[],"stop_reason":null,"usage":{"input_tokens":3,
+"cache_creation_input_tokens":1000,"cache_read_input_tokens":20000,
+"cache_creation":{"ephemeral_5m_input_tokens":400,"ephemeral_1h_input_tokens":600},
 "output_tokens":1,"service_tier":"standard"}}}"#;
 
 fn stream_of(line_end: &str) -> String {
@@ -222,7 +225,8 @@ fn the_stream_is_finished_by_its_last_event_only() {
 
 #[test]
 fn an_error_event_ends_a_stream() {
-    let event = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"\"}}\n\n";
+    let event = "event: error\n\
+        data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"\"}}\n\n";
     let reader = read_stream(event);
     assert!(reader.finished());
     assert_eq!(reader.error_kind(), Some("overloaded_error"));
@@ -336,7 +340,7 @@ fn later_numbers_replace_earlier_ones_one_by_one() {
 
 #[test]
 fn errors_have_the_envelope() {
-    let error = Error::new(Code::NotFound).context("no \"such\" model\n");
+    let error = CallError::new(Code::NotFound).context("no \"such\" model\n");
     let mut body = Vec::new();
     error::write(&mut body, &error, CallId(10));
     let tree: Tree = serde_json::from_slice(&body).unwrap();
@@ -358,9 +362,12 @@ fn errors_have_the_envelope() {
 fn answer_bytes() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         6 => proptest::sample::select(vec![
-            "event: message_start\n", "event: message_delta\n", "event: error\n", "event: message_stop\n", "data: ",
-            "\n\n", "\r\n", "\r", "\n", "{", "}", "[", "]", ",", ":", "\"usage\":", "\"id\":", "\"model\"", "\"stop_reason\": ",
-            "\"message\":{", "{\"output_tokens\":5}", "\"delta\":{", "\"x\"", "\"\\\"\"", "\\", "\"", "7", "null", " ",
+            "event: message_start\n", "event: message_delta\n", "event: error\n", "event: message_stop\n",
+            "data: ",
+            "\n\n", "\r\n", "\r", "\n", "{", "}", "[", "]", ",", ":", "\"usage\":", "\"id\":",
+            "\"model\"", "\"stop_reason\": ",
+            "\"message\":{", "{\"output_tokens\":5}", "\"delta\":{", "\"x\"", "\"\\\"\"",
+            "\\", "\"", "7", "null", " ",
         ]).prop_map(|word| word.as_bytes().to_vec()),
         1 => vec(any::<u8>(), 0..9),
         1 => Just(b"\xef\xbb\xbf".to_vec()),
@@ -372,7 +379,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_request_is_read_as_serde_json_reads_it(body in body(), cut in any::<bool>(), place in any::<proptest::sample::Index>()) {
+    fn any_request_is_read_as_serde_json_reads_it(
+        body in body(),
+        cut in any::<bool>(),
+        place in any::<proptest::sample::Index>(),
+    ) {
         fuzz_anthropic_request(&body);
         if cut {
             fuzz_anthropic_request(body.get(..place.index(body.len())).unwrap_or_default());
