@@ -101,3 +101,17 @@ fn a_request_on_a_kept_connection_is_not_lost() {
         assert_eq!(gateway.wait(SOON).code(), Some(0));
     });
 }
+
+#[test]
+fn a_signal_at_the_very_start_is_heard() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        for _ in 0..10 {
+            let mut gateway = Gateway::start(engine, &upstream.url());
+            gateway.signal("HUP");
+            gateway.signal("TERM");
+            let status = gateway.wait(SOON);
+            assert_eq!(status.code(), Some(0), "whoever listens must heed signals: {status}");
+        }
+    });
+}
