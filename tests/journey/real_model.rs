@@ -12,7 +12,7 @@ use crate::claude_code::{claude, result};
 use crate::gateway::{Engine, Folder, Gateway, KEY, for_each_engine};
 use crate::{peers, program};
 
-/// 33 to 400 tokens in and 32 out are seconds on two quiet cores, minutes on busy ones.
+/// Up to 500 tokens in and a sentence out are seconds on two quiet cores, minutes on busy ones.
 const DEADLINE: Duration = Duration::from_secs(400);
 
 /// Output tokens of one answer to the SDK.
