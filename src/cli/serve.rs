@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::cli::claude;
 use crate::cli::output::{Failure, Output};
 use crate::config::load;
-use crate::gateway::start;
+use crate::gateway::control::Control;
+use crate::gateway::start::{self, StartFault};
 use crate::secret::Secret;
 
 /// Serves until the process is asked to stop.
@@ -14,10 +15,12 @@ pub(crate) fn run(config: Option<&Path>, output: &mut Output<'_>) -> Result<(), 
     let mut loaded = load::load(config)?;
     let first_key = loaded.first_key.take();
     let secured = loaded.snapshot.server_tls.is_some();
-    let running = start::start(loaded, config).map_err(|fault| Failure::Refused(fault.to_string()))?;
+    let refused = |fault: StartFault| Failure::Refused(fault.to_string());
+    let control = Control::new().map_err(refused)?;
+    let running = start::start(loaded, config).map_err(refused)?;
     // Printed once the port is known and the lines work as they stand.
     announce(first_key.as_ref(), &running.addresses, secured, output)?;
-    running.wait().map_err(|fault| Failure::Refused(fault.to_string()))
+    running.wait(control).map_err(refused)
 }
 
 /// Prints the first key with the two lines that a developer pastes.

@@ -18,10 +18,37 @@ const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// How long a core may take to cut what runs, so that callers read the error event.
 const CUT_PATIENCE: Duration = Duration::from_secs(3);
 
+/// The signals that the main thread waits for, and the runtime to wait in.
+#[derive(Debug)]
+pub struct Control {
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
+}
+
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+}
+
+impl Control {
+    /// Takes the signals: from here on they no longer end the process by themselves. To be done before
+    /// anybody can know that we run, since whoever knows may tell us to stop.
+    ///
+    /// # Errors
+    /// When the signals cannot be had.
+    pub fn new() -> Result<Self, StartFault> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        };
+        drop(entered);
+        Ok(Self { runtime, signals })
+    }
 }
 
 impl Running {
@@ -30,15 +57,10 @@ impl Running {
     /// the stored keys or of the certificate, reloads.
     ///
     /// # Errors
-    /// When the signals cannot be had or a core ends by itself.
-    pub fn wait(mut self) -> Result<(), StartFault> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// When a core ends by itself.
+    pub fn wait(mut self, control: Control) -> Result<(), StartFault> {
+        let Control { runtime, mut signals } = control;
         let outcome = runtime.block_on(async {
-            let mut signals = Signals {
-                terminate: signal(SignalKind::terminate())?,
-                interrupt: signal(SignalKind::interrupt())?,
-                hang_up: signal(SignalKind::hangup())?,
-            };
             self.serve(&mut signals).await?;
             self.drain(&mut signals).await;
             Ok(())

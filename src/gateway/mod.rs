@@ -6,7 +6,7 @@ mod budget;
 mod caller;
 mod classify;
 mod connection;
-mod control;
+pub mod control;
 mod log;
 mod published;
 mod record;

@@ -1,1 +1,185 @@
-//! .
+//! The command line: what a person types, and the start with nothing at all.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::{messages, once, post};
+use crate::gateway::{Engine, Folder, Gateway, config, for_each_engine, tollgate};
+use crate::program::{self, Outcome};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn run(folder: &Folder, arguments: &[&str]) -> Outcome {
+    program::run(tollgate(folder.path()).args(arguments), DEADLINE)
+}
+
+/// The value of the line `export ANTHROPIC_AUTH_TOKEN=...`.
+fn printed_key(stdout: &str) -> String {
+    let mut lines = stdout.lines().filter_map(|line| line.strip_prefix("export ANTHROPIC_AUTH_TOKEN="));
+    let key = lines.next().unwrap_or_else(|| panic!("no key was printed: {stdout:?}")).to_owned();
+    assert!(key.starts_with("tg_"), "{key}");
+    assert_eq!(lines.next(), None, "it is printed once");
+    key
+}
+
+fn demo_answers(gateway: &Gateway, key: &str) {
+    let whole = once(gateway.addr(), &messages(key, "claude-sonnet-5", false)).json();
+    let text = whole["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(text.contains("demo model"), "it says what it is: {whole}");
+    let streamed = once(gateway.addr(), &messages(key, "claude-sonnet-5", true));
+    let names = crate::sse::names(&streamed.body);
+    assert_eq!(names.first().map(String::as_str), Some("message_start"), "{names:?}");
+    assert_eq!(names.last().map(String::as_str), Some("message_stop"), "{names:?}");
+    let body = crate::client::messages_body("claude-sonnet-5", false);
+    let counted = once(gateway.addr(), &post("/v1/messages/count_tokens", key, &[], body.as_bytes())).json();
+    assert!(counted["input_tokens"].as_u64() > Some(0), "{counted}");
+}
+
+#[test]
+fn nothing_at_all_is_enough_to_start() {
+    let folder = Folder::new();
+    if let Err(why) = TcpListener::bind("127.0.0.1:4000") {
+        eprintln!("WARNING: port 4000 is taken ({why}); only the refusal to start is tested");
+        let outcome = run(&folder, &[]);
+        assert!(!outcome.status.success(), "{outcome:?}");
+        assert!(outcome.stderr.contains("127.0.0.1:4000"), "{outcome:?}");
+        return;
+    }
+    let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
+    assert_eq!(gateway.addr().to_string(), "127.0.0.1:4000");
+    let printed = gateway.stdout();
+    assert!(printed.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:4000"), "{printed}");
+    demo_answers(&gateway, &printed_key(&printed));
+    assert!(!gateway.log().text().contains(&printed_key(&printed)), "the key is in no log");
+}
+
+#[test]
+fn the_first_key_is_printed_once_and_lasts() {
+    for_each_engine(|engine| {
+        let text = format!("listen: 127.0.0.1:0\nengine: {}\n", engine.name());
+        let folder = Folder::new();
+        folder.write("tollgate.yaml", &text);
+        let path = folder.path().to_owned();
+        let mut gateway = Gateway::run(&mut tollgate(&path), folder);
+        let key = printed_key(&gateway.stdout());
+        demo_answers(&gateway, &key);
+        gateway.signal("TERM");
+        gateway.wait(DEADLINE);
+        let stored =
+            std::fs::read_to_string(path.join("tollgate-data/keys.json")).expect("the key is stored");
+        assert!(!stored.contains(&key), "only its hash is stored");
+
+        let folder = Folder::new();
+        let again = Gateway::run(&mut tollgate(&path), folder);
+        assert!(!again.stdout().contains("tg_"), "it is not printed again: {}", again.stdout());
+        demo_answers(&again, &key);
+    });
+}
+
+#[test]
+fn a_key_of_the_environment_becomes_a_provider() {
+    let folder = Folder::new();
+    let checked = program::run(
+        tollgate(folder.path()).env("ANTHROPIC_API_KEY", "sk-ant-secret").args(["check"]),
+        DEADLINE,
+    )
+    .succeeded();
+    assert!(checked.stdout.contains("https://api.anthropic.com"), "{checked:?}");
+    assert!(!checked.stdout.contains("sk-ant-secret"), "{checked:?}");
+}
+
+#[test]
+fn check_prints_what_holds_without_secrets() {
+    let folder = Folder::new();
+    folder.write("tollgate.yaml", &config(Engine::Epoll, "http://127.0.0.1:9", "drain_s: 7"));
+    for arguments in [&["check"] as &[&str], &["check", "--json"], &["check", "--config", "tollgate.yaml"]] {
+        let outcome = run(&folder, arguments).succeeded();
+        assert!(outcome.stdout.contains("claude-renamed"), "{outcome:?}");
+        assert!(outcome.stdout.contains("127.0.0.1:9"), "{outcome:?}");
+        for secret in [crate::gateway::KEY, crate::gateway::NARROW_KEY, crate::gateway::UPSTREAM_KEY] {
+            assert!(!format!("{outcome:?}").contains(secret), "{outcome:?}");
+        }
+    }
+    let json: Value = serde_json::from_str(&run(&folder, &["check", "--json"]).stdout).expect("it is JSON");
+    assert_eq!(json["drain_s"], 7, "{json}");
+}
+
+#[test]
+fn check_finds_every_fault_with_its_place() {
+    let folder = Folder::new();
+    let faulty = "listen: nowhere\nengine: kqueue\nproviders:\n  up: { dialect: anthropic }\n\
+                  models:\n  claude-*: [down]\nprovders: {}\nkeys:\n  \
+                  - { name: a, secret: \"${env:NOT_SET}\" }\n";
+    folder.write("tollgate.yaml", faulty);
+    let outcome = run(&folder, &["check"]);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    for place in [1, 2, 4, 6, 7, 9] {
+        assert!(
+            outcome.stderr.contains(&format!("tollgate.yaml:{place}:")),
+            "line {place}: {}",
+            outcome.stderr
+        );
+    }
+    assert!(outcome.stderr.contains("providers"), "a near miss gets a hint: {}", outcome.stderr);
+    let outcome = run(&folder, &["serve"]);
+    assert_eq!(outcome.status.code(), Some(1), "a faulty config does not start: {outcome:?}");
+    let outcome = run(&folder, &["check", "--config", "missing.yaml"]);
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("missing.yaml"), "{outcome:?}");
+}
+
+#[test]
+fn keys_are_made_listed_and_revoked() {
+    let folder = Folder::new();
+    folder.write("tollgate.yaml", &config(Engine::Epoll, "http://127.0.0.1:9", ""));
+    let made = run(&folder, &["key", "create", "--name", "ada", "--team", "narrow"]).succeeded();
+    let key = printed_key(&made.stdout);
+    assert!(!run(&folder, &["key", "create", "--name", "ada"]).status.success(), "a name is taken once");
+    assert!(!run(&folder, &["key", "create", "--name", "bob", "--team", "nobody"]).status.success());
+    let listed = run(&folder, &["key", "list"]).succeeded();
+    for wanted in ["ada", "narrow", "main"] {
+        assert!(listed.stdout.contains(wanted), "{listed:?}");
+    }
+    assert!(!listed.stdout.contains(&key), "a key is shown once: {listed:?}");
+    run(&folder, &["key", "revoke", "ada"]).succeeded();
+    let listed = run(&folder, &["key", "list"]).succeeded();
+    assert!(listed.stdout.contains("revoked"), "{listed:?}");
+    assert!(!run(&folder, &["key", "revoke", "ada"]).status.success(), "it is revoked already");
+    assert!(!run(&folder, &["key", "revoke", "nobody"]).status.success());
+}
+
+#[test]
+fn claude_prints_and_writes_what_a_developer_needs() {
+    let folder = Folder::new();
+    folder.write("tollgate.yaml", &config(Engine::Epoll, "http://127.0.0.1:9", ""));
+    let gate = ["--base-url", "https://gate.example.com", "--key", "tg_mine"];
+    let printed = run(&folder, &[&["claude"], &gate as &[&str]].concat()).succeeded();
+    assert!(printed.stdout.contains("export ANTHROPIC_BASE_URL=https://gate.example.com"), "{printed:?}");
+    assert_eq!(printed_key(&printed.stdout), "tg_mine");
+    let settings =
+        run(&folder, &[&["claude", "--format", "settings"], &gate as &[&str]].concat()).succeeded();
+    let settings: Value = serde_json::from_str(&settings.stdout).expect("it is JSON");
+    assert_eq!(settings["env"]["ANTHROPIC_AUTH_TOKEN"], "tg_mine", "{settings}");
+
+    std::fs::create_dir(folder.join(".claude")).expect("the build folder can be written");
+    folder.write(".claude/settings.json", "{\"model\":\"opus\",\"env\":{\"A\":\"b\"}}");
+    run(&folder, &[&["claude", "--write", "."], &gate as &[&str]].concat()).succeeded();
+    let written = std::fs::read_to_string(folder.join(".claude/settings.json")).expect("it is written");
+    let written: Value = serde_json::from_str(&written).expect("it is JSON");
+    assert_eq!(written["model"], "opus", "what stood there stays: {written}");
+    assert_eq!(written["env"]["A"], "b", "{written}");
+    assert_eq!(written["env"]["ANTHROPIC_BASE_URL"], "https://gate.example.com", "{written}");
+}
+
+#[test]
+fn help_is_worth_reading() {
+    let folder = Folder::new();
+    let help = run(&folder, &["--help"]).succeeded();
+    for wanted in ["serve", "check", "key", "claude", "tollgate.yaml", "Exit codes"] {
+        assert!(help.stdout.contains(wanted), "{wanted} is missing: {}", help.stdout);
+    }
+    assert_eq!(run(&folder, &["sevre"]).status.code(), Some(2));
+    assert!(run(&folder, &["--version"]).succeeded().stdout.contains(env!("CARGO_PKG_VERSION")));
+}

@@ -1,10 +1,12 @@
 //! A small HTTP/1.1 client that sends exactly the bytes it is told to and keeps what comes back.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::program::read_some;
 
 /// Longer than anything that a test waits for on purpose.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,7 +133,7 @@ impl Client {
         let length = head.header("content-length").map(|text| text.parse::<usize>());
         self.framing = match (head.status, head.header("transfer-encoding"), length) {
             (100..200 | 204 | 304, _, _) => Framing::Length(0),
-            (_, Some(coding), None) if coding == "chunked" => Framing::Chunked,
+            (_, Some("chunked"), None) => Framing::Chunked,
             (_, None, Some(Ok(length))) => Framing::Length(length),
             (_, None, None) => Framing::ToTheEnd,
             _ => return Err(io::Error::other(format!("this framing cannot be: {head:?}"))),
@@ -225,7 +227,7 @@ impl Client {
                 return false;
             }
             self.stream.set_read_timeout(Some(left)).expect("a socket has options");
-            match self.stream.read(&mut waste) {
+            match read_some(&mut self.stream, &mut waste) {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => return false,
@@ -241,7 +243,7 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut room = [0; 16 * 1024];
-        let count = self.stream.read(&mut room)?;
+        let count = read_some(&mut self.stream, &mut room)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -278,9 +280,8 @@ pub(crate) fn messages(key: &str, model: &str, stream: bool) -> Vec<u8> {
 
 /// The smallest sensible body.
 pub(crate) fn messages_body(model: &str, stream: bool) -> String {
-    format!(
-        r#"{{"model":"{model}","max_tokens":32,"messages":[{{"role":"user","content":"hi"}}],"stream":{stream}}}"#
-    )
+    let content = r#""messages":[{"role":"user","content":"hi"}]"#;
+    format!(r#"{{"model":"{model}","max_tokens":32,"stream":{stream},{content}}}"#)
 }
 
 /// A GET (or any method without a body).

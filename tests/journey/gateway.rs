@@ -237,11 +237,13 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
         if thread::panicking() {
-            eprintln!("log of the gateway in {}:\n{}", self.folder.path().display(), self.log.text());
+            let folder = self.folder.path().display();
+            eprintln!("the gateway in {folder} had ended: {ended:?}; its log:\n{}", self.log.text());
         }
     }
 }

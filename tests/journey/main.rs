@@ -1,7 +1,8 @@
-//! The whole product as a user meets it: the real binary between real clients and peers that misbehave on purpose.
+//! The whole product as a user meets it: the real binary between real clients and peers that misbehave.
 #![expect(clippy::expect_used, reason = "a test that cannot set its scene stops with the reason")]
 #![expect(clippy::panic, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "tests run on the wall clock, on threads that may sleep")]
+#![expect(clippy::indexing_slicing, reason = "a missing field of a reply fails the test, as it should")]
 #![expect(clippy::print_stderr, reason = "installing peers takes a while and says so")]
 
 // The scene: clients and peers.

@@ -29,6 +29,10 @@ def main() -> None:
     params.use_jinja = True
     # The most likely token each time: the same question gets the same answer, whatever temperature is asked for.
     params.sampling.top_k = 1
+    # One sentence, then the end: so small a model may ramble on, and a cut answer is an error to Claude Code.
+    params.sampling.grammar = xllamacpp.CommonGrammar(
+        xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER, "root ::= [A-Z] [A-Za-z, ]{1,80} [.!?]"
+    )
     server = xllamacpp.Server(params)
     print(f"serving {server.listening_address}", flush=True)
     sys.stdin.read()

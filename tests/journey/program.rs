@@ -1,6 +1,7 @@
 //! Runs outside programs with a deadline, so that a hanging peer fails one test and not the whole run.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,6 +73,17 @@ fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
         drop(from.read_to_end(&mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// Reads some bytes. The kernel interrupts a read that has a timeout whenever it wants something else of the
+/// thread, such as the end of a ring that the thread once had.
+pub(crate) fn read_some(stream: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(room) {
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
 }
 
 /// Asks `question` until it says yes; panics with `what` after `deadline`.

@@ -12,7 +12,7 @@ import anthropic
 def main() -> None:
     base_url, key, model, max_tokens = sys.argv[1:]
     client = anthropic.Anthropic(base_url=base_url, auth_token=key, max_retries=0, timeout=300)
-    messages = [{"role": "user", "content": "Say hello."}]
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
 
     whole = client.messages.create(model=model, max_tokens=int(max_tokens), messages=messages)
     with client.messages.stream(model=model, max_tokens=int(max_tokens), messages=messages) as stream:

@@ -1,4 +1,4 @@
-//! An upstream that promises keep-alive and closes right after its answer, as load balancers do when they restart.
+//! An upstream that promises keep-alive and closes right after its answer, as restarting load balancers do.
 
 use std::thread;
 use std::time::Duration;

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::program::read_some;
+
 pub(crate) mod answers_status;
 pub(crate) mod closes_idle_connections;
 pub(crate) mod closes_mid_stream;
@@ -116,7 +118,7 @@ impl Exchange {
             if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
                 return None;
             }
-            match self.stream.read(&mut waste) {
+            match read_some(&mut self.stream, &mut waste) {
                 Ok(0) => return Some(started.elapsed()),
                 Ok(_) => {}
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => return None,

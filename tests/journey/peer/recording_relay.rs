@@ -1,12 +1,13 @@
 //! A relay that passes every byte on untouched and remembers what the client sent.
 
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Cursor, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::{Seen, read_request};
+use crate::program::read_some;
 
 /// A running relay.
 pub(crate) struct Relay {
@@ -89,7 +90,7 @@ fn pair(
 
 fn pump(mut from: TcpStream, mut to: TcpStream, note: impl Fn(&[u8])) {
     let mut room = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut room) {
+    while let Ok(count @ 1..) = read_some(&mut from, &mut room) {
         let Some(bytes) = room.get(..count) else { break };
         note(bytes);
         if to.write_all(bytes).is_err() {

@@ -1,4 +1,4 @@
-//! An upstream of the Anthropic shape with a script: first it calls a tool, and when the result comes, it says a text.
+//! An upstream of the Anthropic shape with a script: it calls a tool, and when the result comes, says a text.
 
 use std::io;
 
