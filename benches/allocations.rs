@@ -141,10 +141,9 @@ fn serve(mut stream: TcpStream) -> Option<()> {
             let bytes = stream.read(room.get_mut(held..)?).ok().filter(|&bytes| bytes > 0)?;
             held += bytes;
             let text = str::from_utf8(room.get(..held)?).ok()?;
-            if let Some((_, rest)) = text.split_once("claude-") {
-                if let Some((number, _)) = rest.split_once('"').filter(|_| text.ends_with('}')) {
-                    break number.parse::<u64>().ok()?;
-                }
+            let asked = text.split_once("claude-").and_then(|(_, rest)| rest.split_once('"'));
+            if let Some((number, _)) = asked.filter(|_| text.ends_with('}')) {
+                break number.parse::<u64>().ok()?;
             }
         };
         let head =

@@ -91,7 +91,8 @@ impl Surroundings<'_> {
         if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
-        Some(Provider { name, dialect: written.dialect, origin, base_path, credential, tls, proxy })
+        let host = origin.host_header();
+        Some(Provider { name, dialect: written.dialect, origin, host, base_path, credential, tls, proxy })
     }
 
     /// `None` after a fault, `Some(None)` for the direct way.
@@ -151,6 +152,7 @@ fn demo(name: ProviderName) -> Provider {
         name,
         dialect: Dialect::Demo,
         origin: Origin { https: false, host: "demo".to_owned(), port: 80 },
+        host: String::new(),
         base_path: String::new(),
         credential: None,
         tls: None,

@@ -73,12 +73,16 @@ pub(super) fn identify<'a>(
     record: &mut Record,
 ) -> Result<&'a Principal, CallError> {
     let input = caller.stream.input();
-    let header = |name| caller.head.headers.first(input, name);
-    let presented = Presented {
-        authorization: header("authorization"),
-        api_key: header("x-api-key"),
-        tollgate_key: header("x-tollgate-key"),
-    };
+    let mut presented = Presented::default();
+    for (name, value) in caller.head.headers.iter(input) {
+        let place = match name.len() {
+            9 if name.eq_ignore_ascii_case(b"x-api-key") => &mut presented.api_key,
+            13 if name.eq_ignore_ascii_case(b"authorization") => &mut presented.authorization,
+            14 if name.eq_ignore_ascii_case(b"x-tollgate-key") => &mut presented.tollgate_key,
+            _ => continue,
+        };
+        place.get_or_insert(value);
+    }
     let principal = snapshot.keys.find_any(presented.candidates()).ok_or(Code::Unauthenticated)?;
     record.key = Some(principal.key.clone());
     record.team.clone_from(&principal.team);
@@ -247,7 +251,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], go
             method: if going.length.is_some() { "POST" } else { "GET" },
             path: &[provider.base_path.as_bytes(), going.path.as_bytes()],
             query: going.query,
-            host: &provider.origin.host_header(),
+            host: &provider.host,
             credential,
             extra: &[],
             content_length: going.length,

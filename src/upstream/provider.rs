@@ -73,6 +73,8 @@ pub struct Provider {
     pub dialect: Dialect,
     /// Where it is. Unused for `Dialect::Demo`.
     pub origin: Origin,
+    /// The value of its `Host` header, made once: `origin.host_header()`.
+    pub host: String,
     /// Path of its base URL, `""` or `/x/y`: without a slash at the end and without a last `/v1`.
     pub base_path: String,
     /// What we show it, if anything.
