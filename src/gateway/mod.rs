@@ -17,4 +17,5 @@ mod serve_models;
 mod serve_platform;
 pub mod start;
 mod stream_back;
+mod today;
 mod worker;
