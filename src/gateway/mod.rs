@@ -19,3 +19,6 @@ pub mod start;
 mod stream_back;
 mod today;
 mod worker;
+
+#[cfg(test)]
+mod tests;
