@@ -34,9 +34,9 @@ impl Watch {
         watch
     }
 
-    /// Watches exactly these files from now on, after they have been read. Those that were watched before keep
-    /// their last look, which is older than the reading when `changed` was asked first; a file that is new
-    /// here makes the next `changed` say yes.
+    /// Watches exactly these files from now on, after they have been read. Those that were watched before
+    /// keep their last look, which is older than the reading when `changed` was asked first; a file that is
+    /// new here makes the next `changed` say yes.
     pub fn follow(&mut self, files: &[PathBuf]) {
         let mut known = std::mem::take(&mut self.files);
         for file in files {

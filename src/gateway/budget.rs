@@ -94,6 +94,7 @@ mod tests {
         assert!(budget.try_take(71).is_none());
         drop(budget.try_take(70).unwrap());
         drop(second);
+        assert!(budget.try_take(101).is_none(), "nothing comes back twice");
         assert!(budget.try_take(100).is_some());
     }
 }

@@ -35,8 +35,8 @@ pub(crate) struct TlsPeer {
 }
 
 impl TlsPeer {
-    /// Starts an upstream for `host` that answers each request with `body` and closes. It may be called at any
-    /// address of this machine.
+    /// Starts an upstream for `host` that answers each request with `body` and closes. It may be called at
+    /// any address of this machine.
     pub(crate) fn start(host: &str, body: &str) -> Self {
         Self::with_versions(host, body, rustls::ALL_VERSIONS)
     }
