@@ -10,6 +10,9 @@ pub mod json;
 pub mod limits;
 pub mod secret;
 
+#[cfg(test)]
+mod corpus;
+
 // Protocols: bytes to values and back.
 pub mod http;
 pub mod llm;

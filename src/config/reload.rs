@@ -12,6 +12,8 @@ use crate::config::snapshot::{Fixed, Snapshot};
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     files: Vec<(PathBuf, Option<Look>)>,
+    /// Whether a file was first looked at after it had been read: what happened to it in between is unknown.
+    late: bool,
 }
 
 /// What tells one state of a file from the next without reading it.
@@ -24,14 +26,35 @@ struct Look {
 }
 
 impl Watch {
-    /// Takes a first look at each file.
+    /// Takes a first look at files that have been read already. They may have changed since, so the next
+    /// `changed` says yes.
     pub fn new(files: &[PathBuf]) -> Self {
-        Self { files: files.iter().map(|file| (file.clone(), look(file))).collect() }
+        let mut watch = Self::default();
+        watch.follow(files);
+        watch
     }
 
-    /// Looks again; whether anything differs from the last look.
+    /// Watches exactly these files from now on, after they have been read. Those that were watched before
+    /// keep their last look, which is older than the reading when `changed` was asked first; a file that is
+    /// new here makes the next `changed` say yes.
+    pub fn follow(&mut self, files: &[PathBuf]) {
+        let mut known = std::mem::take(&mut self.files);
+        for file in files {
+            match known.iter().position(|(path, _)| path == file) {
+                Some(place) => self.files.push(known.swap_remove(place)),
+                None if self.files.iter().any(|(path, _)| path == file) => {}
+                None => {
+                    self.files.push((file.clone(), look(file)));
+                    self.late = true;
+                }
+            }
+        }
+    }
+
+    /// Looks again, to be followed by a reading if anything may differ from what was read last. The looks are
+    /// taken before that reading, so that what changes during it is seen next time.
     pub fn changed(&mut self) -> bool {
-        let mut changed = false;
+        let mut changed = std::mem::take(&mut self.late);
         for (file, last) in &mut self.files {
             let now = look(file);
             changed |= now != *last;

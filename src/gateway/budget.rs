@@ -22,6 +22,12 @@ impl Budget {
         Arc::new(Self { free: AtomicUsize::new(bytes) })
     }
 
+    /// Bytes that nobody holds.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.free.load(Ordering::Acquire)
+    }
+
     /// Takes `bytes`, waiting for up to `limits::BODIES_WAIT`.
     pub(super) async fn take(self: &Arc<Self>, bytes: usize) -> Result<Share, CallError> {
         let mut waited = Duration::ZERO;
@@ -52,6 +58,16 @@ pub(super) struct Share {
     bytes: usize,
 }
 
+impl Share {
+    /// Gives back what is taken beyond `bytes`.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        if let Some(more) = self.bytes.checked_sub(bytes) {
+            self.bytes = bytes;
+            self.budget.free.fetch_add(more, Ordering::AcqRel);
+        }
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.free.fetch_add(self.bytes, Ordering::AcqRel);
@@ -71,7 +87,14 @@ mod tests {
         drop(first);
         assert!(budget.try_take(61).is_none());
         drop(budget.try_take(60).unwrap());
+        let mut second = second;
+        second.shrink(50);
+        assert!(budget.try_take(61).is_none(), "there is nothing beyond it to give back");
+        second.shrink(30);
+        assert!(budget.try_take(71).is_none());
+        drop(budget.try_take(70).unwrap());
         drop(second);
+        assert!(budget.try_take(101).is_none(), "nothing comes back twice");
         assert!(budget.try_take(100).is_some());
     }
 }

@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::clock;
 use crate::error::{CallError, Code};
 use crate::gateway::record::Record;
+use crate::gateway::today::Today;
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode;
 use crate::http::head::{Framing, Method, Progress, RequestHead, ResponseHead, Version};
@@ -40,6 +42,7 @@ pub(super) struct Caller {
     pub(super) unread: bool,
     /// Whether the request in hand still stands in the stream's input.
     pub(super) in_input: bool,
+    today: Rc<Today>,
 }
 
 /// What came of waiting for a request.
@@ -55,7 +58,7 @@ pub(super) enum Next {
 }
 
 impl Caller {
-    pub(super) fn new(stream: Stream, timeouts: &Timeouts) -> Self {
+    pub(super) fn new(stream: Stream, timeouts: &Timeouts, today: Rc<Today>) -> Self {
         Self {
             stream,
             head: RequestHead::new(),
@@ -66,6 +69,7 @@ impl Caller {
             keep_alive: true,
             unread: false,
             in_input: false,
+            today,
         }
     }
 
@@ -125,9 +129,9 @@ impl Caller {
         extra: &[(&str, &[u8])],
         body: &[u8],
     ) -> io::Result<()> {
-        let id = record.id.shown();
-        let mut lines = Vec::with_capacity(extra.len() + 2);
-        lines.push(("request-id", &id[..]));
+        let (id, date) = (record.id.shown(), self.today.date());
+        let mut lines = Vec::with_capacity(extra.len() + 3);
+        lines.extend([("date", &date[..]), ("request-id", &id[..])]);
         lines.extend_from_slice(extra);
         self.keep_alive &= !self.unread;
         if !self.keep_alive {

@@ -26,7 +26,7 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
     {
         return;
     }
-    let mut caller = Caller::new(stream, &snapshot.timeouts);
+    let mut caller = Caller::new(stream, &snapshot.timeouts, Rc::clone(&worker.today));
     drop(snapshot);
     loop {
         let snapshot = worker.snapshot();

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock;
-use crate::config::reload::{Watch, reload};
+use crate::config::reload::reload;
 use crate::gateway::log::Level;
 use crate::gateway::start::{Running, StartFault};
 use crate::gateway::worker::{Mail, Phase};
@@ -85,25 +85,34 @@ impl Running {
             tokio::select! {
                 _ = signals.terminate.recv() => return Ok(()),
                 _ = signals.interrupt.recv() => return Ok(()),
-                _ = signals.hang_up.recv() => self.reload("SIGHUP"),
+                _ = signals.hang_up.recv() => {
+                    // The files are looked at before they are read, whatever came of the look.
+                    self.watch.changed();
+                    self.reload(Some("SIGHUP"));
+                }
                 _ = tick.tick() => {
                     if self.cores.iter().any(std::thread::JoinHandle::is_finished) {
                         return Err(StartFault::CoreLost);
                     }
                     if self.watch.changed() {
-                        self.reload("a file changed");
+                        self.reload(None);
                     }
                 }
             }
         }
     }
 
-    /// Reads the config again: as a whole, or not at all.
-    fn reload(&mut self, why: &str) {
+    /// Reads the config again: as a whole, or not at all. Without an `order` of somebody, what reads as
+    /// before is passed over in silence: a look at the files errs on the side of reading.
+    fn reload(&mut self, order: Option<&str>) {
+        let why = order.unwrap_or("a file changed");
         match reload(self.path.as_deref(), &self.fixed) {
             Ok(reloaded) => {
                 let version = reloaded.snapshot.version.clone();
-                self.watch = Watch::new(&reloaded.watched);
+                self.watch.follow(&reloaded.watched);
+                if order.is_none() && version == self.published.current().1.version {
+                    return;
+                }
                 self.published.publish(reloaded.snapshot);
                 for warning in &reloaded.warnings {
                     self.log.line(Level::Warn, "config", |line| line.text("warning", warning));

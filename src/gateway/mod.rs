@@ -17,4 +17,8 @@ mod serve_models;
 mod serve_platform;
 pub mod start;
 mod stream_back;
+mod today;
 mod worker;
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub(super) async fn take(
     }
     // A chunked body may turn out as large as any.
     let most = usize::try_from(announced.unwrap_or(limits::BODY_BYTES_MAX)).unwrap_or(usize::MAX);
-    let share = worker.budget.take(most).await?;
+    let mut share = worker.budget.take(most).await?;
     if caller.head.expect_continue && caller.stream.input().len() == caller.head.bytes {
         let sent = caller.send(Outgoing::one(Buffer::from(encode::CONTINUE))).await;
         sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))?;
@@ -67,6 +67,8 @@ pub(super) async fn take(
         Some(_) => of_length(worker, caller, timeouts, most).await?,
         None => of_chunks(worker, caller, timeouts).await?,
     };
+    // Of a chunked body it is known only now how much it needs.
+    share.shrink(buffer.room());
     caller.unread = false;
     caller.in_input = false;
     Ok(Whole { buffer: Rc::new(buffer), body, _share: share })

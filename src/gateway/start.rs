@@ -37,7 +37,7 @@ pub enum StartFault {
         source: io::Error,
     },
     /// The engine that the config asks for cannot be had.
-    #[error("cannot start with `engine: {engine}`: {source}")]
+    #[error("cannot start with `engine: {engine}`: {source}{}", remedy(.engine))]
     Engine {
         /// What was asked for.
         engine: &'static str,
@@ -50,6 +50,11 @@ pub enum StartFault {
     /// A core has ended by itself.
     #[error("a data thread has ended unexpectedly; see the log")]
     CoreLost,
+}
+
+/// What to write instead, where there is a choice.
+fn remedy(engine: &str) -> &'static str {
+    if engine == "io_uring" { "; write `engine: auto` or `engine: epoll` instead" } else { "" }
 }
 
 /// A gateway that is listening.

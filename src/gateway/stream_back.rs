@@ -198,15 +198,22 @@ impl<'a> Relay<'a> {
         };
         caller.keep_alive &= self.framing != Framing::UntilClose;
         let id = record.id.shown();
-        let own: [(&str, &[u8]); 2] = [("x-tollgate-request-id", &id), ("x-should-retry", b"false")];
+        let date = self.worker.today.date();
+        let mut own: Vec<(&str, &[u8])> = vec![("x-tollgate-request-id", &id)];
         // The provider refuses our own credential: asking again for three minutes would not help the caller.
-        let final_word = head.status == 401 && header("x-should-retry").is_empty();
+        if head.status == 401 && header("x-should-retry").is_empty() {
+            own.push(("x-should-retry", b"false"));
+        }
+        // Whoever passes on an answer without a date has to date it (RFC 9110 section 6.6.1).
+        if header("date").is_empty() {
+            own.push(("date", &date));
+        }
         let response = RelayedResponse {
             status: head.status,
             reason: head.reason.get(input),
             framing: self.framing,
             close: !caller.keep_alive,
-            extra: own.get(..if final_word { 2 } else { 1 }).unwrap_or_default(),
+            extra: &own,
         };
         caller.out.clear();
         encode::response_head(&mut caller.out, &response, Fields { headers: &head.headers, buf: input });

@@ -19,6 +19,7 @@ use crate::gateway::budget::Budget;
 use crate::gateway::connection;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::published::Published;
+use crate::gateway::today::Today;
 use crate::ids::CallId;
 use crate::limits;
 use crate::net::engine::Engine;
@@ -74,6 +75,8 @@ pub(super) struct Worker {
     pub(super) mailboxes: Arc<[Sender<Mail>]>,
     /// Answers on their way.
     pub(super) streams: Cell<u64>,
+    /// The value of `date` headers; callers hold it too.
+    pub(super) today: Rc<Today>,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
@@ -107,6 +110,7 @@ impl Worker {
             budget: parts.budget,
             mailboxes: parts.mailboxes,
             streams: Cell::new(0),
+            today: Rc::default(),
             models: RefCell::default(),
             connections: Cell::new(0),
             published: parts.published,

@@ -7,6 +7,7 @@
 //! What this folder does not do: wait, connect, count money, know a provider. HTTP/2 is not spoken.
 
 pub mod body;
+pub mod date;
 pub mod encode;
 mod framing;
 pub mod head;

@@ -7,6 +7,7 @@ use serde_json::Value as Tree;
 
 use super::fuzz::fuzz_fields;
 use super::{Cursor, Fault, Kind, Value, elements, escape, fields, fields_at, strict, text, write_string};
+use crate::corpus::replay;
 use crate::limits;
 
 fn all(doc: &str) -> Result<Vec<(String, Kind, String)>, Fault> {
@@ -310,4 +311,9 @@ proptest! {
         assert_eq!(serde_json::from_slice::<String>(&doc).ok(), Some(words.clone()));
         assert_eq!(text(escape(&words).as_bytes()).as_deref(), Ok(words.as_str()));
     }
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    replay("json_fields", 3, fuzz_fields);
 }

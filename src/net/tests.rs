@@ -22,6 +22,15 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// Runs a case on every engine that this machine has, each with a connected pair of streams.
 fn on_both<F: Future<Output = ()>>(case: impl Fn(Stream, Stream) -> F) {
+    let case = &case;
+    on_each(|engine| async move {
+        let (near, far) = pair(engine).await;
+        case(near, far).await;
+    });
+}
+
+/// Runs a case on every engine that this machine has.
+fn on_each<F: Future<Output = ()>>(case: impl Fn(Engine) -> F) {
     for choice in [EngineChoice::Epoll, EngineChoice::IoUring] {
         let runtime = match Runtime::new(choice) {
             Ok((runtime, _)) => runtime,
@@ -32,8 +41,7 @@ fn on_both<F: Future<Output = ()>>(case: impl Fn(Stream, Stream) -> F) {
         };
         let engine = runtime.engine();
         runtime.block_on(async {
-            let (near, far) = pair(engine).await;
-            timeout(SOON, case(near, far)).await.unwrap_or_else(|_| panic!("{engine}: the case hangs"));
+            timeout(SOON, case(engine)).await.unwrap_or_else(|_| panic!("{engine}: the case hangs"));
         });
     }
 }
@@ -221,4 +229,36 @@ fn tls_refuses_a_certificate_for_somebody_else_and_a_cut() {
 fn certificates_without_keys_are_explained() {
     assert!(ServerTls::from_pem(b"no pem", b"no pem").is_err());
     assert!(ClientTls::new(Some(b"no pem")).is_err());
+}
+
+#[test]
+fn of_several_addresses_the_first_that_answers_is_taken_in_time() {
+    const PATIENCE: Duration = Duration::from_millis(200);
+    on_each(|engine| async move {
+        let here = || SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let address = |socket: &socket2::Socket| socket.local_addr().unwrap().as_socket().unwrap();
+        // One that refuses, one whose queue is full and who therefore says nothing, one that answers.
+        let refuses = address(&bind(here()).unwrap());
+        let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        silent.bind(&here().into()).unwrap();
+        silent.listen(0).unwrap();
+        let silent_at = address(&silent);
+        let mut queue = Vec::new();
+        while let Ok(queued) = connect(engine, &[silent_at], PATIENCE).await {
+            queue.push(queued);
+        }
+        let answers = bind(here()).unwrap();
+        let answers_at = address(&answers);
+        let listener = Listener::new(answers, engine).unwrap();
+        let all = [refuses, silent_at, answers_at];
+        let begun = crate::clock::now();
+        let (found, accepted) = tokio::join!(connect(engine, &all, PATIENCE), listener.accept());
+        assert_eq!(found.unwrap().peer(), Some(answers_at));
+        accepted.unwrap();
+        let took = begun.elapsed();
+        assert!(took >= PATIENCE && took < 10 * PATIENCE, "{took:?}");
+        let fault = connect(engine, &[silent_at, refuses], PATIENCE).await.unwrap_err();
+        assert_eq!(fault.kind(), std::io::ErrorKind::ConnectionRefused, "the last one's: {fault}");
+        assert!(connect(engine, &[], PATIENCE).await.is_err());
+    });
 }

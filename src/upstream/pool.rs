@@ -144,17 +144,20 @@ async fn tunnel(stream: &mut Stream, proxy: &Proxy, authority: &str) -> io::Resu
     request.push_str("\r\n");
     drop(stream.send(Outgoing::one(Buffer::from(request.as_bytes()))).await?);
     let mut head = ResponseHead::new();
-    // A tunnel has no body, as the answer to HEAD has none.
-    while head.parse(stream.input(), true).map_err(io::Error::other)? == Progress::Partial {
-        if stream.fill(1).await? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the proxy closed the connection"));
+    loop {
+        // A tunnel has no body, as the answer to HEAD has none.
+        while head.parse(stream.input(), true).map_err(io::Error::other)? == Progress::Partial {
+            if stream.fill(1).await? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the proxy closed the connection"));
+            }
+        }
+        stream.consume(head.bytes);
+        match head.status {
+            _ if head.is_interim() => {}
+            200..=299 => return Ok(()),
+            status => return Err(io::Error::other(format!("the proxy answered {status} to CONNECT"))),
         }
     }
-    if head.status != 200 {
-        return Err(io::Error::other(format!("the proxy answered {} to CONNECT", head.status)));
-    }
-    stream.consume(head.bytes);
-    Ok(())
 }
 
 /// Whether a connection made for one provider serves the other: after a reload both describe the same.

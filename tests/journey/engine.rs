@@ -39,6 +39,7 @@ fn io_uring_by_name_does_not_start_without_it() {
     let outcome = program::run(&mut without_io_uring(&folder), Duration::from_secs(10));
     assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
     assert!(outcome.stderr.contains("cannot start with `engine: io_uring`"), "{outcome:?}");
+    assert!(outcome.stderr.contains("write `engine: auto` or `engine: epoll`"), "{outcome:?}");
 }
 
 #[test]

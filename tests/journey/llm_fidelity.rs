@@ -1,10 +1,10 @@
 //! Byte fidelity of the model side: what goes in comes out, in both directions.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::client::{Client, Reply, messages, messages_body, once, post};
+use crate::client::{Client, Reply, get, messages, messages_body, once, post};
 use crate::gateway::{Gateway, KEY, UPSTREAM_KEY, for_each_engine};
 use crate::peer::{Seen, answers_status, pauses_between_pieces, scripted_upstream, sends_one_byte_at_a_time};
 use crate::sse;
@@ -239,4 +239,43 @@ fn a_large_request_arrives_whole() {
         let expected = body.replace("claude-renamed", "claude-inner");
         assert!(only(upstream.seen()).body == expected.as_bytes(), "20 MiB were changed on their way");
     });
+}
+
+#[test]
+fn every_answer_is_dated_once_and_the_date_of_the_upstream_stays() {
+    for_each_engine(|engine| {
+        let dated = answers_status::start(200, &[("Date", "Sun, 06 Nov 1994 08:49:37 GMT")], "{}");
+        let undated = answers_status::start(200, &[], "{}");
+        for (upstream, expected) in [(&dated, Some("Sun, 06 Nov 1994 08:49:37 GMT")), (&undated, None)] {
+            let gateway = Gateway::start(engine, &upstream.url());
+            let mut own = vec![
+                once(gateway.addr(), &get("GET", "/healthz", &[])),
+                once(gateway.addr(), &messages("tg_nobody", "claude-any", true)),
+                once(gateway.addr(), b"nonsense\r\n\r\n"),
+            ];
+            let relayed = once(gateway.addr(), &messages(KEY, "claude-any", true));
+            match expected {
+                Some(expected) => assert_eq!(dates(&relayed), [expected], "{relayed:?}"),
+                None => own.push(relayed),
+            }
+            let now = SystemTime::now();
+            let near = |back| imf_fixdate(tollgate::clock::unix_s(now - Duration::from_secs(back)));
+            let near: Vec<String> = (0..10).map(near).collect();
+            for reply in own {
+                let right = matches!(&dates(&reply)[..], [date] if near.iter().any(|near| near == date));
+                assert!(right, "{reply:?} around {near:?}");
+            }
+        }
+    });
+}
+
+/// The values of all `date` headers.
+fn dates(reply: &Reply) -> Vec<&str> {
+    let headers = reply.head.headers.iter();
+    headers.filter(|(name, _)| name.eq_ignore_ascii_case("date")).map(|(_, value)| value.as_str()).collect()
+}
+
+/// The date that the library writes, whose text a table of its own has checked.
+fn imf_fixdate(second: u64) -> String {
+    String::from_utf8_lossy(&tollgate::http::date::imf_fixdate(second)).into_owned()
 }

@@ -18,6 +18,11 @@ mod llm_errors;
 mod llm_fidelity;
 mod llm_paths;
 
+// The way to the upstream.
+mod failover;
+mod https_proxy;
+mod upstream_tls;
+
 // What a hostile or broken network does.
 mod backpressure;
 mod broken_streams;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Client, get, messages, once};
-use crate::gateway::{Engine, Gateway, KEY, config, for_each_engine};
+use crate::gateway::{Engine, Folder, Gateway, KEY, config, for_each_engine, tollgate};
 use crate::peer::{Peer, answers_status, pauses_between_pieces, scripted_upstream};
 use crate::program::eventually;
 use crate::sse;
@@ -94,5 +94,23 @@ fn open_streams_and_connections_go_on() {
         );
         body.extend_from_slice(&client.finish(head).body);
         assert_eq!(String::from_utf8_lossy(&body), format!("{beginning}{end}"), "the open one by the old");
+    });
+}
+
+#[test]
+fn what_reads_as_before_is_no_reload_unless_it_is_ordered() {
+    for_each_engine(|engine| {
+        // Without keys: the first one is made while the config is read.
+        let folder = Folder::new();
+        let text = format!("listen: 127.0.0.1:0\nengine: {}\n", engine.name());
+        folder.write("tollgate.yaml", &text);
+        let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
+        std::thread::sleep(Duration::from_millis(800));
+        gateway.folder().write("tollgate.yaml", &(text + "# a remark\n"));
+        std::thread::sleep(Duration::from_millis(1_200));
+        assert!(gateway.log().find("reloaded").is_none(), "{}", gateway.log().text());
+        gateway.signal("HUP");
+        eventually("the order is carried out", SOON, || gateway.log().find("reloaded").is_some());
+        assert_eq!(gateway.log().all("reloaded").len(), 1, "{}", gateway.log().text());
     });
 }

@@ -4,6 +4,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 
 use crate::config::fuzz;
 use crate::config::tests::good::DESIGN;
+use crate::corpus::replay;
 
 /// Pieces of configs in any order: far more likely to get past the parser than random bytes.
 fn yaml_like() -> impl Strategy<Value = String> {
@@ -112,4 +113,9 @@ fn deep_and_wide_files_end() {
         let text = piece.repeat(200_000 / piece.len());
         fuzz::config_file(text.as_bytes());
     }
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    replay("config_file", 3, fuzz::config_file);
 }

@@ -15,6 +15,7 @@ fn a_watch_sees_changes_appearances_and_disappearances() {
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(&one, &link).unwrap();
     let mut watch = Watch::new(&[one.clone(), two.clone(), link.clone()]);
+    assert!(watch.changed(), "what happened before the first look is unknown");
     assert!(!watch.changed());
     folder.write("one", "12");
     assert!(watch.changed());
@@ -33,6 +34,46 @@ fn a_watch_sees_changes_appearances_and_disappearances() {
     std::fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(other, &link).unwrap();
     assert!(watch.changed());
+    assert!(!watch.changed());
+}
+
+#[test]
+fn what_changes_while_it_is_read_is_seen() {
+    let folder = Folder::new();
+    let environment = Environment::given(&[], folder.path());
+    let config = folder.write("tollgate.yaml", "data_dir: data\n");
+    let loaded = load_in(None, &environment, &Keys::MakeFirst).unwrap();
+    // Between the reading and the first look.
+    folder.write("tollgate.yaml", "data_dir: data\ndrain_s: 7\n");
+    let mut watch = Watch::new(&loaded.watched);
+    assert!(watch.changed());
+    // While it is read again: the look that counts is the one before.
+    folder.write("tollgate.yaml", "data_dir: data\ndrain_s: 77\n");
+    watch.follow(&loaded.watched);
+    assert!(watch.changed());
+    // A file that is named for the first time has been read before anybody looked at it.
+    let ca = folder.write("ca.pem", "");
+    watch.follow(&[config.clone(), ca.clone()]);
+    assert!(watch.changed());
+    watch.follow(&[config, ca.clone(), ca.clone()]);
+    assert!(!watch.changed());
+    // A file that is named no more is not looked at.
+    watch.follow(&[ca]);
+    folder.write("tollgate.yaml", "");
+    assert!(!watch.changed());
+}
+
+#[test]
+fn a_first_key_settles_in_one_reload() {
+    let folder = Folder::new();
+    let environment = Environment::given(&[], folder.path());
+    let loaded = load_in(None, &environment, &Keys::MakeFirst).unwrap();
+    assert!(loaded.first_key.is_some());
+    let mut watch = Watch::new(&loaded.watched);
+    assert!(watch.changed());
+    let reloaded = reload_in(None, &loaded.fixed, &environment).unwrap();
+    assert_eq!(reloaded.snapshot.version, loaded.snapshot.version);
+    watch.follow(&reloaded.watched);
     assert!(!watch.changed());
 }
 

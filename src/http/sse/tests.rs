@@ -6,6 +6,7 @@ use proptest::strategy::{Just, Strategy};
 
 use super::fuzz::{check, fuzz_sse};
 use super::{Piece, Splitter};
+use crate::corpus::replay;
 
 fn events(stream: &[u8]) -> Vec<(String, String)> {
     let mut events = Vec::new();
@@ -103,4 +104,9 @@ proptest! {
         fuzz_sse(&[[seed].as_slice(), &stream].concat());
         fuzz_sse(&[[seed].as_slice(), b"\xef\xbb\xbf", &stream].concat());
     }
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    replay("sse", 3, fuzz_sse);
 }

@@ -10,6 +10,7 @@ use super::fuzz::{fuzz_anthropic_request, fuzz_anthropic_response};
 use super::request::{Refusal, Request, read, splice};
 use super::response::AnswerReader;
 use super::stream::UsageReader;
+use crate::corpus::replay;
 use crate::error::{CallError, Code};
 use crate::ids::CallId;
 use crate::json::Fault;
@@ -397,4 +398,10 @@ proptest! {
     fn any_split_of_an_answer_says_the_same(seed in 0_u8..23, bytes in answer_bytes()) {
         fuzz_anthropic_response(&[&[seed], bytes.as_slice()].concat());
     }
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    replay("anthropic_request", 3, fuzz_anthropic_request);
+    replay("anthropic_response", 3, fuzz_anthropic_response);
 }

@@ -17,11 +17,13 @@ use crate::program::read_some;
 pub(crate) mod answers_status;
 pub(crate) mod closes_idle_connections;
 pub(crate) mod closes_mid_stream;
+pub(crate) mod connect_proxy;
 pub(crate) mod never_stops_sending;
 pub(crate) mod pauses_between_pieces;
 pub(crate) mod recording_relay;
 pub(crate) mod scripted_upstream;
 pub(crate) mod sends_one_byte_at_a_time;
+pub(crate) mod speaks_tls;
 pub(crate) mod stalls_after_headers;
 
 /// One request as a peer received it.

@@ -88,7 +88,8 @@ fn pair(
     Ok(())
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, note: impl Fn(&[u8])) {
+/// Passes bytes on until one side ends, and then that end.
+pub(super) fn pump(mut from: TcpStream, mut to: TcpStream, note: impl Fn(&[u8])) {
     let mut room = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = read_some(&mut from, &mut room) {
         let Some(bytes) = room.get(..count) else { break };

@@ -1,0 +1,233 @@
+//! A core by hand: connections served on either engine, and what they hold of the memory for bodies.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{sleep, timeout};
+
+use crate::config::load;
+use crate::config::snapshot::{LogFormat, Snapshot};
+use crate::gateway::budget::Budget;
+use crate::gateway::connection;
+use crate::gateway::log::{CoreLog, Sink};
+use crate::gateway::published::Published;
+use crate::gateway::worker::{Parts, Worker};
+use crate::net::buffer::Buffer;
+use crate::net::connect::connect;
+use crate::net::engine::EngineChoice;
+use crate::net::listener::{Listener, bind};
+use crate::net::outgoing::Outgoing;
+use crate::net::runtime::Runtime;
+use crate::net::stream::Stream;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// The memory for bodies; a chunked body takes half of it.
+const ALL: usize = 64 * 1024 * 1024;
+
+const KEY: &str = "tg_core_0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// A core, and a connection to it.
+struct Core {
+    worker: Rc<Worker>,
+    caller: Stream,
+    served: JoinHandle<()>,
+}
+
+impl Core {
+    async fn new(runtime: &Runtime, upstream: SocketAddr) -> Self {
+        let (log, _thread) = Sink::start(LogFormat::Json).unwrap();
+        let parts = Parts {
+            log: CoreLog::new(log),
+            budget: Budget::new(ALL),
+            mailboxes: Arc::from([]),
+            published: Arc::new(Published::new(snapshot(upstream))),
+        };
+        let engine = runtime.engine();
+        let worker = Worker::new(engine, parts);
+        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = [socket.local_addr().unwrap().as_socket().unwrap()];
+        let listener = Listener::new(socket, engine).unwrap();
+        let (caller, accepted) = tokio::join!(connect(engine, &address, SOON), listener.accept());
+        let served = spawn_local(connection::serve(Rc::clone(&worker), accepted.unwrap()));
+        Self { worker, caller: caller.unwrap(), served }
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.caller.send(Outgoing::one(Buffer::from(text.as_bytes()))).await.unwrap();
+    }
+
+    /// Reads until `wanted` has come.
+    async fn reads(&mut self, wanted: &str) {
+        while !String::from_utf8_lossy(self.caller.input()).contains(wanted) {
+            let read = self.caller.fill(1).await.unwrap();
+            assert!(read > 0, "no {wanted:?} in {:?}", String::from_utf8_lossy(self.caller.input()));
+        }
+    }
+
+    /// Waits until exactly `bytes` are taken.
+    async fn holds(&self, bytes: usize) {
+        let waited = timeout(SOON, async {
+            while self.worker.budget.free() != ALL - bytes {
+                sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{} bytes are taken, not {bytes}", ALL - self.worker.budget.free());
+    }
+}
+
+fn snapshot(upstream: SocketAddr) -> Snapshot {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).unwrap();
+    let name = format!("tollgate-core-{:016x}.yaml", u64::from_ne_bytes(random));
+    let path = std::env::temp_dir().join(name);
+    let text = format!(
+        "providers:\n  up: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\n  \
+         shut: {{ dialect: anthropic, base_url: \"http://127.0.0.1:1\" }}\n\
+         models: {{ claude-any: [up], claude-shut: [shut], other: [up] }}\n\
+         keys: [{{ name: a, secret: {KEY}, models: [\"claude-*\"] }}]\n\
+         timeouts: {{ body_stall_ms: 300 }}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let loaded = load::read(Some(&path));
+    std::fs::remove_file(path).unwrap();
+    loaded.unwrap_or_else(|faults| panic!("{faults}")).snapshot
+}
+
+/// Runs a case on every engine that this machine has.
+fn on_both<F: Future<Output = ()>>(case: impl Fn(Rc<Runtime>) -> F) {
+    for choice in [EngineChoice::Epoll, EngineChoice::IoUring] {
+        match Runtime::new(choice) {
+            Ok((runtime, _)) => {
+                let runtime = Rc::new(runtime);
+                runtime.block_on(case(Rc::clone(&runtime)));
+            }
+            Err(fault) => eprintln!("SKIPPED on {choice:?}: {fault}"),
+        }
+    }
+}
+
+fn head(framing: &str) -> String {
+    format!("POST /v1/messages HTTP/1.1\r\nHost: a\r\nx-api-key: {KEY}\r\n{framing}\r\n\r\n")
+}
+
+fn body(model: &str) -> String {
+    format!("{{\"model\":\"{model}\",\"stream\":true}}")
+}
+
+/// An upstream that tells when the request is there, and begins its answer when it is told to.
+async fn upstream() -> (SocketAddr, oneshot::Receiver<()>, oneshot::Sender<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = oneshot::channel();
+    let (begin, begun) = oneshot::channel();
+    spawn_local(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"true}") {
+            assert!(stream.read_buf(&mut seen).await.unwrap() > 0);
+        }
+        tell.send(()).unwrap();
+        begun.await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n")
+            .await
+            .unwrap();
+        // The answer does not end before the other side has had enough.
+        drop(stream.read_buf(&mut seen).await);
+    });
+    (address, told, begin)
+}
+
+#[test]
+fn a_refused_call_gives_its_memory_back() {
+    on_both(|runtime| async move {
+        let unused = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        for (sent, status) in [
+            (body("claude-any").replace('}', "!"), 400),
+            (body("other"), 403),
+            (body("claude-nobody"), 404),
+            (body("claude-shut"), 502),
+        ] {
+            let mut core = Core::new(&runtime, unused).await;
+            // Two calls, so that the second meets what the first has left.
+            for _ in 0..2 {
+                let (first, second) = sent.split_at(3);
+                core.send(&(head(&format!("Content-Length: {}", sent.len())) + first)).await;
+                core.holds(sent.len()).await;
+                core.send(second).await;
+                core.reads(&format!("HTTP/1.1 {status} ")).await;
+                core.holds(0).await;
+                core.reads("request_id").await;
+                core.caller.consume(core.caller.input().len());
+            }
+        }
+        // Where the length is not known, the largest is taken.
+        let mut core = Core::new(&runtime, unused).await;
+        core.send(&head("Transfer-Encoding: chunked")).await;
+        core.holds(ALL / 2).await;
+        core.send("nonsense\r\n").await;
+        core.reads("HTTP/1.1 400 ").await;
+        core.holds(0).await;
+        // And one that never comes.
+        let mut core = Core::new(&runtime, unused).await;
+        core.send(&head("Content-Length: 1000")).await;
+        core.holds(1000).await;
+        core.reads("HTTP/1.1 408 ").await;
+        core.holds(0).await;
+    });
+}
+
+#[test]
+fn a_caller_that_hangs_up_gives_its_memory_back() {
+    on_both(|runtime| async move {
+        // Inside its body.
+        for framing in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+            let mut core = Core::new(&runtime, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))).await;
+            core.send(&(head(framing) + "5\r\n{\"a")).await;
+            core.holds(if framing.starts_with('C') { 1000 } else { ALL / 2 }).await;
+            let Core { worker, caller, served } = core;
+            drop(caller);
+            timeout(SOON, served).await.unwrap().unwrap();
+            assert_eq!(worker.budget.free(), ALL, "{framing}");
+        }
+        // While the provider thinks.
+        let (address, told, _begin) = upstream().await;
+        let mut core = Core::new(&runtime, address).await;
+        let sent = body("claude-any");
+        core.send(&(head(&format!("Content-Length: {}", sent.len())) + &sent)).await;
+        told.await.unwrap();
+        core.holds(sent.len()).await;
+        let Core { worker, caller, served } = core;
+        drop(caller);
+        timeout(SOON, served).await.unwrap().unwrap();
+        assert_eq!(worker.budget.free(), ALL);
+    });
+}
+
+#[test]
+fn memory_is_held_until_the_answer_begins_and_no_longer() {
+    on_both(|runtime| async move {
+        let (address, told, begin) = upstream().await;
+        let mut core = Core::new(&runtime, address).await;
+        let sent = body("claude-any");
+        core.send(
+            &(head("Transfer-Encoding: chunked") + &format!("{:x}\r\n{sent}\r\n0\r\n\r\n", sent.len())),
+        )
+        .await;
+        told.await.unwrap();
+        let held = ALL - core.worker.budget.free();
+        assert!((sent.len()..64 * 1024).contains(&held), "{held} bytes are taken for {}", sent.len());
+        begin.send(()).unwrap();
+        core.reads("{\"a").await;
+        assert_eq!(core.worker.budget.free(), ALL, "the answer is under way, nobody sends the body again");
+        assert_eq!(core.worker.streams.get(), 1, "it is still under way");
+    });
+}
