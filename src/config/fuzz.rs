@@ -8,6 +8,9 @@ use crate::config::reader::Reader;
 use crate::config::resolve::{self, Resolver};
 use crate::limits;
 
+/// How the value begins that the environment has for `SET`.
+const SECRET: &str = "some-secret";
+
 /// Reads `data` as a config file and resolves it against an empty environment. Opens no file but those
 /// that the data names.
 pub fn config_file(data: &[u8]) {
@@ -20,8 +23,10 @@ pub fn config_file(data: &[u8]) {
     let resolved = Resolver::new(folder, &environment).resolve(&file, &[], &mut reader);
     let faults = reader.into_faults();
     assert!(faults.list().len() <= limits::CONFIG_FAULTS_MAX);
+    // What the file itself says may be repeated.
+    let own = data.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
     assert!(
-        faults.list().iter().all(|fault| !fault.text.contains("some-secret") && !fault.text.contains('\n'))
+        faults.list().iter().all(|fault| (own || !fault.text.contains(SECRET)) && !fault.text.contains('\n'))
     );
     if faults.is_empty() {
         let routes = &resolved.snapshot.routes;
