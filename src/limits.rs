@@ -44,8 +44,8 @@ pub const IDLE_READ_BYTES: usize = 4 * 1024;
 /// of a stream.
 pub const STREAM_READ_BYTES: usize = 16 * 1024;
 
-/// Bytes that one read of a request body may take once its length is known: large reads decide the cost
-/// of large bodies.
+/// Bytes of room that a request body gets at first, and of the budget that it takes with it; both double
+/// as the body arrives. Nearly all requests fit, so that they are read with few large reads.
 pub const BODY_READ_BYTES: usize = 256 * 1024;
 
 /// Bytes of memory that one open stream may hold.
@@ -82,7 +82,7 @@ pub const BODY_STALL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Least pace of a request body, bytes per second, measured from its first byte with
 /// `BODY_STALL_DEADLINE` of grace.
-pub const BODY_PACE_BYTES_PER_S: u64 = 4 * 1024;
+pub const BODY_PACE_BYTES_PER_S: u64 = 32 * 1024;
 
 /// How long a caller may leave an answer unread before it is taken for gone.
 pub const WRITE_STALL_DEADLINE: Duration = Duration::from_secs(300);
@@ -103,6 +103,13 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an upstream may take to answer its first byte: Claude Code's own `API_TIMEOUT_MS`.
 pub const FIRST_BYTE_DEADLINE: Duration = Duration::from_secs(600);
 
+/// How long after sending a kept connection that closes without a byte of answer is taken for one that
+/// was closed already: later the upstream has probably been at work, and asking again would work twice.
+pub const RESEND_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a caller may take to read what it is told at the very end.
+pub const CUT_GRACE: Duration = Duration::from_secs(1);
+
 /// How long an upstream may stay silent inside an answer. Pings keep the caller, this bounds what they hide.
 pub const STREAM_STALL_DEADLINE: Duration = Duration::from_secs(600);
 
@@ -114,6 +121,9 @@ pub const POOL_IDLE_DEADLINE: Duration = Duration::from_secs(50);
 
 /// How long an upstream connection is used at all, so that DNS changes and load balancing reach us.
 pub const POOL_LIFETIME: Duration = Duration::from_secs(600);
+
+/// How long the system's resolver may take.
+pub const DNS_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long a resolved address is used.
 pub const DNS_TTL: Duration = Duration::from_secs(30);
@@ -128,10 +138,13 @@ pub const CONNECTIONS_MAX: usize = 16 * 1024;
 pub const DRAIN_S_DEFAULT: u64 = 30;
 
 /// How long the first sign of a changed config, key or certificate file may take to be seen.
-pub const RELOAD_POLL: Duration = Duration::from_millis(500);
+pub const RELOAD_POLL: Duration = Duration::from_millis(250);
 
 /// Bytes of a list of models that we read from a provider.
 pub const MODELS_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a provider that did not list its models is not asked again.
+pub const MODELS_REST: Duration = Duration::from_secs(30);
 
 /// How long a list of models read from a provider is served.
 pub const MODELS_TTL: Duration = Duration::from_secs(300);

@@ -57,14 +57,15 @@ pub fn crosses_to_upstream(name: &[u8], listed: &Listed<'_>) -> bool {
 ///
 /// Not: what concerns one connection only, the framing (we write our own), what binds the caller to the
 /// provider's host instead of ours (`set-cookie`, `alt-svc`, `strict-transport-security`), the org's own rate
-/// limits at the provider (`anthropic-ratelimit-*`), and what only we may say (`x-tollgate-*`).
+/// limits and account at the provider (`anthropic-ratelimit-*`, `anthropic-organization-id`), and what only
+/// we may say (`x-tollgate-*`).
 pub fn crosses_to_caller(name: &[u8], listed: &Listed<'_>) -> bool {
     let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
     let stays = match name.len() {
         7 => is(b"alt-svc"),
         10 => is(b"set-cookie"),
         14 => is(b"content-length"),
-        25 => is(b"strict-transport-security"),
+        25 => is(b"strict-transport-security") || is(b"anthropic-organization-id"),
         _ => false,
     };
     !stays

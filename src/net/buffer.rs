@@ -142,7 +142,8 @@ impl Buffer {
             self.start = 0;
             return;
         }
-        let mut larger = Self::with_room(self.len() + bytes);
+        // Doubling keeps the copies of a buffer that grows step by step linear.
+        let mut larger = Self::with_room((self.len() + bytes).max(2 * self.room.len().min(self.len())));
         larger.extend(self.filled());
         *self = larger;
     }

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
+use tokio::time::timeout;
+
 use crate::limits;
 
 /// Names that one core remembers: the hosts of its config, with room for those of a few reloads.
@@ -42,24 +44,25 @@ impl Resolver {
             None => None,
         };
         // The system's resolver runs on a thread of its own, not on this one.
-        let found: io::Result<Rc<[SocketAddr]>> = tokio::net::lookup_host((host, port))
-            .await
+        let asked = timeout(limits::DNS_DEADLINE, tokio::net::lookup_host((host, port))).await;
+        let found: io::Result<Rc<[SocketAddr]>> = asked
+            .unwrap_or_else(|_elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, "the resolver is silent")))
             .map(|addresses| addresses.take(limits::ADDRESSES_MAX).collect());
-        match found {
-            Ok(addresses) if !addresses.is_empty() => {
-                let mut known = self.known.borrow_mut();
-                if known.len() >= NAMES_MAX {
-                    known.clear();
-                }
-                let entry = Known { addresses: Rc::clone(&addresses), until: now + limits::DNS_TTL };
-                known.insert(key, entry);
-                Ok(addresses)
+        let (addresses, result) = match (found, stale) {
+            (Ok(addresses), _) if !addresses.is_empty() => (Rc::clone(&addresses), Ok(addresses)),
+            // Kept for another while, so that not every connection waits for a resolver that is down.
+            (_, Some(stale)) => (Rc::clone(&stale), Ok(stale)),
+            (Ok(_none), None) => {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
             }
-            Ok(_none) => {
-                stale.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
-            }
-            Err(fault) => stale.ok_or(fault),
+            (Err(fault), None) => return Err(fault),
+        };
+        let mut known = self.known.borrow_mut();
+        if known.len() >= NAMES_MAX {
+            known.clear();
         }
+        known.insert(key, Known { addresses, until: now + limits::DNS_TTL });
+        result
     }
 
     /// Forgets a name whose addresses have all failed, so that the next call looks again.

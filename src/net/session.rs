@@ -16,11 +16,13 @@ pub(super) struct Session {
     /// Decrypted bytes.
     pub(super) plain: Buffer,
     outgoing: Option<Outgoing>,
+    /// Why the handshake fails, while the peer is still to be told.
+    refused: Option<io::Error>,
 }
 
 impl Session {
     pub(super) const fn new(connection: Connection) -> Self {
-        Self { connection, plain: Buffer::empty(), outgoing: None }
+        Self { connection, plain: Buffer::empty(), outgoing: None, refused: None }
     }
 
     /// Speaks until both sides have keys.
@@ -31,14 +33,18 @@ impl Session {
         raw: &mut Buffer,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_flush(cx, link))?;
+            let flushed = ready!(self.poll_flush(cx, link));
+            // The alert that explains a refusal to the peer has left with the flush.
+            if let Some(fault) = self.refused.take() {
+                return Poll::Ready(Err(fault));
+            }
+            flushed?;
             if !self.connection.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
             if let Err(fault) = self.take_in(raw) {
-                // The alert that explains the refusal to the peer is waiting to be sent.
-                drop(self.poll_flush(cx, link));
-                return Poll::Ready(Err(fault));
+                self.refused = Some(fault);
+                continue;
             }
             if self.connection.is_handshaking() && !self.connection.wants_write() {
                 let bytes = ready!(link.poll_recv(cx, raw, limits::IDLE_READ_BYTES - TAIL_ROOM))?;
@@ -86,6 +92,10 @@ impl Session {
     pub(super) fn start_send(&mut self, outgoing: Outgoing) {
         debug_assert!(self.outgoing.is_none(), "one send at a time");
         self.outgoing = Some(outgoing);
+    }
+
+    pub(super) const fn is_sending(&self) -> bool {
+        self.outgoing.is_some()
     }
 
     /// Encrypts and sends in rounds of at most what the library buffers, until all has left.

@@ -182,6 +182,11 @@ impl Stream {
         }
     }
 
+    /// Whether something handed to `start_send` has not been taken by the kernel yet.
+    pub fn is_sending(&self) -> bool {
+        self.link.sending() || self.session.as_ref().is_some_and(|session| session.is_sending())
+    }
+
     /// Sends all of it and waits.
     ///
     /// # Errors
