@@ -69,11 +69,13 @@ impl Exchange<'_> {
         head: &mut ResponseHead,
         deadline: &mut Deadline,
     ) -> Result<Connection, Failure> {
-        if let Some(mut warm) = pool.take(self.provider, clock::now()) {
+        let begun = clock::now();
+        deadline.set(begun, self.timeouts.first_byte);
+        if let Some(mut warm) = pool.take(self.provider, begun) {
             match self.attempt(&mut warm, head, deadline).await {
                 Ok(()) => return Ok(warm),
-                // No byte was answered: the peer closed it while our request was on its way.
-                Err(Failure::Closed(_)) => {}
+                // No byte was answered, and at once: the peer had closed it when our request arrived.
+                Err(Failure::Closed(_)) if clock::now() < begun + limits::RESEND_WITHIN => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -92,7 +94,7 @@ impl Exchange<'_> {
         let stream = &mut connection.stream;
         deadline.set(clock::now(), self.timeouts.first_byte);
         stream.start_send(self.message.outgoing());
-        let (mut sending, mut refused) = (true, false);
+        let (mut sending, mut refused, mut answered) = (true, false, false);
         loop {
             let filled = poll_fn(|cx| {
                 // A provider may answer before it has read everything, so both directions are watched.
@@ -109,18 +111,17 @@ impl Exchange<'_> {
                     Poll::Pending => deadline.poll_passed(cx).map(|()| None),
                 }
             });
-            let begun = match filled.await {
+            let received: io::Result<()> = match filled.await {
                 None => return Err(Failure::TimedOut),
-                Some(Err(fault)) => return Err(Failure::Closed(fault)),
-                Some(Ok(bytes)) => bytes > 0,
+                Some(Err(fault)) => Err(fault),
+                Some(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(Ok(_)) => Ok(()),
             };
-            if !begun {
-                let fault = io::Error::from(io::ErrorKind::UnexpectedEof);
-                return Err(if stream.input().is_empty() {
-                    Failure::Closed(fault)
-                } else {
-                    Failure::NotHttp(Refusal::BadStatusLine)
-                });
+            match received {
+                Ok(()) => answered = true,
+                // Only without a single byte of answer may the request be taken for not received.
+                Err(_) if answered => return Err(Failure::NotHttp(Refusal::BadStatusLine)),
+                Err(fault) => return Err(Failure::Closed(fault)),
             }
             while head.parse(stream.input(), false).map_err(Failure::NotHttp)? == Progress::Complete {
                 if !head.is_interim() {

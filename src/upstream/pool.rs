@@ -64,6 +64,10 @@ impl Pool {
     /// Keeps a connection whose answer has been read to its end, unless there are enough.
     pub fn give_back(&self, provider: &Arc<Provider>, mut connection: Connection, now: Instant) {
         connection.reused = true;
+        // What nobody asked for would be taken for the next answer.
+        if !connection.stream.input().is_empty() {
+            return;
+        }
         connection.stream.put_input(Buffer::empty());
         if !fresh_enough(&connection, now, now) || !connection.stream.is_quiet() {
             return;
