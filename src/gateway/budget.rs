@@ -59,6 +59,15 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// Takes more, up to `bytes` in all, waiting like `Budget::take`.
+    pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), CallError> {
+        if let Some(more) = bytes.checked_sub(self.bytes).filter(|&more| more > 0) {
+            let mut taken = self.budget.take(more).await?;
+            self.bytes += std::mem::take(&mut taken.bytes);
+        }
+        Ok(())
+    }
+
     /// Gives back what is taken beyond `bytes`.
     pub(super) fn shrink(&mut self, bytes: usize) {
         if let Some(more) = self.bytes.checked_sub(bytes) {

@@ -1,10 +1,10 @@
 //! The caller's side of a connection: its requests in, our answers out, with their deadlines.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::error::{CallError, Code};
@@ -40,6 +40,12 @@ pub(super) struct Caller {
     pub(super) keep_alive: bool,
     /// Whether bytes of the request's body are still to come, so that a close must linger.
     pub(super) unread: bool,
+    /// Whether a send has failed: nothing more can be told on this connection.
+    pub(super) dead: bool,
+    /// Whether no request has come yet: whoever connects has one to send.
+    fresh: bool,
+    /// How long the caller may leave what we send unread.
+    write_stall: Duration,
     /// Whether the request in hand still stands in the stream's input.
     pub(super) in_input: bool,
     today: Rc<Today>,
@@ -68,6 +74,9 @@ impl Caller {
             started: clock::now(),
             keep_alive: true,
             unread: false,
+            dead: false,
+            fresh: true,
+            write_stall: timeouts.write_stall,
             in_input: false,
             today,
         }
@@ -76,8 +85,15 @@ impl Caller {
     /// Waits for the next request head.
     pub(super) async fn next_request(&mut self, worker: &Worker, timeouts: &Timeouts) -> Next {
         self.started = clock::now();
+        // A head that cannot be read must not be answered as the one before it.
+        self.head.method = Method::Other;
         let mut begun = !self.stream.input().is_empty();
-        self.deadline.set(self.started, if begun { timeouts.head } else { timeouts.idle });
+        let patience = match (begun, std::mem::take(&mut self.fresh)) {
+            (true, _) => timeouts.head,
+            (false, true) => timeouts.head.min(timeouts.idle),
+            (false, false) => timeouts.idle,
+        };
+        self.deadline.set(self.started, patience);
         loop {
             match self.head.parse(self.stream.input()) {
                 Ok(Progress::Complete) => {
@@ -161,7 +177,9 @@ impl Caller {
             extra.push(("retry-after", RETRY_AFTER_S));
         }
         if error.code() == Code::MethodNotAllowed {
-            extra.push(("allow", b"GET, HEAD, POST"));
+            // What exists is either read or posted to.
+            let posted = self.head.method == Method::Post;
+            extra.push(("allow", if posted { b"GET, HEAD" } else { b"POST" }));
         }
         record.error = format!("{}: {error}", error.code().name());
         self.reply(record, error.code().status(), "application/json", &extra, &body).await
@@ -169,10 +187,35 @@ impl Caller {
 
     /// Sends within the deadline for callers that do not read.
     pub(super) async fn send(&mut self, outgoing: Outgoing) -> io::Result<Outgoing> {
-        self.deadline.set(clock::now(), limits::WRITE_STALL_DEADLINE);
+        if self.dead {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.deadline.set(clock::now(), self.write_stall);
         self.stream.start_send(outgoing);
         let Self { stream, deadline, .. } = self;
-        poll_fn(|cx| match stream.poll_send(cx) {
+        let sent = poll_fn(|cx| match stream.poll_send(cx) {
+            Poll::Pending => deadline.poll_passed(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            ready @ Poll::Ready(_) => ready,
+        })
+        .await;
+        if sent.is_err() {
+            // Part of it may have left: whatever followed would be read as the rest of it.
+            self.dead = true;
+            self.keep_alive = false;
+            self.unread = false;
+        }
+        sent
+    }
+
+    /// Tells the caller that nothing more will come, within a deadline: with TLS that takes a last record.
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
+        if self.dead {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.deadline.set(clock::now(), limits::LINGER_DEADLINE);
+        let Self { stream, deadline, .. } = self;
+        let mut finish = std::pin::pin!(stream.finish());
+        poll_fn(|cx| match finish.as_mut().poll(cx) {
             Poll::Pending => deadline.poll_passed(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
             ready @ Poll::Ready(_) => ready,
         })
@@ -187,7 +230,7 @@ impl Caller {
     /// Ends the connection so that the caller still reads our last words: our direction first, then theirs
     /// is read and thrown away for a short while. Closing at once would reset what is under way.
     pub(super) async fn linger(&mut self) {
-        if self.stream.finish().await.is_err() {
+        if self.finish().await.is_err() {
             return;
         }
         self.deadline.set(clock::now(), limits::LINGER_DEADLINE);

@@ -34,7 +34,7 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
         drop(snapshot);
         let error = match next {
             Next::Request => None,
-            Next::End => return,
+            Next::End => break,
             Next::TooSlow => Some(CallError::from(Code::RequestTimeout)),
             Next::Refused(refusal) => Some(CallError::new(refusal.code()).context(refusal.text())),
         };
@@ -48,8 +48,11 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
                 Err(error)
             }
         };
-        if let Err(error) = served {
-            refuse(&mut caller, &mut record, &error).await;
+        match served {
+            // What failed was telling the caller: it has left, and what it saw of the answer stands.
+            _ if caller.dead => record.outcome = Outcome::CallerGone,
+            Err(error) => refuse(&mut caller, &mut record, &error).await,
+            Ok(()) => {}
         }
         record.finish(&worker);
         caller.leave_request();
@@ -59,6 +62,9 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
     }
     if caller.unread {
         caller.linger().await;
+    } else {
+        // A caller that has left cannot be told, and need not be.
+        drop(caller.finish().await);
     }
 }
 
@@ -88,8 +94,6 @@ async fn refuse(caller: &mut Caller, record: &mut Record, error: &CallError) {
     record.outcome = Outcome::Refused;
     if caller.refuse(record, error).await.is_err() {
         record.outcome = Outcome::CallerGone;
-        caller.keep_alive = false;
-        caller.unread = false;
     }
 }
 

@@ -12,6 +12,9 @@ use crate::gateway::start::{Running, StartFault};
 use crate::gateway::worker::{Mail, Phase};
 use crate::limits;
 
+/// Every so many looks at the files a refused config is tried again.
+const TICKS_PER_RETRY: u32 = 8;
+
 /// How often the end of the cores is looked for while draining.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 
@@ -81,6 +84,7 @@ impl Running {
     async fn serve(&mut self, signals: &mut Signals) -> Result<(), StartFault> {
         let mut tick = interval(limits::RELOAD_POLL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut unread, mut ticks) = (false, 0);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return Ok(()),
@@ -94,7 +98,12 @@ impl Running {
                     if self.cores.iter().any(std::thread::JoinHandle::is_finished) {
                         return Err(StartFault::CoreLost);
                     }
-                    if self.watch.changed() {
+                    // A file that is being written changes from look to look: it is read once it rests.
+                    let changed = self.watch.changed();
+                    let rests = !changed && unread;
+                    unread = changed;
+                    ticks = (ticks + 1) % TICKS_PER_RETRY;
+                    if rests || (ticks == 0 && self.refused.is_some()) {
                         self.reload(None);
                     }
                 }
@@ -109,6 +118,7 @@ impl Running {
         match reload(self.path.as_deref(), &self.fixed) {
             Ok(reloaded) => {
                 let version = reloaded.snapshot.version.clone();
+                self.refused = None;
                 self.watch.follow(&reloaded.watched);
                 if order.is_none() && version == self.published.current().1.version {
                     return;
@@ -119,10 +129,16 @@ impl Running {
                 }
                 self.log.line(Level::Info, "reloaded", |line| line.text("why", why).text("config", &version));
             }
+            // It is tried again every now and then: what is wrong may be a file that it names and that only
+            // appears later.
             Err(faults) => {
-                self.log.line(Level::Error, "reload refused, the old config stays in force", |line| {
-                    line.text("why", why).text("faults", &faults.to_string())
-                });
+                let faults = faults.to_string();
+                if order.is_some() || self.refused.as_ref() != Some(&faults) {
+                    self.log.line(Level::Error, "reload refused, the old config stays in force", |line| {
+                        line.text("why", why).text("faults", &faults)
+                    });
+                }
+                self.refused = Some(faults);
             }
         }
     }

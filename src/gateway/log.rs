@@ -194,6 +194,11 @@ impl CoreLog {
     }
 }
 
+/// Whether a character breaks or turns around a line where it is shown, without being a control character.
+const fn reorders(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Writes a JSON string. Nearly all texts are clean and go out in one piece.
 fn quote(out: &mut String, value: &str) {
     out.push('"');
@@ -207,7 +212,7 @@ fn quote(out: &mut String, value: &str) {
                 '"' => out.push_str("\\\""),
                 '\\' => out.push_str("\\\\"),
                 '\n' => out.push_str("\\n"),
-                character if character.is_control() => {
+                character if character.is_control() || reorders(character) => {
                     let _infallible = write!(out, "\\u{:04x}", u32::from(character));
                 }
                 character => out.push(character),

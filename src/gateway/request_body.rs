@@ -1,8 +1,8 @@
 //! Takes a whole request, head and body, off the connection into one buffer.
 //!
 //! The body is needed whole: a second `model` key may stand at its end, and another provider may have to
-//! be asked with it. What all bodies take together is bounded by one budget, and each must arrive at a
-//! pace.
+//! be asked with it. What all bodies take together is bounded by one budget, of which each takes
+//! what has arrived and a step ahead, not what it announces; and each must arrive at a pace.
 
 use std::future::poll_fn;
 use std::ops::Range;
@@ -56,18 +56,17 @@ pub(super) async fn take(
     if announced.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX) {
         return Err(Code::BodyTooLarge.into());
     }
-    // A chunked body may turn out as large as any.
-    let most = usize::try_from(announced.unwrap_or(limits::BODY_BYTES_MAX)).unwrap_or(usize::MAX);
-    let mut share = worker.budget.take(most).await?;
+    let announced = announced.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let first = announced.map_or(limits::STREAM_READ_BYTES, |bytes| bytes.min(limits::BODY_READ_BYTES));
+    let mut share = worker.budget.take(first).await?;
     if caller.head.expect_continue && caller.stream.input().len() == caller.head.bytes {
         let sent = caller.send(Outgoing::one(Buffer::from(encode::CONTINUE))).await;
         sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))?;
     }
     let (buffer, body) = match announced {
-        Some(_) => of_length(worker, caller, timeouts, most).await?,
-        None => of_chunks(worker, caller, timeouts).await?,
+        Some(bytes) => of_length(worker, caller, timeouts, bytes, &mut share).await?,
+        None => of_chunks(worker, caller, timeouts, &mut share).await?,
     };
-    // Of a chunked body it is known only now how much it needs.
     share.shrink(buffer.room());
     caller.unread = false;
     caller.in_input = false;
@@ -79,13 +78,16 @@ async fn of_length(
     caller: &mut Caller,
     timeouts: &Timeouts,
     bytes: usize,
+    share: &mut Share,
 ) -> Result<(Buffer, Range<usize>), CallError> {
     let head = caller.head.bytes;
     let whole = head + bytes;
     let pace = Pace::new(timeouts);
     while caller.stream.input().len() < whole {
-        let missing = whole - caller.stream.input().len();
-        fill(worker, caller, missing, pace.due(caller.stream.input().len())).await?;
+        let here = caller.stream.input().len();
+        let room = whole.min(limits::BODY_READ_BYTES.max(2 * here));
+        share.grow(room - head).await?;
+        fill(worker, caller, room - here, pace.due(here)).await?;
     }
     let mut buffer = caller.stream.take_input();
     if let Some(ahead) = buffer.filled().get(whole..).filter(|ahead| !ahead.is_empty()) {
@@ -101,6 +103,7 @@ async fn of_chunks(
     worker: &Worker,
     caller: &mut Caller,
     timeouts: &Timeouts,
+    share: &mut Share,
 ) -> Result<(Buffer, Range<usize>), CallError> {
     let head = caller.head.bytes;
     caller.in_input = false;
@@ -114,6 +117,10 @@ async fn of_chunks(
         let decoded = decoder
             .decode(raw.filled_mut())
             .map_err(|fault| CallError::new(fault.code()).context(fault.text()))?;
+        // Room doubles when it is used up, so that is what the budget is asked for.
+        if whole.spare() < decoded.body.len() {
+            share.grow(2 * whole.room()).await?;
+        }
         whole.extend(raw.filled().get(decoded.body).unwrap_or_default());
         raw.consume(decoded.consumed);
         caller.stream.put_input(raw);

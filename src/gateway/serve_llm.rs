@@ -14,12 +14,14 @@ use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::log::Level;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::{self, Whole};
+use crate::gateway::stream_back::Begun;
 use crate::gateway::worker::{Phase, Worker};
 use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::http::head::RequestHead;
 use crate::identity::principal::Principal;
 use crate::identity::token::Presented;
+use crate::limits;
 use crate::llm::anthropic::request::{self, Request};
 use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
@@ -54,8 +56,8 @@ pub(super) async fn serve(
         .decide(principal, &request.model)
         .map_err(|denial| CallError::new(Code::Forbidden).context(denial.to_string()))?;
     let plan = snapshot.routes.plan(&request.model).ok_or_else(|| {
-        let text =
-            format!("no provider serves the model {:?}; see /v1/models for those that exist", request.model);
+        let shown: String = request.model.chars().take(limits::MODEL_SHOWN_CHARS_MAX).collect();
+        let text = format!("no provider serves the model {shown:?}; see /v1/models for those that exist");
         CallError::new(Code::NotFound).context(text)
     })?;
     let call = Call { worker, snapshot: &snapshot, permit: &permit, request: &request };
@@ -122,25 +124,21 @@ impl Call<'_> {
             }
             let message = self.message(caller, &whole, target, provider, record.endpoint);
             match self.exchange(caller, &message, provider).await {
-                Ok(Some(connection)) => {
-                    // The first byte is here: nobody will send the request again, so its memory goes back.
-                    drop((message, whole));
-                    return stream_back::relay(
-                        self.worker,
-                        self.snapshot,
-                        caller,
-                        connection,
-                        provider,
-                        record,
-                    )
-                    .await;
+                Asked::Answered(connection) => {
+                    // The first byte is here: nobody will send the request again. Its memory goes back as
+                    // soon as what the provider has not taken yet has left.
+                    drop(message);
+                    let rest = connection.stream.is_sending().then_some(whole);
+                    let begun = Begun { connection, provider, rest };
+                    return stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
                 }
-                Ok(None) => {
+                Asked::HungUp => {
                     record.outcome = Outcome::CallerGone;
                     caller.keep_alive = false;
                     return Ok(());
                 }
-                Err(unanswered) => {
+                Asked::Cut => return Err(Code::Draining.into()),
+                Asked::Failed(unanswered) => {
                     self.note(provider, &unanswered);
                     let again = matches!(unanswered, Failure::Unreachable(_));
                     failure = told(provider, unanswered);
@@ -148,9 +146,6 @@ impl Call<'_> {
                         break;
                     }
                 }
-            }
-            if self.worker.phase.get() == Phase::Cut {
-                return Err(Code::Draining.into());
             }
         }
         Err(failure)
@@ -202,23 +197,18 @@ impl Call<'_> {
 
     /// Sends the request and waits for the answer's head; nothing when the caller hangs up meanwhile, which
     /// drops the provider's connection at once.
-    async fn exchange(
-        &self,
-        caller: &mut Caller,
-        message: &Message,
-        provider: &Arc<Provider>,
-    ) -> Result<Option<Connection>, Failure> {
+    async fn exchange(&self, caller: &mut Caller, message: &Message, provider: &Arc<Provider>) -> Asked {
         let Caller { stream, answer, deadline, .. } = caller;
         let exchange = Exchange { permit: self.permit, provider, message, timeouts: &self.snapshot.timeouts };
         let mut run = pin!(exchange.run(&self.worker.pool, answer, deadline));
         poll_fn(|cx| {
             if let Poll::Ready(result) = run.as_mut().poll(cx) {
-                return Poll::Ready(result.map(Some));
+                return Poll::Ready(result.map_or_else(Asked::Failed, Asked::Answered));
             }
             if self.worker.phase.get() == Phase::Cut {
-                return Poll::Ready(Err(Failure::TimedOut));
+                return Poll::Ready(Asked::Cut);
             }
-            poll_hung_up(stream, cx).map(|()| Ok(None))
+            poll_hung_up(stream, cx).map(|()| Asked::HungUp)
         })
         .await
     }
@@ -229,6 +219,19 @@ impl Call<'_> {
             line.text("provider", provider.name.as_str()).text("error", &failure.to_string())
         });
     }
+}
+
+/// What came of asking a provider.
+#[expect(clippy::large_enum_variant, reason = "it is made once per call and taken apart at once")]
+enum Asked {
+    /// The head of an answer is here.
+    Answered(Connection),
+    /// The caller has left.
+    HungUp,
+    /// We were told to stop, and the time to drain is over.
+    Cut,
+    /// No answer will come.
+    Failed(Failure),
 }
 
 /// Where a request goes.

@@ -25,7 +25,7 @@ use crate::upstream::message::Message;
 use crate::upstream::provider::{Dialect, Provider};
 use crate::upstream::whole;
 
-/// The lists of providers that a core has read, and when.
+/// The lists of providers that a core has read, and until when they are good.
 pub(super) type Lists = HashMap<String, (Instant, Rc<Vec<Value>>)>;
 
 /// When a model of the config was made: nobody knows, and the field must be there.
@@ -67,6 +67,7 @@ pub(super) async fn serve(
 async fn listed(worker: &Worker, snapshot: &Snapshot, permit: &Permit) -> Vec<Value> {
     let mut seen = HashSet::new();
     let mut models = Vec::new();
+    let until = clock::now() + limits::MODELS_DEADLINE;
     for (name, _) in snapshot.routes.exact_names() {
         if seen.insert(name.to_owned()) {
             models.push(entry(name));
@@ -77,7 +78,7 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, permit: &Permit) -> Vec<Va
             let Some(provider) = snapshot.providers.get(target.provider) else { continue };
             let own = match provider.dialect {
                 Dialect::Demo => Rc::new(vec![entry("claude-demo")]),
-                Dialect::Anthropic => of_provider(worker, snapshot, provider, permit).await,
+                Dialect::Anthropic => of_provider(worker, snapshot, provider, permit, until).await,
             };
             for model in own.iter() {
                 if let Some(id) = id_of(model).filter(|id| pattern.matches(id))
@@ -96,24 +97,26 @@ async fn of_provider(
     snapshot: &Snapshot,
     provider: &Arc<Provider>,
     permit: &Permit,
+    until: Instant,
 ) -> Rc<Vec<Value>> {
     let key = format!("{} {}{}", provider.name, provider.origin.authority(), provider.base_path);
     let now = clock::now();
-    if let Some((read, list)) = worker.models.borrow().get(&key)
-        && now.saturating_duration_since(*read) < limits::MODELS_TTL
+    let known = worker.models.borrow().get(&key).cloned();
+    if let Some((good_until, list)) = &known
+        && now < *good_until
     {
         return Rc::clone(list);
     }
-    let asked = timeout(limits::MODELS_DEADLINE, ask(worker, snapshot, provider, permit)).await;
-    match asked.ok().flatten() {
-        Some(list) => {
-            let list = Rc::new(list);
-            worker.models.borrow_mut().insert(key, (now, Rc::clone(&list)));
-            list
-        }
-        // What was known before is better than nothing.
-        None => worker.models.borrow().get(&key).map(|(_, list)| Rc::clone(list)).unwrap_or_default(),
-    }
+    // All providers together have one deadline, since the client waits for 3 s in all.
+    let patience = until.saturating_duration_since(now);
+    let asked = timeout(patience, ask(worker, snapshot, provider, permit)).await.ok().flatten();
+    let (list, good_for) = match asked {
+        Some(list) => (Rc::new(list), limits::MODELS_TTL),
+        // What was known before is better than nothing, and a provider that failed is left in peace.
+        None => (known.map(|(_, list)| list).unwrap_or_default(), limits::MODELS_REST),
+    };
+    worker.models.borrow_mut().insert(key, (clock::now() + good_for, Rc::clone(&list)));
+    list
 }
 
 async fn ask(

@@ -25,6 +25,9 @@ use crate::net::runtime::{RingRefused, Runtime};
 /// Messages that a core may be behind with: a few scrapes of the metrics and the phases of the end.
 const MAIL_MAX: usize = 64;
 
+/// Open files that a loaded gateway may need: two for each connection of a few cores.
+const OPEN_FILES_WANTED: u64 = 4 * 2 * limits::CONNECTIONS_MAX as u64;
+
 /// Why the gateway does not start, or has ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
@@ -69,6 +72,8 @@ pub struct Running {
     pub(super) fixed: Fixed,
     pub(super) log: Sink,
     pub(super) log_thread: JoinHandle<()>,
+    /// The faults of the last config that was refused, until one is taken.
+    pub(super) refused: Option<String>,
 }
 
 impl std::fmt::Debug for Running {
@@ -86,6 +91,14 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (log, log_thread) = Sink::start(fixed.log)?;
     for warning in &warnings {
         log.line(Level::Warn, "config", |line| line.text("warning", warning));
+    }
+    // A stream needs two descriptors, and the usual soft limit is 1024. Where it cannot be raised, the
+    // listener rests when descriptors run out.
+    match rlimit::increase_nofile_limit(OPEN_FILES_WANTED) {
+        Ok(_) => {}
+        Err(fault) => log.line(Level::Warn, "the limit of open files stays as it is", |line| {
+            line.text("error", &fault.to_string())
+        }),
     }
     let (addresses, sockets) = bind_all(&fixed)?;
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
@@ -109,7 +122,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
     let watch = Watch::new(&watched);
     let path = path.map(Path::to_owned);
-    Ok(Running { addresses, cores, mailboxes, published, watch, path, fixed, log, log_thread })
+    Ok(Running { addresses, cores, mailboxes, published, watch, path, fixed, log, log_thread, refused: None })
 }
 
 type Report = Result<(Engine, Option<RingRefused>), io::Error>;

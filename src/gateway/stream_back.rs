@@ -16,6 +16,7 @@ use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::record::{Record, kept};
+use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::body::Decoder;
@@ -37,6 +38,16 @@ const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
 /// Bytes of room that one receive of an answer gets at least.
 const LEAST: usize = 1024;
 
+/// An answer that has begun.
+pub(super) struct Begun<'a> {
+    /// Where it comes from; its head stands at the front of the input.
+    pub(super) connection: Connection,
+    /// Whose it is.
+    pub(super) provider: &'a Arc<Provider>,
+    /// The request, when not all of it has left yet.
+    pub(super) rest: Option<Whole>,
+}
+
 /// Relays the answer whose head stands at the front of the connection's input.
 ///
 /// # Errors
@@ -45,13 +56,16 @@ pub(super) async fn relay(
     worker: &Worker,
     snapshot: &Snapshot,
     caller: &mut Caller,
-    mut connection: Connection,
-    provider: &Arc<Provider>,
+    begun: Begun<'_>,
     record: &mut Record,
 ) -> Result<(), CallError> {
     note_first_byte(record);
+    let Begun { mut connection, provider, rest } = begun;
     let head = std::mem::take(&mut caller.answer);
+    // What ends while we drain is the last on its connection, and says so.
+    caller.keep_alive &= worker.phase.get() == Phase::Running;
     let mut relay = Relay::new(worker, snapshot, caller, &head);
+    relay.rest = rest;
     let front = relay.front(caller, &head, connection.stream.input(), record);
     note_status(worker, provider, record.status);
     worker.streams.set(worker.streams.get() + 1);
@@ -68,6 +82,7 @@ pub(super) async fn relay(
         End::CallerGone => {
             record.outcome = Outcome::CallerGone;
             caller.keep_alive = false;
+            caller.dead = true;
         }
         End::Broken(outcome, why) => {
             // First the provider, so that it stops working for nobody.
@@ -75,7 +90,8 @@ pub(super) async fn relay(
             record.outcome = outcome;
             record.error = why;
             caller.keep_alive = false;
-            relay.confess(caller, outcome, provider, record).await;
+            // An answer that ends without its end must not look like one that ended: no proper close then.
+            caller.dead |= !relay.confess(caller, outcome, provider, record).await;
         }
     }
     caller.answer = head;
@@ -140,6 +156,8 @@ struct Relay<'a> {
     snapshot: &'a Snapshot,
     decoder: Decoder,
     reader: Reader,
+    /// The request while the provider still takes it, so that its memory stays counted.
+    rest: Option<Whole>,
     /// How the caller gets it.
     framing: Framing,
     /// Content bytes relayed.
@@ -165,6 +183,7 @@ impl<'a> Relay<'a> {
             snapshot,
             decoder: Decoder::new(head.framing),
             reader: Reader::Opaque,
+            rest: None,
             framing,
             bytes: 0,
             last: b'\n',
@@ -310,12 +329,14 @@ impl<'a> Relay<'a> {
         caller.stream.start_send(outgoing);
         caller.deadline.set(clock::now(), self.snapshot.timeouts.write_stall);
         let Caller { stream, deadline, .. } = caller;
+        let mut hurried = false;
         poll_fn(|cx| {
             if let Poll::Ready(result) = stream.poll_send(cx) {
                 return Poll::Ready(result.ok());
             }
-            if self.worker.phase.get() == Phase::Cut {
-                return Poll::Ready(None);
+            // At the end of the time to drain it may still leave, so that the caller can be told after it.
+            if self.worker.phase.get() == Phase::Cut && !std::mem::replace(&mut hurried, true) {
+                deadline.set(clock::now(), limits::CUT_GRACE);
             }
             if poll_hung_up(stream, cx).is_ready() {
                 return Poll::Ready(None);
@@ -337,6 +358,8 @@ impl<'a> Relay<'a> {
                     self.heard = clock::now();
                     return Ok(bytes > 0);
                 }
+                // All has been said; how the connection ends does not matter any more.
+                Wake::Received(Err(_)) if self.said_all() => return Ok(false),
                 Wake::Received(Err(fault)) => {
                     return Err(End::Broken(Outcome::UpstreamCut, fault.to_string()));
                 }
@@ -354,9 +377,14 @@ impl<'a> Relay<'a> {
         }
     }
 
-    async fn wake(&self, caller: &mut Caller, connection: &mut Connection) -> Wake {
+    async fn wake(&mut self, caller: &mut Caller, connection: &mut Connection) -> Wake {
         let Caller { stream, deadline, .. } = caller;
         poll_fn(|cx| {
+            // A provider that answered early still takes the rest of the request; what fails about that is
+            // told by what it answers.
+            if self.rest.is_some() && connection.stream.poll_send(cx).is_ready() {
+                self.rest = None;
+            }
             if let Poll::Ready(result) = connection.stream.poll_fill(cx, LEAST) {
                 return Poll::Ready(Wake::Received(result));
             }
@@ -374,7 +402,8 @@ impl<'a> Relay<'a> {
     /// Whether an event of ours may be put in here.
     fn may_ping(&self) -> bool {
         let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
-        fits && matches!(&self.reader, Reader::Events(reader) if reader.between_events())
+        let waiting = |reader: &UsageReader| reader.between_events() && !reader.finished();
+        fits && matches!(&self.reader, Reader::Events(reader) if waiting(reader))
     }
 
     /// An event of our own in the caller's framing.
@@ -390,12 +419,15 @@ impl<'a> Relay<'a> {
         out
     }
 
+    /// Whether the event that ends a stream has passed.
+    fn said_all(&self) -> bool {
+        matches!(&self.reader, Reader::Events(reader) if reader.finished() && reader.between_events())
+    }
+
     /// The provider closed: that may be how its answer ends, or it may have said all it had to.
     async fn at_eof(&self, caller: &mut Caller) -> End {
-        let said_all =
-            matches!(&self.reader, Reader::Events(reader) if reader.finished() && reader.between_events());
         if let Err(fault) = self.decoder.on_eof()
-            && (!said_all || matches!(self.framing, Framing::Length(_)))
+            && (!self.said_all() || matches!(self.framing, Framing::Length(_)))
         {
             return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
         }
@@ -420,11 +452,17 @@ impl<'a> Relay<'a> {
 
     /// Tells the caller that the answer breaks off: in an event stream with an `error` event, which makes
     /// Claude Code ask again; elsewhere the missing end of the body tells.
-    async fn confess(&self, caller: &mut Caller, outcome: Outcome, provider: &Provider, record: &Record) {
+    async fn confess(
+        &self,
+        caller: &mut Caller,
+        outcome: Outcome,
+        provider: &Provider,
+        record: &Record,
+    ) -> bool {
         let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
-        let Reader::Events(reader) = &self.reader else { return };
+        let Reader::Events(reader) = &self.reader else { return false };
         if !fits || reader.finished() {
-            return;
+            return false;
         }
         let name = &provider.name;
         let error = match outcome {
@@ -445,10 +483,7 @@ impl<'a> Relay<'a> {
         if self.framing == Framing::Chunked {
             last.extend(LAST_CHUNK);
         }
-        if caller.send(Outgoing::one(last)).await.is_ok() {
-            // A proper end, so that what was said is read before the connection closes.
-            drop(caller.stream.finish().await);
-        }
+        caller.send(Outgoing::one(last)).await.is_ok()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::gateway::connection;
 use crate::gateway::log::{CoreLog, Sink};
 use crate::gateway::published::Published;
 use crate::gateway::worker::{Parts, Worker};
+use crate::limits;
 use crate::net::buffer::Buffer;
 use crate::net::connect::connect;
 use crate::net::engine::EngineChoice;
@@ -29,7 +30,7 @@ use crate::net::stream::Stream;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// The memory for bodies; a chunked body takes half of it.
+/// The memory for bodies.
 const ALL: usize = 64 * 1024 * 1024;
 
 const KEY: &str = "tg_core_0123456789abcdefghijklmnopqrstuvwxyz";
@@ -169,10 +170,15 @@ fn a_refused_call_gives_its_memory_back() {
                 core.caller.consume(core.caller.input().len());
             }
         }
-        // Where the length is not known, the largest is taken.
+        // Whatever is announced, only a first step is taken before more has arrived.
+        let mut core = Core::new(&runtime, unused).await;
+        core.send(&head("Content-Length: 33554432")).await;
+        core.holds(limits::BODY_READ_BYTES).await;
+        core.reads("HTTP/1.1 408 ").await;
+        core.holds(0).await;
         let mut core = Core::new(&runtime, unused).await;
         core.send(&head("Transfer-Encoding: chunked")).await;
-        core.holds(ALL / 2).await;
+        core.holds(limits::STREAM_READ_BYTES).await;
         core.send("nonsense\r\n").await;
         core.reads("HTTP/1.1 400 ").await;
         core.holds(0).await;
@@ -192,7 +198,7 @@ fn a_caller_that_hangs_up_gives_its_memory_back() {
         for framing in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
             let mut core = Core::new(&runtime, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))).await;
             core.send(&(head(framing) + "5\r\n{\"a")).await;
-            core.holds(if framing.starts_with('C') { 1000 } else { ALL / 2 }).await;
+            core.holds(if framing.starts_with('C') { 1000 } else { limits::STREAM_READ_BYTES }).await;
             let Core { worker, caller, served } = core;
             drop(caller);
             timeout(SOON, served).await.unwrap().unwrap();
