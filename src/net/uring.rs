@@ -4,7 +4,9 @@
 //! because their futures can be stored and so survive a caller that stops waiting. That removes the
 //! hazards of a dropped read by construction: an operation is never abandoned while the link lives,
 //! and a link that is dropped shuts its socket down, upon which the kernel completes what is pending
-//! and the operation, which holds the last reference, closes the descriptor.
+//! and the operation, which holds the last reference, closes the descriptor. The shutdown is also what
+//! keeps the memory of abandoned operations valid at the end of the runtime, whose driver frees their data
+//! before it cancels them: by then the kernel has let go of it.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
