@@ -50,7 +50,7 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
         };
         match served {
             // What failed was telling the caller: it has left, and what it saw of the answer stands.
-            _ if caller.dead => record.outcome = Outcome::CallerGone,
+            Err(_) if caller.dead => record.outcome = Outcome::CallerGone,
             Err(error) => refuse(&mut caller, &mut record, &error).await,
             Ok(()) => {}
         }
