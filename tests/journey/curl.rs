@@ -1,10 +1,16 @@
 //! curl as the client: rates, TLS, chunked uploads, and being killed.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::messages_body;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::client::{get, messages_body, post};
 use crate::gateway::{Folder, Gateway, KEY, config, for_each_engine, tollgate};
 use crate::peer::{answers_status, scripted_upstream, stalls_after_headers};
 use crate::program::{self, eventually};
@@ -162,5 +168,41 @@ fn a_killed_curl_is_noticed_within_100_ms() {
         }
         eprintln!("the upstream saw the close {best:?} after curl was killed");
         assert!(best < Duration::from_millis(100), "it took {best:?}");
+    });
+}
+
+#[test]
+fn the_last_answer_on_a_tls_connection_is_followed_by_a_close_notify() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let folder = Folder::new();
+        certificate(&folder);
+        folder.write("tollgate.yaml", &config(engine, &upstream.url(), TLS));
+        let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
+        let mut roots = RootCertStore::empty();
+        let trusted = CertificateDer::from_pem_file(gateway.folder().join("cert.pem"));
+        roots.add(trusted.expect("it is there")).expect("it may be an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let trust = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the versions exist")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let trust = Arc::new(trust);
+        let body = messages_body("claude-any", true);
+        let ours = get("GET", "/healthz", &[("Connection", "close")]);
+        let relayed = post("/v1/messages", KEY, &[("Connection", "close")], body.as_bytes());
+        for request in [ours, relayed] {
+            let name = "localhost".try_into().expect("it is a name");
+            let session = ClientConnection::new(Arc::clone(&trust), name).expect("the config is whole");
+            let stream = TcpStream::connect(gateway.addr()).expect("it listens");
+            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket has options");
+            let mut stream = StreamOwned::new(session, stream);
+            stream.write_all(&request).expect("it reads what it is sent");
+            let mut answer = Vec::new();
+            // Without the notice this is an error: anybody on the way could have cut the answer short.
+            stream.read_to_end(&mut answer).expect("the end is announced");
+            assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        }
     });
 }

@@ -227,6 +227,16 @@ impl Gateway {
         ended.expect("it has ended")
     }
 
+    /// The CPU time that all of its threads have used, to the clock tick of a hundredth of a second.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");
+        // The fields 14 and 15 of proc_pid_stat(5): user and system; the third is the first after the name.
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|field| field.parse::<u64>().expect("the kernel writes numbers")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Resident memory, in KiB.
     pub(crate) fn rss_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::{Client, messages};
+use crate::client::{Client, get, messages};
 use crate::gateway::{Gateway, KEY, for_each_engine};
 use crate::peer::scripted_upstream;
 
@@ -95,5 +95,20 @@ fn a_target_of_32_kib_of_nothing_is_not_waited_for() {
         drop(client.try_send("A".repeat(64 * 1024).as_bytes()));
         let head = client.try_head().expect("it is answered before it ends");
         assert!([400, 414, 431].contains(&head.status), "{head:?}");
+    });
+}
+
+#[test]
+fn what_follows_a_head_request_is_refused_with_a_body() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let gateway = Gateway::start(engine, &upstream.url());
+        let mut client = Client::connect(gateway.addr());
+        client.send(&get("HEAD", "/api/hello", &[]));
+        assert_eq!(client.head_only().expect("HEAD is answered").status, 200);
+        // What cannot be read has no method, least of all that of the request before it.
+        client.send(b"nonsense\r\n\r\n");
+        client.reply().refusal(400, "invalid_request_error");
+        assert!(client.closes_within(Duration::from_secs(5)), "the connection stays open");
     });
 }

@@ -259,3 +259,27 @@ fn an_upstream_that_does_not_speak_http_is_a_502() {
         once(gateway.addr(), &messages(KEY, "claude-any", true)).refusal(502, "api_error");
     });
 }
+
+#[test]
+fn a_call_that_was_answered_at_all_is_not_sent_again() {
+    for_each_engine(|engine| {
+        for begun in ["HTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 2"] {
+            let first = std::sync::atomic::AtomicBool::new(true);
+            let upstream = crate::peer::Peer::start(move |_, exchange| {
+                if first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                    exchange.answer(200, &[("Content-Type", "application/json")], b"{}")?;
+                    return Ok(crate::peer::After::KeepOpen);
+                }
+                exchange.raw(begun.as_bytes())?;
+                Ok(crate::peer::After::Close)
+            });
+            let gateway = Gateway::start(engine, &upstream.url());
+            let mut client = Client::connect(gateway.addr());
+            let request = messages(KEY, "claude-any", true);
+            assert_eq!(client.exchange(&request).head.status, 200);
+            client.exchange(&request).refusal(502, "api_error");
+            let connections: Vec<_> = upstream.seen().iter().map(|seen| seen.connection).collect();
+            assert_eq!(connections, [0, 0], "{begun:?}: the model would work, and be paid, twice");
+        }
+    });
+}

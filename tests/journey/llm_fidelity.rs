@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::client::{Client, Reply, get, messages, messages_body, once, post};
 use crate::gateway::{Gateway, KEY, UPSTREAM_KEY, for_each_engine};
-use crate::peer::{Seen, answers_status, pauses_between_pieces, scripted_upstream, sends_one_byte_at_a_time};
+use crate::peer::{Seen, answers_before_it_reads, answers_status, pauses_between_pieces};
+use crate::peer::{scripted_upstream, sends_one_byte_at_a_time};
 use crate::sse;
 
 /// Headers of a request that must arrive, in this order.
@@ -205,6 +206,7 @@ fn whole_answers_and_their_headers_arrive_untouched() {
         }
         let limits = |name: &str| name.to_ascii_lowercase().starts_with("anthropic-ratelimit");
         assert!(!reply.head.headers.iter().any(|(name, _)| limits(name)), "{:?}", reply.head);
+        assert_eq!(reply.header("anthropic-organization-id"), None, "whose account it is stays inside");
         assert_eq!(reply.header("x-only-there"), None);
         let call = gateway.log().calls(1).remove(0);
         assert_eq!((&call["input_tokens"], &call["output_tokens"]), (&json!(3), &json!(2)), "{call}");
@@ -238,6 +240,45 @@ fn a_large_request_arrives_whole() {
         assert_eq!(reply.head.status, 200, "{reply:?}");
         let expected = body.replace("claude-renamed", "claude-inner");
         assert!(only(upstream.seen()).body == expected.as_bytes(), "20 MiB were changed on their way");
+    });
+}
+
+#[test]
+fn a_large_request_in_small_chunks_costs_no_more_than_its_size() {
+    const PIECES: usize = 28 * 1024;
+    for_each_engine(|engine| {
+        let upstream = answers_status::start(200, &[("Content-Type", "application/json")], "{}");
+        let gateway = Gateway::start(engine, &upstream.url());
+        let body = messages_body("claude-any", false);
+        let (front, back) = body.split_once("hi").expect("that is the content");
+        let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+        let head = format!("POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n");
+        let mut client = Client::connect(gateway.addr());
+        client.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunk(front)).as_bytes());
+        let packet = chunk(&"x".repeat(1024)).repeat(16);
+        for _ in 0..PIECES / 16 {
+            client.send(packet.as_bytes());
+        }
+        client.send(format!("{}0\r\n\r\n", chunk(back)).as_bytes());
+        assert_eq!(client.reply().head.status, 200);
+        let used = gateway.cpu_time();
+        assert_eq!(only(upstream.seen()).body.len(), body.len() - 2 + PIECES * 1024);
+        eprintln!("28 MiB in chunks of 1 KiB took {used:?} of CPU");
+        assert!(used < Duration::from_secs(2), "28 MiB in chunks of 1 KiB took {used:?} of CPU");
+    });
+}
+
+#[test]
+fn an_answer_may_begin_before_the_request_has_left() {
+    for_each_engine(|engine| {
+        let (upstream, received) = answers_before_it_reads::start(b"{\"type\":\"message\"}");
+        let gateway = Gateway::start(engine, &format!("http://{upstream}"));
+        let body = messages_body("claude-any", false).replace("hi", &"x".repeat(8 * 1024 * 1024));
+        let reply = once(gateway.addr(), &post("/v1/messages", KEY, &[], body.as_bytes()));
+        assert_eq!(reply.head.status, 200, "{reply:?}");
+        assert_eq!(String::from_utf8_lossy(&reply.body), "{\"type\":\"message\"}");
+        let received = received.recv_timeout(Duration::from_secs(5)).expect("the upstream got all of it");
+        assert!(received == body.as_bytes(), "8 MiB were changed on their way");
     });
 }
 

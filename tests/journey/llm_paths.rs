@@ -1,13 +1,13 @@
 //! Where the model side answers, and the ways of HTTP/1.1 in which it can be asked.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::client::{Client, get, messages, messages_body, once, post};
-use crate::gateway::{Gateway, KEY, NARROW_KEY, for_each_engine};
-use crate::peer::{After, Peer, scripted_upstream};
+use crate::gateway::{Folder, Gateway, KEY, NARROW_KEY, config, for_each_engine, tollgate};
+use crate::peer::{After, Peer, scripted_upstream, stalls_after_headers};
 
 #[test]
 fn every_address_leads_to_the_same_place() {
@@ -243,5 +243,33 @@ fn an_answer_without_any_length_ends_with_its_connection() {
             let reply = client.exchange(&messages(KEY, "claude-any", false));
             assert_eq!(String::from_utf8_lossy(&reply.body), "{\"type\":\"message\"}");
         }
+    });
+}
+
+#[test]
+fn providers_that_are_silent_keep_no_list_waiting() {
+    for_each_engine(|engine| {
+        let silent = [stalls_after_headers::before_headers(), stalls_after_headers::before_headers()];
+        let text = config(engine, &silent[0].0.url(), "")
+            .replace(
+                "models:\n  \"",
+                &format!(
+                    "  too: {{ dialect: anthropic, base_url: \"{}\" }}\nmodels:\n  \"",
+                    silent[1].0.url()
+                ),
+            )
+            .replace("[up]", "[up, too]");
+        let folder = Folder::new();
+        folder.write("tollgate.yaml", &text);
+        let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
+        let started = Instant::now();
+        let reply = once(gateway.addr(), &get("GET", "/v1/models?limit=1000", &[("x-api-key", KEY)]));
+        let took = started.elapsed();
+        assert_eq!(
+            reply.json()["data"][0]["id"],
+            "claude-renamed",
+            "what the config says is there: {reply:?}"
+        );
+        assert!(took < Duration::from_secs(3), "Claude Code waits for 3 s, this took {took:?}");
     });
 }

@@ -1,6 +1,11 @@
 //! A changed config: all of it or nothing, without touching what runs.
 
-use std::time::Duration;
+use std::fs::File;
+use std::io::Write as _;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tollgate::limits;
 
 use crate::client::{Client, get, messages, once};
 use crate::gateway::{Engine, Folder, Gateway, KEY, config, for_each_engine, tollgate};
@@ -85,7 +90,7 @@ fn open_streams_and_connections_go_on() {
 
         gateway.folder().write("tollgate.yaml", &config(engine, &new.url(), ""));
         gateway.signal("HUP");
-        std::thread::sleep(Duration::from_millis(800));
+        thread::sleep(Duration::from_millis(800));
         let reply = kept.exchange(&messages(KEY, "claude-any", false));
         assert_eq!(
             String::from_utf8_lossy(&reply.body),
@@ -105,12 +110,44 @@ fn what_reads_as_before_is_no_reload_unless_it_is_ordered() {
         let text = format!("listen: 127.0.0.1:0\nengine: {}\n", engine.name());
         folder.write("tollgate.yaml", &text);
         let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
-        std::thread::sleep(Duration::from_millis(800));
+        thread::sleep(Duration::from_millis(800));
         gateway.folder().write("tollgate.yaml", &(text + "# a remark\n"));
-        std::thread::sleep(Duration::from_millis(1_200));
+        thread::sleep(Duration::from_millis(1_200));
         assert!(gateway.log().find("reloaded").is_none(), "{}", gateway.log().text());
         gateway.signal("HUP");
         eventually("the order is carried out", SOON, || gateway.log().find("reloaded").is_some());
         assert_eq!(gateway.log().all("reloaded").len(), 1, "{}", gateway.log().text());
+    });
+}
+
+#[test]
+fn a_file_that_is_being_written_is_not_believed() {
+    const ROUNDS: u32 = 12;
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let gateway = Gateway::start(engine, &upstream.url());
+        // The first half is a good config without the main key: those of the teams come first, its own last.
+        let text = with_later_key(engine, &upstream);
+        let (front, rest) = text.split_once("keys:\n").expect("the config has keys");
+        let (keys, teams) = rest.split_once("teams:\n").expect("the config has teams");
+        let (main, others): (Vec<_>, Vec<_>) = keys.lines().partition(|line| line.contains(KEY));
+        let first = format!("{front}teams:\n{teams}keys:\n{}\n", others.join("\n"));
+        let second = format!("{}\n", main.join("\n"));
+        for round in 0..ROUNDS {
+            let mut file = File::create(gateway.folder().join("tollgate.yaml")).expect("it can be written");
+            let begun = Instant::now();
+            file.write_all(first.as_bytes()).expect("it can be written");
+            thread::sleep(Duration::from_millis(100));
+            file.write_all(second.as_bytes()).expect("it can be written");
+            if begun.elapsed() >= limits::RELOAD_POLL {
+                // On a machine this slow the half has rested, and may be taken for the whole.
+                eventually("the main key is back", SOON, || status(&gateway, KEY) == 200);
+            }
+            while begun.elapsed() < Duration::from_millis(350) {
+                assert_eq!(status(&gateway, KEY), 200, "round {round}: half of the file holds");
+            }
+        }
+        eventually("the whole file is taken", SOON, || status(&gateway, LATER_KEY) == 200);
+        assert_eq!(status(&gateway, KEY), 200);
     });
 }

@@ -115,3 +115,21 @@ fn a_signal_at_the_very_start_is_heard() {
         }
     });
 }
+
+#[test]
+fn a_call_whose_answer_has_not_begun_is_sent_elsewhere() {
+    for_each_engine(|engine| {
+        let (upstream, left) = stalls_after_headers::before_headers();
+        let mut gateway = Gateway::with(engine, &upstream.url(), "drain_s: 1");
+        let mut client = Client::connect(gateway.addr());
+        client.send(&messages(KEY, "claude-any", true));
+        eventually("the provider has the request", SOON, || !upstream.seen().is_empty());
+        gateway.signal("TERM");
+        // The provider is not to blame: what the caller should do is ask the next gateway, soon.
+        let reply = client.reply();
+        reply.refusal(503, "overloaded_error");
+        assert!(reply.header("retry-after").is_some(), "{reply:?}");
+        assert_eq!(gateway.wait(SOON).code(), Some(0));
+        assert!(left.recv_timeout(SOON).is_ok(), "the upstream is let go");
+    });
+}

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::program::read_some;
 
+pub(crate) mod answers_before_it_reads;
 pub(crate) mod answers_status;
 pub(crate) mod closes_idle_connections;
 pub(crate) mod closes_mid_stream;
