@@ -1,9 +1,10 @@
 //! Classes 64 bytes with AVX2, where the processor has it.
 
 use std::arch::x86_64::{
-    __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_and_si256,
-    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_set1_epi8,
-    _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16,
+    __m128i, __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8,
+    _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16,
+    _mm256_srli_epi16,
 };
 
 use super::{Bits, Halt, STEP, Stop, container, string};
@@ -81,6 +82,21 @@ struct HalfBits {
     high: u32,
 }
 
+/// The classes by the low half of a byte: 0x_0 is in blank and 0, 0x_1 in `1` and `a`, 0x_2 in `"`, `2`,
+/// `r`, and so on.
+pub(super) const BY_LOW: [i8; 16] = [12, 72, -116, -120, -120, -88, 72, 8, 8, 24, 24, 5, 68, 22, 68, 0];
+
+/// The classes by the high half.
+pub(super) const BY_HIGH: [i8; 16] = [16, 0, 4, 8, 32, 3, 96, -125, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// A table in a register.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn table(of: &[i8; 16]) -> __m128i {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *of;
+    _mm_setr_epi8(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)
+}
+
 /// Looks both halves of each byte up in a table; a byte has the classes that both its halves have. The
 /// classes: 1 opening bracket, 2 closing bracket, 4 in the row 0x2_, 8 in 0x3_, 16 in 0x0_, 32 `E` and `e`,
 /// 64 in 0x6_, 128 in 0x7_; a byte without any has no place outside of strings.
@@ -88,15 +104,8 @@ struct HalfBits {
 #[target_feature(enable = "avx2")]
 fn classify_half(half: &[u8; 32]) -> HalfBits {
     let bytes = load(half);
-    // By the low half: 0x_0 is in blank and 0, 0x_1 in `1` and `a`, 0x_2 in `"`, `2`, `r`, and so on.
-    let by_low = _mm256_setr_epi8(
-        12, 72, -116, -120, -120, -88, 72, 8, 8, 24, 24, 5, 68, 22, 68, 0, //
-        12, 72, -116, -120, -120, -88, 72, 8, 8, 24, 24, 5, 68, 22, 68, 0,
-    );
-    let by_high = _mm256_setr_epi8(
-        16, 0, 4, 8, 32, 3, 96, -125, 0, 0, 0, 0, 0, 0, 0, 0, //
-        16, 0, 4, 8, 32, 3, 96, -125, 0, 0, 0, 0, 0, 0, 0, 0,
-    );
+    let by_low = _mm256_broadcastsi128_si256(table(&BY_LOW));
+    let by_high = _mm256_broadcastsi128_si256(table(&BY_HIGH));
     // A byte of 0x80 and above has 0 from the first table by definition of the instruction.
     let low = _mm256_shuffle_epi8(by_low, bytes);
     let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(0x0f));
@@ -132,8 +141,8 @@ fn mask(bytes: __m256i) -> u32 {
 
 /// Bit n of the result is the parity of the bits 0 to n: a product without carries by all ones.
 #[inline]
-#[target_feature(enable = "avx2,pclmulqdq")]
-fn prefix_xor(bits: u64) -> u64 {
+#[target_feature(enable = "sse2,pclmulqdq")]
+pub(super) fn prefix_xor(bits: u64) -> u64 {
     let bits = _mm_set_epi64x(0, bits.cast_signed());
     _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(bits, _mm_set1_epi8(-1))).cast_unsigned()
 }

@@ -9,6 +9,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod scalar;
 
 /// Bytes of one step.
@@ -70,6 +72,8 @@ impl Halt {
 pub(super) struct Skipper {
     #[cfg(target_arch = "x86_64")]
     avx2: Option<avx2::Avx2>,
+    #[cfg(target_arch = "x86_64")]
+    avx512: Option<avx512::Avx512>,
 }
 
 impl Skipper {
@@ -77,6 +81,8 @@ impl Skipper {
         Self {
             #[cfg(target_arch = "x86_64")]
             avx2: avx2::Avx2::detect(),
+            #[cfg(target_arch = "x86_64")]
+            avx512: avx512::Avx512::detect(),
         }
     }
 
@@ -86,6 +92,18 @@ impl Skipper {
         Self {
             #[cfg(target_arch = "x86_64")]
             avx2: None,
+            #[cfg(target_arch = "x86_64")]
+            avx512: None,
+        }
+    }
+
+    /// The AVX2 way also where there is a better one.
+    #[cfg(test)]
+    fn narrow() -> Self {
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            avx512: None,
+            ..Self::detect()
         }
     }
 
@@ -95,7 +113,9 @@ impl Skipper {
             return Ok(Stop { len, ascii: true, escaped: false });
         }
         #[cfg(target_arch = "x86_64")]
-        if let Some(found) = self.avx2 {
+        if let Some(found) = self.avx512 {
+            return avx512::string_checked(found, bytes);
+        } else if let Some(found) = self.avx2 {
             return avx2::string_checked(found, bytes);
         }
         string(bytes, scalar::classify)
@@ -105,7 +125,9 @@ impl Skipper {
     /// own included.
     pub(super) fn container(self, bytes: &[u8], room: usize) -> Result<Stop, Halt> {
         #[cfg(target_arch = "x86_64")]
-        if let Some(found) = self.avx2 {
+        if let Some(found) = self.avx512 {
+            return avx512::container_checked(found, bytes, room);
+        } else if let Some(found) = self.avx2 {
             return avx2::container_checked(found, bytes, room);
         }
         container(bytes, room, scalar::classify, prefix_xor)

@@ -71,7 +71,7 @@ fn container_by_hand(bytes: &[u8], room: usize) -> Result<usize, Halt> {
 }
 
 fn check(bytes: &[u8], room: usize) {
-    for skipper in [Skipper::detect(), Skipper::plain()] {
+    for skipper in [Skipper::detect(), Skipper::narrow(), Skipper::plain()] {
         assert_eq!(skipper.string(bytes), string_by_hand(bytes), "{bytes:?}");
         let found = skipper.container(bytes, room);
         assert_eq!(found.map(|stop| stop.len), container_by_hand(bytes, room), "{bytes:?}");
