@@ -48,7 +48,10 @@ pub const STREAM_READ_BYTES: usize = 16 * 1024;
 /// as the body arrives. Nearly all requests fit, so that they are read with few large reads.
 pub const BODY_READ_BYTES: usize = 256 * 1024;
 
-/// Bytes of memory that one open stream may hold.
+/// Bytes that one read of a large answer may take, once smaller ones have been filled.
+pub const ANSWER_READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of memory that one open stream may hold: its buffers, below, and what the usage reader keeps.
 pub const STREAM_MEMORY_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes of one SSE event that the usage reader keeps (`message_start`, `message_delta`); longer ones
@@ -195,10 +198,50 @@ pub const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Addresses that one process listens on.
 pub const LISTEN_MAX: usize = 16;
 
+/// Names that one core remembers: the hosts of its config, with room for those of a few reloads.
+pub const DNS_NAMES_MAX: usize = 1024;
+
+/// Connections that the kernel holds for us before we accept them.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// Bytes up to which several pieces are copied together before they are sent: a list of pieces costs the
+/// kernel more to take in than a small copy costs us.
+pub const JOINED_BYTES_MAX: usize = 8 * 1024;
+
+/// Messages that a core may be behind with: a few scrapes of the metrics and the phases of the end.
+pub const MAIL_MAX: usize = 64;
+
+/// Open files that a loaded gateway may need: two for each connection of a few cores.
+pub const OPEN_FILES_WANTED: u64 = 4 * 2 * CONNECTIONS_MAX as u64;
+
+/// Bytes of a text from outside that a record keeps.
+pub const RECORD_TEXT_BYTES_MAX: usize = 256;
+
+/// How long a core may take to cut what runs, so that callers read the error event.
+pub const CUT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Blocks on their way to the writing thread.
+pub const LOG_BLOCKS_MAX: usize = 64;
+
+/// Bytes of lines that one core holds before it hands them over at once.
+pub const LOG_BLOCK_BYTES: usize = 32 * 1024;
+
+/// Bytes of lines that one core holds when nobody takes them.
+pub const LOG_HELD_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a core may take to hand over its counters.
+pub const METRICS_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Bytes of a settings file; real ones have a few thousand.
+pub const SETTINGS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Characters of the caller's own words that are quoted.
+pub const DEMO_QUOTE_CHARS_MAX: usize = 200;
+
 const _: () = {
     assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
     assert!(CHUNK_EXCESS_BYTES_MAX >= CHUNK_LINE_BYTES_MAX as u64);
-    assert!(STREAM_MEMORY_BYTES_MAX >= 4 * STREAM_READ_BYTES + USAGE_EVENT_BYTES_MAX);
+    assert!(STREAM_MEMORY_BYTES_MAX >= 2 * ANSWER_READ_BYTES_MAX + HEAD_BYTES_MAX + USAGE_EVENT_BYTES_MAX);
     assert!(BODIES_BYTES_MAX as u64 >= 4 * BODY_BYTES_MAX);
     assert!(PING_AFTER.as_secs() * 4 < 300);
 };

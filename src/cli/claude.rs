@@ -9,6 +9,7 @@ use crate::cli::ordered_json::Json;
 use crate::cli::output::{Failure, Output};
 use crate::config::atomic;
 use crate::config::outline;
+use crate::limits;
 
 /// Prints or writes it.
 pub(crate) fn run(config: Option<&Path>, wish: &Claude, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -109,7 +110,7 @@ fn write(folder: &Path, url: &str, key: Option<&str>, output: &mut Output<'_>) -
     let path = folder.join(".claude").join("settings.json");
     let shown = path.display();
     let refused = |why: String| Failure::Refused(format!("{shown}: {why}"));
-    let old = match atomic::read(&path, SETTINGS_BYTES_MAX) {
+    let old = match atomic::read(&path, limits::SETTINGS_BYTES_MAX) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|why| refused(format!("it is not valid JSON ({why}): nothing was written")))?,
         Err(why) if why.kind() == io::ErrorKind::NotFound => Json::Map(Vec::new()),
@@ -130,6 +131,3 @@ fn write(folder: &Path, url: &str, key: Option<&str>, output: &mut Output<'_>) -
     }
     Ok(())
 }
-
-/// Bytes of a settings file; real ones have a few thousand.
-const SETTINGS_BYTES_MAX: u64 = 4 * 1024 * 1024;

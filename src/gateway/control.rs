@@ -18,9 +18,6 @@ const TICKS_PER_RETRY: u32 = 8;
 /// How often the end of the cores is looked for while draining.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 
-/// How long a core may take to cut what runs, so that callers read the error event.
-const CUT_PATIENCE: Duration = Duration::from_secs(3);
-
 /// The signals that the main thread waits for, and the runtime to wait in.
 #[derive(Debug)]
 pub struct Control {
@@ -155,7 +152,7 @@ impl Running {
         }
         self.log.line(Level::Warn, "cutting what still runs", |line| line);
         self.tell(Phase::Cut).await;
-        self.ended(clock::now() + CUT_PATIENCE).await;
+        self.ended(clock::now() + limits::CUT_DEADLINE).await;
     }
 
     async fn tell(&self, phase: Phase) {

@@ -11,18 +11,10 @@ use std::thread::JoinHandle;
 
 use crate::clock;
 use crate::config::snapshot::LogFormat;
-
-/// Blocks on their way to the writing thread.
-const BLOCKS_MAX: usize = 64;
+use crate::limits;
 
 /// Bytes of a usual line: room is made for it once instead of piece by piece.
 const LINE_BYTES: usize = 768;
-
-/// Bytes of lines that one core holds before it hands them over at once.
-const BLOCK_BYTES: usize = 32 * 1024;
-
-/// Bytes of lines that one core holds when nobody takes them.
-const HELD_BYTES_MAX: usize = 1024 * 1024;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +116,7 @@ impl Sink {
             LogFormat::Human => false,
             LogFormat::Auto => !std::io::stderr().is_terminal(),
         };
-        let (blocks, written) = sync_channel(BLOCKS_MAX);
+        let (blocks, written) = sync_channel(limits::LOG_BLOCKS_MAX);
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || write_blocks(&written))?;
         Ok((Self { blocks, json }, thread))
     }
@@ -170,13 +162,13 @@ impl CoreLog {
         message: &str,
         fields: impl for<'a> FnOnce(Line<'a>) -> Line<'a>,
     ) {
-        if self.held.len() > HELD_BYTES_MAX {
+        if self.held.len() > limits::LOG_HELD_BYTES_MAX {
             self.lost += 1;
             return;
         }
         self.held.reserve(LINE_BYTES);
         fields(Line::begin(&mut self.held, self.sink.json, level, message)).end();
-        if self.held.len() > BLOCK_BYTES {
+        if self.held.len() > limits::LOG_BLOCK_BYTES {
             self.flush();
         }
     }

@@ -9,10 +9,8 @@ use crate::clock;
 use crate::gateway::log::Level;
 use crate::gateway::worker::Worker;
 use crate::ids::{CallId, KeyName, ProviderName, TeamName};
+use crate::limits;
 use crate::llm::usage::Answer;
-
-/// Bytes of a text from outside that a record keeps.
-const TEXT_BYTES_MAX: usize = 256;
 
 /// One call.
 #[derive(Debug)]
@@ -123,7 +121,7 @@ impl Record {
 
 /// A text from outside as a record keeps it: bounded, and UTF-8.
 pub(super) fn kept(bytes: &[u8]) -> String {
-    let bounded = bytes.get(..TEXT_BYTES_MAX).unwrap_or(bytes);
+    let bounded = bytes.get(..limits::RECORD_TEXT_BYTES_MAX).unwrap_or(bytes);
     String::from_utf8_lossy(bounded).into_owned()
 }
 

@@ -1,7 +1,6 @@
 //! What platforms and clients ask beside the work: health, numbers, a warm connection.
 
 use std::io;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -11,9 +10,7 @@ use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
 use crate::gateway::record::Record;
 use crate::gateway::worker::{Mail, Phase, Worker};
-
-/// How long a core may take to hand over its counters.
-const CORE_PATIENCE: Duration = Duration::from_secs(1);
+use crate::limits;
 
 /// The media type of the Prometheus text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -51,7 +48,7 @@ pub(super) async fn metrics(
         }
     }
     for answer in answers {
-        if let Ok(Ok(counted)) = timeout(CORE_PATIENCE, answer).await {
+        if let Ok(Ok(counted)) = timeout(limits::METRICS_DEADLINE, answer).await {
             sum.add(&counted);
         }
     }

@@ -22,12 +22,6 @@ use crate::net::engine::{Engine, EngineChoice};
 use crate::net::listener::{Listener, bind};
 use crate::net::runtime::{RingRefused, Runtime};
 
-/// Messages that a core may be behind with: a few scrapes of the metrics and the phases of the end.
-const MAIL_MAX: usize = 64;
-
-/// Open files that a loaded gateway may need: two for each connection of a few cores.
-const OPEN_FILES_WANTED: u64 = 4 * 2 * limits::CONNECTIONS_MAX as u64;
-
 /// Why the gateway does not start, or has ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
@@ -94,7 +88,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     }
     // A stream needs two descriptors, and the usual soft limit is 1024. Where it cannot be raised, the
     // listener rests when descriptors run out.
-    match rlimit::increase_nofile_limit(OPEN_FILES_WANTED) {
+    match rlimit::increase_nofile_limit(limits::OPEN_FILES_WANTED) {
         Ok(_) => {}
         Err(fault) => log.line(Level::Warn, "the limit of open files stays as it is", |line| {
             line.text("error", &fault.to_string())
@@ -104,7 +98,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
     let config_version = snapshot.version.clone();
     let published = Arc::new(Published::new(snapshot));
-    let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| channel(MAIL_MAX)).unzip();
+    let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| channel(limits::MAIL_MAX)).unzip();
     let mailboxes: Arc<[Sender<Mail>]> = senders.into();
     let (report, reports) = mpsc::channel();
     let mut cores = Vec::with_capacity(sockets.len());

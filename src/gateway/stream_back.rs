@@ -490,13 +490,12 @@ impl<'a> Relay<'a> {
 /// The room for the next receive: grown while receives fill it, since large reads decide the cost of
 /// large answers, and small for streams of events, of which thousands may be open.
 fn next_room(mut buffer: Buffer, received: usize) -> Buffer {
-    const LARGE: usize = 64 * 1024;
     let room = buffer.room();
     let wanted = match room {
         0 => limits::IDLE_READ_BYTES,
         room if received + 2 * CHUNK_HEADROOM < room => room,
         room if room < limits::STREAM_READ_BYTES => limits::STREAM_READ_BYTES,
-        room if room < LARGE => LARGE,
+        room if room < limits::ANSWER_READ_BYTES_MAX => limits::ANSWER_READ_BYTES_MAX,
         room => room,
     };
     if wanted > room {

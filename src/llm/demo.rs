@@ -5,12 +5,10 @@
 
 use crate::ids::CallId;
 use crate::json::{self, Fault, Field, Kind, Value};
+use crate::limits;
 
 /// The model's name, as asked for and as told.
 pub const MODEL: &str = "demo";
-
-/// Characters of the caller's own words that are quoted.
-const QUOTE_CHARS_MAX: usize = 200;
 
 /// Characters of one `text_delta`, more or less: it ends with a word.
 const DELTA_CHARS: usize = 40;
@@ -88,8 +86,8 @@ fn script(body: &[u8]) -> String {
     );
     if let Some(words) = last_words(body) {
         text.push_str("\n\nYou wrote: ");
-        text.extend(words.chars().take(QUOTE_CHARS_MAX));
-        if words.chars().nth(QUOTE_CHARS_MAX).is_some() {
+        text.extend(words.chars().take(limits::DEMO_QUOTE_CHARS_MAX));
+        if words.chars().nth(limits::DEMO_QUOTE_CHARS_MAX).is_some() {
             text.push_str(" ...");
         }
     }

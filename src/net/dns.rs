@@ -11,9 +11,6 @@ use tokio::time::timeout;
 
 use crate::limits;
 
-/// Names that one core remembers: the hosts of its config, with room for those of a few reloads.
-const NAMES_MAX: usize = 1024;
-
 /// The addresses that a core has looked up.
 #[derive(Debug, Default)]
 pub struct Resolver {
@@ -58,7 +55,7 @@ impl Resolver {
             (Err(fault), None) => return Err(fault),
         };
         let mut known = self.known.borrow_mut();
-        if known.len() >= NAMES_MAX {
+        if known.len() >= limits::DNS_NAMES_MAX {
             known.clear();
         }
         known.insert(key, Known { addresses, until: now + limits::DNS_TTL });

@@ -6,12 +6,10 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use crate::limits;
 use crate::net::engine::Engine;
 use crate::net::epoll::EpollLink;
 use crate::net::stream::Stream;
-
-/// Connections that the kernel holds for us before we accept them.
-const BACKLOG: i32 = 4096;
 
 /// Binds `address` with `SO_REUSEPORT`, so that every core can bind it. Done before a worker starts, so
 /// that a taken port is an error of the start.
@@ -24,7 +22,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(limits::LISTEN_BACKLOG)?;
     Ok(socket)
 }
 

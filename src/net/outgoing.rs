@@ -4,14 +4,11 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::rc::Rc;
 
+use crate::limits;
 use crate::net::buffer::Buffer;
 
 /// Most pieces of one send: head, body before the model id, model id, body behind it.
 pub const PIECES_MAX: usize = 4;
-
-/// Bytes up to which several pieces are copied together before they are sent: a list of pieces costs the
-/// kernel more to take in than a small copy costs us.
-const JOINED_BYTES_MAX: usize = 8 * 1024;
 
 /// One piece of a send.
 #[derive(Debug, Default)]
@@ -49,7 +46,7 @@ impl Outgoing {
     pub fn new(pieces: [Piece; PIECES_MAX]) -> Self {
         let several = pieces.iter().filter(|piece| !piece.bytes().is_empty()).count() > 1;
         let total = pieces.iter().map(|piece| piece.bytes().len()).sum();
-        let joined = (several && total <= JOINED_BYTES_MAX).then(|| {
+        let joined = (several && total <= limits::JOINED_BYTES_MAX).then(|| {
             let mut joined = Buffer::with_room(total);
             for piece in &pieces {
                 joined.extend(piece.bytes());

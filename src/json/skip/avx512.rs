@@ -1,6 +1,7 @@
 //! Classes 64 bytes in one register with AVX-512, where the processor has it.
 //!
-//! Asked for together with VBMI, which only processors have that do not slow down for wide registers.
+//! Asked for together with VBMI, which leaves out the first processors with AVX-512: their clock falls when
+//! wide registers are used.
 
 use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
