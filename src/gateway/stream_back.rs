@@ -72,6 +72,10 @@ pub(super) async fn relay(
     let end = relay.run(caller, &mut connection, head.bytes, front).await;
     worker.streams.set(worker.streams.get().saturating_sub(1));
     record.answer = relay.reader.answer();
+    if let Some(fault) = relay.reader.fault() {
+        worker.metrics.borrow_mut().upstream_error(&provider.name, fault.kind);
+        record.error = fault.text;
+    }
     record.answer_bytes = relay.bytes;
     match end {
         End::Done { clean } => {
@@ -134,6 +138,23 @@ impl Reader {
         }
     }
 
+    /// An error that the provider told inside its stream, or usage that could not be read: either would
+    /// otherwise pass for a success that cost what was read.
+    fn fault(&self) -> Option<ReadFault> {
+        let Self::Events(reader) = self else { return None };
+        if let Some(kind) = reader.error_kind() {
+            return Some(ReadFault {
+                kind: "error_event",
+                text: format!("the provider ended its stream: {kind}"),
+            });
+        }
+        let unread = reader.unread();
+        (unread > 0).then(|| ReadFault {
+            kind: "usage_unread",
+            text: format!("{unread} events with usage could not be read"),
+        })
+    }
+
     fn answer(&self) -> Answer {
         match self {
             Self::Events(reader) => reader.answer().clone(),
@@ -141,6 +162,14 @@ impl Reader {
             Self::Opaque => Answer::default(),
         }
     }
+}
+
+/// What a provider did wrong inside an answer that began well.
+struct ReadFault {
+    /// For the counters.
+    kind: &'static str,
+    /// For the log.
+    text: String,
 }
 
 /// Why a wait for the provider ended.

@@ -47,6 +47,25 @@ fn an_upstream_that_dies_between_events_is_told() {
 }
 
 #[test]
+fn an_error_that_the_upstream_tells_itself_passes_and_is_recorded() {
+    for_each_engine(|engine| {
+        let stream = sse::message_start("claude-any")
+            + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\
+               \"message\":\"Overloaded\"}}\n\n";
+        let upstream = closes_mid_stream::start(&stream);
+        let gateway = Gateway::start(engine, &upstream.url());
+        let reply = once(gateway.addr(), &messages(KEY, "claude-any", true));
+        assert_eq!(String::from_utf8_lossy(&reply.body), stream, "nothing of ours is added to it");
+        let call = gateway.log().calls(1).remove(0);
+        let error = call["error"].as_str().unwrap_or_default();
+        assert!(error.contains("overloaded_error"), "{call}");
+        let metrics = once(gateway.addr(), b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        let text = String::from_utf8_lossy(&metrics.body).into_owned();
+        assert!(text.contains("kind=\"error_event\"} 1"), "{text}");
+    });
+}
+
+#[test]
 fn an_upstream_that_dies_inside_an_event_is_told_as_well() {
     for_each_engine(|engine| {
         let whole = sse::message_start("claude-any") + &sse::text_start();
