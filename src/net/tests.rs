@@ -55,6 +55,15 @@ async fn pair(engine: Engine) -> (Stream, Stream) {
     (near.unwrap(), far.unwrap())
 }
 
+/// A server called gate.test, and a client that trusts it.
+fn both_sides() -> (ServerTls, ClientTls) {
+    let made = rcgen::generate_simple_self_signed(vec!["gate.test".to_owned()]).unwrap();
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let server = ServerTls::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    let client = ClientTls::new(Some(chain.as_bytes())).unwrap();
+    (server, client)
+}
+
 fn sent(bytes: &[u8]) -> Outgoing {
     Outgoing::one(Buffer::from(bytes))
 }
@@ -160,10 +169,7 @@ fn a_reader_that_rests_holds_the_sender() {
 
 #[test]
 fn tls_carries_large_bodies_and_ends_cleanly() {
-    let made = rcgen::generate_simple_self_signed(vec!["gate.test".to_owned()]).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let server = ServerTls::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
-    let client = ClientTls::new(Some(chain.as_bytes())).unwrap();
+    let (server, client) = both_sides();
     on_both(|mut near, mut far| {
         let (server, client) = (server.clone(), client.clone());
         async move {
@@ -195,10 +201,7 @@ fn tls_carries_large_bodies_and_ends_cleanly() {
 
 #[test]
 fn tls_refuses_a_certificate_for_somebody_else_and_a_cut() {
-    let made = rcgen::generate_simple_self_signed(vec!["gate.test".to_owned()]).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let server = ServerTls::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
-    let client = ClientTls::new(Some(chain.as_bytes())).unwrap();
+    let (server, client) = both_sides();
     on_both(|mut near, mut far| {
         let (server, client) = (server.clone(), client.clone());
         async move {
