@@ -130,7 +130,8 @@ impl Call<'_> {
                     drop(message);
                     let rest = connection.stream.is_sending().then_some(whole);
                     let begun = Begun { connection, provider, rest };
-                    return stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
+                    stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
+                    return Ok(());
                 }
                 Asked::HungUp => {
                     record.outcome = Outcome::CallerGone;

@@ -48,17 +48,15 @@ pub(super) struct Begun<'a> {
     pub(super) rest: Option<Whole>,
 }
 
-/// Relays the answer whose head stands at the front of the connection's input.
-///
-/// # Errors
-/// Never: once an answer has begun, what goes wrong is told inside it. The shape is that of its callers.
+/// Relays the answer whose head stands at the front of the connection's input. Once it has begun there is
+/// no error to return: what goes wrong is told inside the answer.
 pub(super) async fn relay(
     worker: &Worker,
     snapshot: &Snapshot,
     caller: &mut Caller,
     begun: Begun<'_>,
     record: &mut Record,
-) -> Result<(), CallError> {
+) {
     note_first_byte(record);
     let Begun { mut connection, provider, rest } = begun;
     let head = std::mem::take(&mut caller.answer);
@@ -99,7 +97,6 @@ pub(super) async fn relay(
         }
     }
     caller.answer = head;
-    Ok(())
 }
 
 fn note_status(worker: &Worker, provider: &Provider, status: u16) {
