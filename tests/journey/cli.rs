@@ -49,7 +49,7 @@ fn nothing_at_all_is_enough_to_start() {
     }
     let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
     assert_eq!(gateway.addr().to_string(), "127.0.0.1:4000");
-    let printed = gateway.stdout();
+    let printed = gateway.printed("export ANTHROPIC_AUTH_TOKEN=");
     assert!(printed.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:4000"), "{printed}");
     demo_answers(&gateway, &printed_key(&printed));
     assert!(!gateway.log().text().contains(&printed_key(&printed)), "the key is in no log");
@@ -63,7 +63,7 @@ fn the_first_key_is_printed_once_and_lasts() {
         folder.write("tollgate.yaml", &text);
         let path = folder.path().to_owned();
         let mut gateway = Gateway::run(&mut tollgate(&path), folder);
-        let key = printed_key(&gateway.stdout());
+        let key = printed_key(&gateway.printed("export ANTHROPIC_AUTH_TOKEN="));
         demo_answers(&gateway, &key);
         gateway.signal("TERM");
         gateway.wait(DEADLINE);

@@ -204,9 +204,16 @@ impl Gateway {
         &self.log
     }
 
-    /// What it printed for people to keep.
+    /// What it printed for people to keep, so far.
     pub(crate) fn stdout(&self) -> String {
         self.stdout.lock().expect("no holder panics").clone()
+    }
+
+    /// Waits until it has printed `text` and gives all that it printed: it listens before it prints.
+    #[track_caller]
+    pub(crate) fn printed(&self, text: &str) -> String {
+        eventually("it prints", START_DEADLINE, || self.stdout().contains(text));
+        self.stdout()
     }
 
     /// Sends a signal by its name.
