@@ -47,6 +47,10 @@ name! {
     /// The name of a provider: a key of `providers:` in the config.
     ProviderName
 }
+name! {
+    /// The name of an MCP server: a key of `mcp_servers:` in the config.
+    ServerName
+}
 
 /// Our id of one call: 128 random bits, shown as `req_` and 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

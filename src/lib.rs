@@ -16,6 +16,7 @@ mod corpus;
 // Protocols: bytes to values and back.
 pub mod http;
 pub mod llm;
+pub mod mcp;
 
 // Decisions: facts in, verdict out.
 pub mod identity;

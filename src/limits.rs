@@ -238,6 +238,19 @@ pub const SETTINGS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Characters of the caller's own words that are quoted.
 pub const DEMO_QUOTE_CHARS_MAX: usize = 200;
 
+/// Bytes of one JSON-RPC message from or to an MCP server. A result of a tool has a few KiB, images in
+/// base64 a few MiB; what Claude Code takes at most has half a MiB.
+pub const MCP_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Messages of one call that wait to be taken; then its server is not read any more.
+pub const MCP_MESSAGES_MAX: usize = 16;
+
+/// How long a call of a tool may go without a message from its server: what Claude Code waits without progress.
+pub const MCP_CALL_DEADLINE: Duration = Duration::from_secs(300);
+
+/// How long a session with a legacy server, or a process of callers, is kept without a call.
+pub const MCP_IDLE: Duration = Duration::from_secs(600);
+
 const _: () = {
     assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
     assert!(CHUNK_EXCESS_BYTES_MAX >= CHUNK_LINE_BYTES_MAX as u64);

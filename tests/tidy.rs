@@ -18,11 +18,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("route", &[]),
     ("net", &[]),
     ("llm", &["http"]),
-    ("upstream", &["http", "net", "policy"]),
-    ("config", &["llm", "identity", "policy", "route", "net", "upstream"]),
-    ("admin", &["http", "identity", "policy", "route", "config"]),
-    ("gateway", &["http", "identity", "policy", "route", "net", "llm", "upstream", "config", "admin"]),
-    ("cli", &["identity", "net", "config", "gateway"]),
+    ("mcp", &["http"]),
+    // mcp: a pipe carries many calls at once, and only the message says whose answer it is.
+    ("upstream", &["http", "net", "policy", "mcp"]),
+    ("config", &["llm", "mcp", "identity", "policy", "route", "net", "upstream"]),
+    ("admin", &["http", "mcp", "identity", "policy", "route", "config"]),
+    ("gateway", &["http", "identity", "policy", "route", "net", "llm", "mcp", "upstream", "config", "admin"]),
+    ("cli", &["identity", "mcp", "net", "config", "gateway"]),
 ];
 
 /// Packages that may be named in one place only, so that they can be replaced there.
@@ -36,6 +38,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("saphyr", &["config"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
+    ("dashmap", &["mcp"]),
+    ("xxhash_rust", &["mcp"]),
+    ("aws_lc_rs", &["mcp"]),
 ];
 
 /// Stages that may wait; all others compute.

@@ -226,9 +226,9 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
 }
 
 fn shown_provider(provider: &Provider) -> ShownProvider {
-    let scheme = if provider.origin.https { "https" } else { "http" };
-    let url = || format!("{scheme}://{}{}", provider.origin.host_header(), provider.base_path);
-    let proxy = provider.proxy.as_ref().map(|proxy| {
+    let scheme = if provider.site.origin.https { "https" } else { "http" };
+    let url = || format!("{scheme}://{}{}", provider.site.origin.host_header(), provider.base_path);
+    let proxy = provider.site.proxy.as_ref().map(|proxy| {
         let user = if proxy.authorization.is_some() { "***@" } else { "" };
         let host = if proxy.host.contains(':') { format!("[{}]", proxy.host) } else { proxy.host.clone() };
         format!("http://{user}{host}:{}", proxy.port)

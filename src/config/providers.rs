@@ -13,7 +13,8 @@ use crate::config::secrets::{Finder, Source};
 use crate::ids::ProviderName;
 use crate::net::tls::ClientTls;
 use crate::secret::Secret;
-use crate::upstream::provider::{Credential, Dialect, Origin, Provider, Proxy};
+use crate::upstream::provider::{Credential, Dialect, Provider};
+use crate::upstream::site::{Origin, Proxy, Site};
 
 /// What all providers share.
 pub(crate) struct Surroundings<'e> {
@@ -91,8 +92,8 @@ impl Surroundings<'_> {
         if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
-        let host = origin.host_header();
-        Some(Provider { name, dialect: written.dialect, origin, host, base_path, credential, tls, proxy })
+        let site = Arc::new(site(name.as_str(), origin, tls, proxy));
+        Some(Provider { name, dialect: written.dialect, site, base_path, credential })
     }
 
     /// `None` after a fault, `Some(None)` for the direct way.
@@ -147,15 +148,13 @@ fn credential(auth: Auth, key: &Secret) -> Credential {
     }
 }
 
+/// A site whose `Host` header is made here, once.
+pub(crate) fn site(name: &str, origin: Origin, tls: Option<Arc<ClientTls>>, proxy: Option<Proxy>) -> Site {
+    Site { name: name.into(), host: origin.host_header(), origin, tls, proxy }
+}
+
 fn demo(name: ProviderName) -> Provider {
-    Provider {
-        name,
-        dialect: Dialect::Demo,
-        origin: Origin { https: false, host: "demo".to_owned(), port: 80 },
-        host: String::new(),
-        base_path: String::new(),
-        credential: None,
-        tls: None,
-        proxy: None,
-    }
+    let origin = Origin { https: false, host: "demo".to_owned(), port: 80 };
+    let site = Arc::new(site(name.as_str(), origin, None, None));
+    Provider { name, dialect: Dialect::Demo, site, base_path: String::new(), credential: None }
 }

@@ -7,7 +7,7 @@ use crate::config::base_url::{self, UrlFault};
 use crate::config::environment::Environment;
 use crate::identity::base64;
 use crate::secret::Secret;
-use crate::upstream::provider::{Origin, Proxy};
+use crate::upstream::site::{Origin, Proxy};
 
 /// The proxy variables of the environment.
 #[derive(Clone, Debug, Default)]

@@ -169,7 +169,7 @@ impl<'e> Resolver<'e> {
 
     fn add_provider_facts(&mut self, provider: &Provider) {
         let credential = provider.credential.as_ref().map(|credential| &credential.value);
-        let password = provider.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
+        let password = provider.site.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
         for secret in [credential, password] {
             self.facts.update(Sha256::digest(secret.map_or("", |secret| secret.expose())));
         }

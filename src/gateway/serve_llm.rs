@@ -200,7 +200,12 @@ impl Call<'_> {
     /// drops the provider's connection at once.
     async fn exchange(&self, caller: &mut Caller, message: &Message, provider: &Arc<Provider>) -> Asked {
         let Caller { stream, answer, deadline, .. } = caller;
-        let exchange = Exchange { permit: self.permit, provider, message, timeouts: &self.snapshot.timeouts };
+        let exchange = Exchange {
+            permit: self.permit,
+            site: &provider.site,
+            message,
+            timeouts: &self.snapshot.timeouts,
+        };
         let mut run = pin!(exchange.run(&self.worker.pool, answer, deadline));
         poll_fn(|cx| {
             if let Poll::Ready(result) = run.as_mut().poll(cx) {
@@ -255,7 +260,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], go
             method: if going.length.is_some() { "POST" } else { "GET" },
             path: &[provider.base_path.as_bytes(), going.path.as_bytes()],
             query: going.query,
-            host: &provider.host,
+            host: &provider.site.host,
             credential,
             extra: &[],
             content_length: going.length,

@@ -99,7 +99,7 @@ async fn of_provider(
     permit: &Permit,
     until: Instant,
 ) -> Rc<Vec<Value>> {
-    let key = format!("{} {}{}", provider.name, provider.origin.authority(), provider.base_path);
+    let key = format!("{} {}{}", provider.name, provider.site.origin.authority(), provider.base_path);
     let now = clock::now();
     let known = worker.models.borrow().get(&key).cloned();
     if let Some((good_until, list)) = &known
@@ -135,11 +135,11 @@ async fn ask(
     let message = Message::bare(Buffer::from(&out[..]));
     let mut head = ResponseHead::new();
     let mut deadline = Deadline::new(limits::MODELS_DEADLINE);
-    let exchange = Exchange { permit, provider, message: &message, timeouts: &snapshot.timeouts };
+    let exchange = Exchange { permit, site: &provider.site, message: &message, timeouts: &snapshot.timeouts };
     let mut connection = exchange.run(&worker.pool, &mut head, &mut deadline).await.ok()?;
     let body = whole::read(&mut connection, &head, limits::MODELS_BYTES_MAX).await.ok()?;
     if head.keep_alive {
-        worker.pool.give_back(provider, connection, clock::now());
+        worker.pool.give_back(&provider.site, connection, clock::now());
     }
     if head.status != 200 {
         return None;

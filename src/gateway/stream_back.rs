@@ -78,7 +78,7 @@ pub(super) async fn relay(
     match end {
         End::Done { clean } => {
             if clean && head.keep_alive {
-                worker.pool.give_back(provider, connection, clock::now());
+                worker.pool.give_back(&provider.site, connection, clock::now());
             }
         }
         End::CallerGone => {

@@ -13,7 +13,7 @@ use crate::net::deadline::Deadline;
 use crate::policy::decide::Permit;
 use crate::upstream::message::Message;
 use crate::upstream::pool::{Connection, Pool};
-use crate::upstream::provider::Provider;
+use crate::upstream::site::Site;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub struct Exchange<'a> {
     /// Proof that policy has seen this call.
     pub permit: &'a Permit,
     /// Whom to ask.
-    pub provider: &'a Arc<Provider>,
+    pub site: &'a Arc<Site>,
     /// What to send.
     pub message: &'a Message,
     /// How long to wait.
@@ -71,7 +71,7 @@ impl Exchange<'_> {
     ) -> Result<Connection, Failure> {
         let begun = clock::now();
         deadline.set(begun, self.timeouts.first_byte);
-        if let Some(mut warm) = pool.take(self.provider, begun) {
+        if let Some(mut warm) = pool.take(self.site, begun) {
             match self.attempt(&mut warm, head, deadline).await {
                 Ok(()) => return Ok(warm),
                 // No byte was answered, and at once: the peer had closed it when our request arrived.
@@ -80,7 +80,7 @@ impl Exchange<'_> {
             }
         }
         let mut connection =
-            pool.open(self.provider, self.timeouts.connect).await.map_err(Failure::Unreachable)?;
+            pool.open(self.site, self.timeouts.connect).await.map_err(Failure::Unreachable)?;
         self.attempt(&mut connection, head, deadline).await?;
         Ok(connection)
     }

@@ -4,7 +4,9 @@
 //! reads an answer's body either: the exchange ends with the head of the answer, its connection in hand.
 
 pub mod exchange;
+pub mod mcp;
 pub mod message;
 pub mod pool;
 pub mod provider;
+pub mod site;
 pub mod whole;

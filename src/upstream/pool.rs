@@ -1,4 +1,4 @@
-//! Connections of one core to its providers: opened, kept warm, thrown away in time.
+//! Connections of one thread to other servers: opened, kept warm, thrown away in time.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,9 +16,9 @@ use crate::net::dns::Resolver;
 use crate::net::engine::Engine;
 use crate::net::outgoing::Outgoing;
 use crate::net::stream::Stream;
-use crate::upstream::provider::{Provider, Proxy};
+use crate::upstream::site::{Proxy, Site};
 
-/// A connection to a provider.
+/// A connection to another server.
 #[derive(Debug)]
 pub struct Connection {
     /// The bytes.
@@ -28,7 +28,7 @@ pub struct Connection {
     pub reused: bool,
 }
 
-/// The warm connections of one core.
+/// The warm connections of one thread.
 #[derive(Debug)]
 pub struct Pool {
     engine: Engine,
@@ -36,10 +36,10 @@ pub struct Pool {
     lanes: RefCell<Vec<Lane>>,
 }
 
-/// The idle connections to one provider, the one used last at the end.
+/// The idle connections to one site, the one used last at the end.
 #[derive(Debug)]
 struct Lane {
-    provider: Arc<Provider>,
+    site: Arc<Site>,
     idle: Vec<(Connection, Instant)>,
 }
 
@@ -49,10 +49,10 @@ impl Pool {
         Self { engine, resolver: Resolver::default(), lanes: RefCell::default() }
     }
 
-    /// Takes the connection to `provider` that was used last and that the peer has not closed.
-    pub fn take(&self, provider: &Arc<Provider>, now: Instant) -> Option<Connection> {
+    /// Takes the connection to `site` that was used last and that the peer has not closed.
+    pub fn take(&self, site: &Arc<Site>, now: Instant) -> Option<Connection> {
         let mut lanes = self.lanes.borrow_mut();
-        let lane = lanes.iter_mut().find(|lane| leads_to(&lane.provider, provider))?;
+        let lane = lanes.iter_mut().find(|lane| leads_to(&lane.site, site))?;
         while let Some((mut connection, since)) = lane.idle.pop() {
             if fresh_enough(&connection, since, now) && connection.stream.is_quiet() {
                 return Some(connection);
@@ -62,7 +62,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer has been read to its end, unless there are enough.
-    pub fn give_back(&self, provider: &Arc<Provider>, mut connection: Connection, now: Instant) {
+    pub fn give_back(&self, site: &Arc<Site>, mut connection: Connection, now: Instant) {
         connection.reused = true;
         // What nobody asked for would be taken for the next answer.
         if !connection.stream.input().is_empty() {
@@ -73,10 +73,10 @@ impl Pool {
             return;
         }
         let mut lanes = self.lanes.borrow_mut();
-        let lane = match lanes.iter().position(|lane| leads_to(&lane.provider, provider)) {
+        let lane = match lanes.iter().position(|lane| leads_to(&lane.site, site)) {
             Some(place) => lanes.get_mut(place),
             None => {
-                lanes.push(Lane { provider: Arc::clone(provider), idle: Vec::new() });
+                lanes.push(Lane { site: Arc::clone(site), idle: Vec::new() });
                 lanes.last_mut()
             }
         };
@@ -101,15 +101,15 @@ impl Pool {
         self.lanes.borrow().iter().map(|lane| lane.idle.len()).sum()
     }
 
-    /// Opens a new connection: through the proxy where there is one, with TLS where the provider has it.
+    /// Opens a new connection: through the proxy where there is one, with TLS where the site has it.
     ///
     /// # Errors
     /// What failed, in words for the log: a name that is not known, an address that refuses, a proxy that
     /// declines, a certificate that does not fit.
-    pub async fn open(&self, provider: &Provider, patience: Duration) -> io::Result<Connection> {
-        let (host, port) = match &provider.proxy {
+    pub async fn open(&self, site: &Site, patience: Duration) -> io::Result<Connection> {
+        let (host, port) = match &site.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
-            None => (provider.origin.host.as_str(), provider.origin.port),
+            None => (site.origin.host.as_str(), site.origin.port),
         };
         let addresses = self.resolver.resolve(host, port, clock::now()).await?;
         let mut stream = match connect(self.engine, &addresses, patience).await {
@@ -119,19 +119,19 @@ impl Pool {
                 return Err(fault);
             }
         };
-        let secured = timeout(limits::HANDSHAKE_DEADLINE, secure(&mut stream, provider)).await;
+        let secured = timeout(limits::HANDSHAKE_DEADLINE, secure(&mut stream, site)).await;
         secured
             .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))??;
         Ok(Connection { stream, born: clock::now(), reused: false })
     }
 }
 
-async fn secure(stream: &mut Stream, provider: &Provider) -> io::Result<()> {
-    if let Some(proxy) = &provider.proxy {
-        tunnel(stream, proxy, &provider.origin.authority()).await?;
+async fn secure(stream: &mut Stream, site: &Site) -> io::Result<()> {
+    if let Some(proxy) = &site.proxy {
+        tunnel(stream, proxy, &site.origin.authority()).await?;
     }
-    if let Some(tls) = &provider.tls {
-        let session = tls.connect(&provider.origin.host).map_err(io::Error::other)?;
+    if let Some(tls) = &site.tls {
+        let session = tls.connect(&site.origin.host).map_err(io::Error::other)?;
         stream.secure(session).await?;
     }
     Ok(())
@@ -164,9 +164,9 @@ async fn tunnel(stream: &mut Stream, proxy: &Proxy, authority: &str) -> io::Resu
     }
 }
 
-/// Whether a connection made for one provider serves the other: after a reload both describe the same.
-fn leads_to(one: &Arc<Provider>, other: &Arc<Provider>) -> bool {
-    let way = |provider: &Provider| provider.proxy.as_ref().map(|proxy| (proxy.host.clone(), proxy.port));
+/// Whether a connection made for one site serves the other: after a reload both describe the same.
+fn leads_to(one: &Arc<Site>, other: &Arc<Site>) -> bool {
+    let way = |site: &Site| site.proxy.as_ref().map(|proxy| (proxy.host.clone(), proxy.port));
     Arc::ptr_eq(one, other)
         || (one.name == other.name && one.origin == other.origin && way(one) == way(other))
 }

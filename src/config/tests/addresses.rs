@@ -3,7 +3,7 @@
 use crate::config::base_url::{self, UrlFault};
 use crate::config::environment::Environment;
 use crate::config::proxy::{ProxyVariables, is_excepted, is_loopback, parse};
-use crate::upstream::provider::Origin;
+use crate::upstream::site::Origin;
 
 fn url(text: &str) -> Result<(bool, String, u16, String), UrlFault> {
     base_url::parse(text).map(|(origin, path)| (origin.https, origin.host, origin.port, path))

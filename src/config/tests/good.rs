@@ -37,13 +37,13 @@ fn the_file_of_the_design_page() {
     let snapshot = &loaded.snapshot;
     assert_eq!(snapshot.timeouts, Timeouts::default());
     let anthropic = &snapshot.providers[0];
-    assert_eq!(anthropic.origin.host_header(), "api.anthropic.com");
-    assert!(anthropic.tls.is_some() && anthropic.proxy.is_none());
+    assert_eq!(anthropic.site.origin.host_header(), "api.anthropic.com");
+    assert!(anthropic.site.tls.is_some() && anthropic.site.proxy.is_none());
     let credential = anthropic.credential.as_ref().unwrap();
     assert_eq!((credential.header, credential.value.expose()), ("x-api-key", "sk-ant-hidden"));
     let local = &snapshot.providers[1];
-    assert!(local.tls.is_none() && local.credential.is_none());
-    assert_eq!(local.origin.port, 8081);
+    assert!(local.site.tls.is_none() && local.credential.is_none());
+    assert_eq!(local.site.origin.port, 8081);
     let plan = snapshot.routes.plan("claude-local").unwrap();
     assert_eq!((plan.targets[0].provider, plan.targets[0].model.as_deref()), (1, Some("smollm2")));
     assert_eq!(snapshot.routes.plan("claude-sonnet-5").unwrap().targets[0].provider, 0);
@@ -99,12 +99,12 @@ log: { format: json }
     assert_eq!(snapshot.timeouts.ping, Duration::from_millis(8));
     let one = &snapshot.providers[0];
     assert_eq!(
-        (one.origin.host.as_str(), one.origin.port, one.base_path.as_str()),
+        (one.site.origin.host.as_str(), one.site.origin.port, one.base_path.as_str()),
         ("gateway.example.com", 8443, "/x/y")
     );
     let credential = one.credential.as_ref().unwrap();
     assert_eq!((credential.header, credential.value.expose()), ("authorization", "Bearer file-secret"));
-    let proxy = one.proxy.as_ref().unwrap();
+    let proxy = one.site.proxy.as_ref().unwrap();
     assert_eq!((proxy.host.as_str(), proxy.port), ("proxy.example.com", 3128));
     assert_eq!(proxy.authorization.as_ref().unwrap().expose(), "Basic dXNlcjpwQHNz");
     assert_eq!(snapshot.providers[1].dialect, Dialect::Demo);
@@ -155,7 +155,10 @@ fn without_a_file_the_environment_decides() {
     let anthropic = load(&[("ANTHROPIC_API_KEY", "sk-ant-x"), ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")]);
     assert!(anthropic.first_key.is_none());
     let provider = &anthropic.snapshot.providers[0];
-    assert_eq!((provider.name.as_str(), provider.origin.host.as_str()), ("anthropic", "api.anthropic.com"));
+    assert_eq!(
+        (provider.name.as_str(), provider.site.origin.host.as_str()),
+        ("anthropic", "api.anthropic.com")
+    );
     assert!(anthropic.snapshot.keys.find(key.expose().as_bytes()).is_some());
     assert_ne!(anthropic.snapshot.version, demo.snapshot.version);
 }

@@ -1,0 +1,9 @@
+//! The Model Context Protocol as functions over bytes: messages, both eras, the catalog of tools.
+//!
+//! Two eras are spoken. *Legacy* are the revisions 2024-11-05 to 2025-11-25, which open a session by
+//! `initialize`; *modern* is 2026-07-28, where every request says what it needs to be understood. What passes
+//! through is never decoded and encoded again: messages are read as spans and changed by splicing, so that
+//! `arguments` and `result` leave as they came.
+//!
+//! Follows the specification at modelcontextprotocol.io, all five revisions (read 2026-11). Nothing here
+//! waits, reads a clock or knows a socket.

@@ -1,0 +1,105 @@
+//! What is known of one MCP server: where it is, how to talk to it, whom it is shared with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::ServerName;
+use crate::secret::Secret;
+use crate::upstream::site::Site;
+
+/// One server of `mcp_servers:`. Immutable; a reload makes new ones.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its name in the config.
+    pub name: ServerName,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Which era it speaks.
+    pub era: EraChoice,
+    /// Whether its annotations and its `public` cache scope are believed.
+    pub trusted: bool,
+    /// How long a call may go without a message before it is given up.
+    pub call_deadline: Duration,
+    /// Who shares a session or a process with whom.
+    pub sharing: Sharing,
+    /// How long a session or process of callers is kept without a call.
+    pub idle: Duration,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// Streamable HTTP (revision 2025-03-26 and later).
+    Http(Remote),
+    /// HTTP+SSE (revision 2024-11-05): a GET stream that names where to POST.
+    Sse(Remote),
+    /// A child process, a message a line.
+    Stdio(Program),
+    /// No MCP server: an HTTP API with an OpenAPI description, whose operations become tools.
+    OpenApi(Api),
+}
+
+/// A server behind HTTP.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The connection.
+    pub site: Arc<Site>,
+    /// Path and query of the endpoint, beginning with a slash.
+    pub path: String,
+    /// Header lines of every request, names in lower case: credentials among them.
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// A server that we run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The command, looked up in the `PATH` of `env`, or of ours where `env` has none.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its whole environment beside `PATH`, `HOME`, `LANG`, `TZ`, `TMPDIR` and `USER`, which are ours.
+    pub env: Vec<(String, Secret)>,
+    /// Where it runs.
+    pub cwd: PathBuf,
+}
+
+/// An HTTP API.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The OpenAPI document.
+    pub document: Document,
+    /// Where its paths begin.
+    pub base: Remote,
+}
+
+/// Where an OpenAPI document is.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// Its text, read with the config (JSON).
+    Text(Arc<str>),
+    /// To be fetched.
+    Remote(Remote),
+}
+
+/// Which era a server is spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EraChoice {
+    /// Found out by asking.
+    #[default]
+    Auto,
+    /// Revisions up to 2025-11-25.
+    Legacy,
+    /// Revision 2026-07-28.
+    Modern,
+}
+
+/// Who shares a session with a legacy server, or the process of a server that we run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// All callers with the same client capabilities.
+    #[default]
+    Shared,
+    /// Each key has its own.
+    PerCaller,
+}
