@@ -245,7 +245,7 @@ pub const MCP_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages of one call that wait to be taken; then its server is not read any more.
 pub const MCP_MESSAGES_MAX: usize = 16;
 
-/// How long a call of a tool may go without a message from its server: what Claude Code waits without progress.
+/// How long a call of a tool may go without a message from its server: Claude Code waits as long.
 pub const MCP_CALL_DEADLINE: Duration = Duration::from_secs(300);
 
 /// How long a session with a legacy server, or a process of callers, is kept without a call.

@@ -1,4 +1,4 @@
-//! Where a server is and how it is reached: what a connection needs to know, and nothing of what is said on it.
+//! Where a server is and how it is reached: all that a connection needs to know.
 
 use std::sync::Arc;
 
