@@ -251,6 +251,37 @@ pub const MCP_CALL_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a session with a legacy server, or a process of callers, is kept without a call.
 pub const MCP_IDLE: Duration = Duration::from_secs(600);
 
+/// Servers under `mcp_servers:`; the largest lists that people publish have a few dozen.
+pub const MCP_SERVERS_MAX: usize = 256;
+
+/// Characters of a server's name, and of a prefix of its tools: half of the 64 that a tool's full name has
+/// everywhere, so that both halves can be read.
+pub const MCP_SERVER_NAME_CHARS_MAX: usize = 32;
+
+/// Characters of the name that a config gives a tool: what tool search and other vendors take as a whole.
+pub const MCP_TOOL_NAME_CHARS_MAX: usize = 64;
+
+/// Entries under `tools:` of one server; servers have a few hundred tools at most.
+pub const MCP_TOOL_OVERRIDES_MAX: usize = 1024;
+
+/// Bytes of a tool's description in the config: Claude Code cuts them there.
+pub const MCP_DESCRIPTION_BYTES_MAX: usize = 4096;
+
+/// Arguments, variables or headers of one server, each.
+pub const MCP_SETTINGS_MAX: usize = 128;
+
+/// Bytes of one argument, variable or header of a server; a PEM key in a variable has about 3 KiB.
+pub const MCP_SETTING_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of an OpenAPI document. The largest that many use, GitHub's, has 12 MB.
+pub const OPENAPI_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a `.mcp.json`; it names a handful of servers.
+pub const MCP_JSON_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Patterns of origins or of hosts that the MCP endpoint is open to, each.
+pub const MCP_ALLOWED_MAX: usize = 256;
+
 const _: () = {
     assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
     assert!(CHUNK_EXCESS_BYTES_MAX >= CHUNK_LINE_BYTES_MAX as u64);

@@ -19,7 +19,7 @@ use crate::config::providers::{self, Surroundings};
 use crate::config::proxy::ProxyVariables;
 use crate::config::reader::{At, Reader, quoted};
 use crate::config::secrets::{Finder, Source};
-use crate::config::snapshot::{Fixed, Snapshot};
+use crate::config::snapshot::{Fixed, Mcp, Snapshot};
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::token::KeyHash;
@@ -136,6 +136,7 @@ impl<'e> Resolver<'e> {
             rules,
             routes,
             providers,
+            mcp: Mcp::default(),
             server_tls,
             timeouts: timeouts(&file.timeouts),
             version: String::new(),

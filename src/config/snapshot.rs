@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::glob::Glob;
 use crate::identity::virtual_keys::KeyRing;
 use crate::limits::Timeouts;
+use crate::mcp::presentation::Presentation;
 use crate::net::engine::EngineChoice;
 use crate::net::tls::ServerTls;
 use crate::policy::rules::Rules;
 use crate::route::model::Table;
+use crate::upstream::mcp::server::Server;
 use crate::upstream::provider::Provider;
 
 /// Everything that a reload may change. Shared by all cores as one `Arc`.
@@ -25,12 +28,53 @@ pub struct Snapshot {
     pub routes: Table,
     /// The providers, in written order; `route::model::Target.provider` points into it.
     pub providers: Vec<Arc<Provider>>,
+    /// The MCP side.
+    pub mcp: Mcp,
     /// How callers reach us over TLS; `None` when they come in plain.
     pub server_tls: Option<ServerTls>,
     /// The deadlines.
     pub timeouts: Timeouts,
     /// The first 12 hexadecimal digits of the SHA-256 of all resolved facts: equal facts, equal version.
     pub version: String,
+}
+
+/// What the MCP side runs on.
+#[derive(Clone, Debug)]
+pub struct Mcp {
+    /// The servers, in written order, names unique; at most `limits::MCP_SERVERS_MAX`.
+    pub servers: Vec<McpServer>,
+    /// The web origins that may call beside none at all and those of this machine, such as
+    /// `https://*.example.com`, in lower case.
+    pub allowed_origins: Vec<Glob>,
+    /// The hosts that a `Host` header may name, with a port where one was written, in lower case. Empty:
+    /// every host, unless all of `listen` is this machine, when its own names alone are good.
+    pub allowed_hosts: Vec<Glob>,
+    /// Whether HTTP+SSE, the transport of revision 2024-11-05, is offered to callers.
+    pub legacy_sse: bool,
+    /// The name under which developers mount us: it stands in every full name of a tool,
+    /// `mcp__KEY__TOOL`, so it takes from what names of tools may be long.
+    pub endpoint_key: String,
+}
+
+impl Default for Mcp {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            legacy_sse: false,
+            endpoint_key: "tollgate".to_owned(),
+        }
+    }
+}
+
+/// One server of `mcp_servers:`.
+#[derive(Clone, Debug)]
+pub struct McpServer {
+    /// How it is reached and spoken to.
+    pub server: Arc<Server>,
+    /// How its tools appear.
+    pub presentation: Presentation,
 }
 
 /// Everything that only a restart can change.

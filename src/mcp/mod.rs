@@ -7,3 +7,5 @@
 //!
 //! Follows the specification at modelcontextprotocol.io, all five revisions (read 2026-11). Nothing here
 //! waits, reads a clock or knows a socket.
+
+pub mod presentation;

@@ -1,0 +1,39 @@
+//! How the tools of one server appear to callers: their prefix, and what people changed about single tools.
+
+/// How the tools of one server appear, as a person wrote it: not yet held against the tools that there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presentation {
+    /// What stands before the names of its tools.
+    pub prefix: Prefix,
+    /// Changes to single tools, in written order; at most `limits::MCP_TOOL_OVERRIDES_MAX`.
+    pub tools: Vec<ToolOverride>,
+}
+
+/// What stands before the names of a server's tools at `/mcp`, where all servers appear as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Prefix {
+    /// The name of the server, and only where two servers have a tool of one name.
+    #[default]
+    OnCollision,
+    /// The name of the server.
+    Always,
+    /// Nothing, also where names collide; then the server that is written first has the name.
+    Never,
+    /// This text, 1 to `limits::MCP_SERVER_NAME_CHARS_MAX` of `A-Z a-z 0-9 _ -`.
+    Fixed(String),
+}
+
+/// What is different about a tool, or about all tools whose names fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolOverride {
+    /// The name that the server gives it, or a pattern with `*` (see `glob`).
+    pub name: String,
+    /// Its name for callers, 1 to `limits::MCP_TOOL_NAME_CHARS_MAX` of `A-Z a-z 0-9 _ -`. Never beside a
+    /// pattern.
+    pub rename: Option<String>,
+    /// Whether it is not there for callers at all.
+    pub hide: bool,
+    /// What callers read in place of the server's description; at most
+    /// `limits::MCP_DESCRIPTION_BYTES_MAX` bytes.
+    pub description: Option<String>,
+}
