@@ -13,7 +13,7 @@ const WORDS: &[&str] = &["call", "clock", "corpus", "error", "glob", "ids", "jso
 const EDGES: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("identity", &[]),
-    // For `Principal` only: what identity found out is what policy decides about.
+    // For `Principal` and what it holds: what identity found out is what policy decides about.
     ("policy", &["identity"]),
     ("route", &[]),
     ("net", &[]),

@@ -115,6 +115,7 @@ impl StoredKey {
             key_id: Arc::from(self.id.as_str()),
             team: self.team.as_deref().map(TeamName::new),
             models: self.models.as_ref().map(|list| list.iter().map(|pattern| Glob::new(pattern)).collect()),
+            servers: None,
         }
     }
 

@@ -122,7 +122,10 @@ impl<'e> Resolver<'e> {
         }
         let routes = routes(file, &names, reader);
         let rules = Rules::new(file.teams.iter().map(|team| {
-            (TeamName::new(&team.name.value), Team { models: team.models.as_deref().map(globs) })
+            (
+                TeamName::new(&team.name.value),
+                Team { models: team.models.as_deref().map(globs), servers: None },
+            )
         }));
         let config_keys = self.config_keys(file, reader);
         self.check_stored(file, stored);
@@ -260,6 +263,7 @@ pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
         key_id: hash.id().into(),
         team: key.team.as_ref().map(|team| TeamName::new(&team.value)),
         models: key.models.as_deref().map(globs),
+        servers: None,
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod base64;
 pub mod principal;
+pub mod servers;
 pub mod token;
 pub mod virtual_keys;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::glob::Glob;
+use crate::identity::servers::ServerRules;
 use crate::ids::{KeyName, TeamName};
 
 /// Who makes a call: a key, perhaps of a team. Holds nothing that could be presented as a key.
@@ -16,4 +17,6 @@ pub struct Principal {
     pub team: Option<TeamName>,
     /// The models that the key itself may name; `None` sets no limit beyond the team's.
     pub models: Option<Arc<[Glob]>>,
+    /// The MCP servers and tools that the key itself is given; `None` sets no limit beyond the team's.
+    pub servers: Option<ServerRules>,
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::glob::Glob;
+use crate::identity::servers::ServerRules;
 use crate::ids::TeamName;
 
 /// The rules of all teams. A key's own rules travel with its `Principal`.
@@ -17,6 +18,8 @@ pub struct Rules {
 pub struct Team {
     /// The models that its keys may name; `None` sets no limit.
     pub models: Option<Arc<[Glob]>>,
+    /// The MCP servers and tools that its keys may use; `None` sets no limit.
+    pub servers: Option<ServerRules>,
 }
 
 impl Rules {
