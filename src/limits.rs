@@ -282,7 +282,57 @@ pub const MCP_JSON_BYTES_MAX: u64 = 1024 * 1024;
 /// Patterns of origins or of hosts that the MCP endpoint is open to, each.
 pub const MCP_ALLOWED_MAX: usize = 256;
 
+/// Bytes of the definition of one tool, prompt, resource or template. The largest of 1,800 published tools
+/// has 87 KiB.
+pub const MCP_DEFINITION_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of the name of a tool or prompt: the specification advises 128.
+pub const MCP_NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of a URI or a URI template of a resource.
+pub const MCP_URI_BYTES_MAX: usize = 8 * 1024;
+
+/// Variables of one URI template: matching takes time in proportion to them.
+pub const MCP_TEMPLATE_VARIABLES_MAX: usize = 16;
+
+/// Parameters of one tool that are repeated as `Mcp-Param-` headers: a third of what one head may have.
+pub const MCP_PARAM_HEADERS_MAX: usize = 32;
+
+/// Items of one list of one server. The largest known has 330 tools; lists of files are longer.
+pub const MCP_LIST_ITEMS_MAX: usize = 4096;
+
+/// Bytes of all definitions of one list of one server; 330 tools of Microsoft 365 have 2 MiB.
+pub const MCP_LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Pages of one list of one server: 100 items a page are usual, and some servers send 10.
+pub const MCP_LIST_PAGES_MAX: usize = 512;
+
+/// Bytes of the cursor of a server.
+pub const MCP_CURSOR_BYTES_MAX: usize = 4 * 1024;
+
+/// Items of a list whose reason for being left out is kept; more are only counted.
+pub const MCP_LEFT_OUT_MAX: usize = 64;
+
+/// Milliseconds that a server's list is believed to stay good without asking: a day.
+pub const MCP_TTL_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// Characters of a tool's full name as Claude Code makes it, `mcp__KEY__TOOL`: what its tool search and
+/// other vendors take.
+pub const MCP_FULL_NAME_CHARS_MAX: usize = 64;
+
+/// Characters that names of tools have at least, however long the endpoint's key: a short word, `_` and
+/// the hash.
+pub const MCP_EXPOSED_NAME_CHARS_MIN: usize = 24;
+
+/// Bytes of definitions in one page of our own lists; all 1,800 published tools that we know are 4.6 MiB.
+pub const MCP_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Definitions that the store may hold beyond twice the living ones before it looks for dead ones.
+pub const MCP_STORE_SLACK: usize = 1024;
+
 const _: () = {
+    assert!(MCP_PAGE_BYTES_MAX >= 2 * MCP_DEFINITION_BYTES_MAX);
+    assert!(MCP_DEFINITION_BYTES_MAX < MCP_MESSAGE_BYTES_MAX);
     assert!(HEAD_BYTES_MAX > TARGET_BYTES_MAX);
     assert!(CHUNK_EXCESS_BYTES_MAX >= CHUNK_LINE_BYTES_MAX as u64);
     assert!(STREAM_MEMORY_BYTES_MAX >= 2 * ANSWER_READ_BYTES_MAX + HEAD_BYTES_MAX + USAGE_EVENT_BYTES_MAX);

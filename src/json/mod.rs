@@ -246,6 +246,21 @@ impl<'a> Cursor<'a> {
         self.next(b']')
     }
 
+    /// What the value that comes next is by its first byte, without passing it; nothing at the end. What
+    /// begins no other value counts as a number, and [`Cursor::skip`] will refuse it.
+    pub fn ahead(&mut self) -> Option<Kind> {
+        self.white();
+        Some(match self.peek()? {
+            b'"' => Kind::String,
+            b'{' => Kind::Object,
+            b'[' => Kind::Array,
+            b't' => Kind::True,
+            b'f' => Kind::False,
+            b'n' => Kind::Null,
+            _ => Kind::Number,
+        })
+    }
+
     /// Passes the value that comes next and says where it was.
     ///
     /// # Errors

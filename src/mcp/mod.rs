@@ -8,4 +8,8 @@
 //! Follows the specification at modelcontextprotocol.io, all five revisions (read 2026-11). Nothing here
 //! waits, reads a clock or knows a socket.
 
+pub mod canonical;
+pub mod definition;
+pub mod param_headers;
 pub mod presentation;
+pub mod store;
