@@ -330,6 +330,58 @@ pub const MCP_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Definitions that the store may hold beyond twice the living ones before it looks for dead ones.
 pub const MCP_STORE_SLACK: usize = 1024;
 
+/// Lines of a child process that wait to be told apart; then its standard output is not read any more.
+/// Each may be as large as a message.
+pub const MCP_LINES_MAX: usize = 4;
+
+/// Bytes of messages that wait to be written to a child process: a few large calls. Callers wait for their
+/// share.
+pub const MCP_WRITE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long a message may take until a child process has read it: a server with one thread may be at work
+/// for a while before it reads on.
+pub const MCP_WRITE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Lines in a row that are no JSON before a child process is given up. Real ones print a banner of a few
+/// lines to the wrong stream.
+pub const MCP_GARBAGE_LINES_MAX: u32 = 100;
+
+/// Bytes of a line of garbage that the log is shown.
+pub const MCP_GARBAGE_SHOWN_BYTES_MAX: usize = 256;
+
+/// Bytes of a line that a child process writes to its standard error; the rest of it is thrown away.
+pub const MCP_STDERR_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// Lines of standard error that are handed on in one `MCP_STDERR_WINDOW`; the others are counted.
+pub const MCP_STDERR_LINES_MAX: u32 = 100;
+
+/// The time that `MCP_STDERR_LINES_MAX` is meant for.
+pub const MCP_STDERR_WINDOW: Duration = Duration::from_secs(10);
+
+/// How long a child process may take to end once its standard input is closed, as the protocol asks.
+pub const MCP_CLOSE_GRACE: Duration = Duration::from_secs(3);
+
+/// How long it may take to end after SIGTERM, before SIGKILL.
+pub const MCP_TERM_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the kernel may take to end a killed process before nobody waits for it any more.
+pub const MCP_REAP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often a process is asked whether it has ended when no signal tells.
+pub const MCP_REAP_POLL: Duration = Duration::from_millis(50);
+
+/// Calls that are open over one pipe at once.
+pub const MCP_PIPE_CALLS_MAX: usize = 4096;
+
+/// How long the first restart of a server waits; it doubles with every failure.
+pub const MCP_RESTART_FIRST: Duration = Duration::from_millis(500);
+
+/// How long a restart waits at most.
+pub const MCP_RESTART_MAX: Duration = Duration::from_secs(60);
+
+/// How long a server has to run before its earlier failures are forgotten.
+pub const MCP_RESTART_HEALTHY: Duration = Duration::from_secs(60);
+
 const _: () = {
     assert!(MCP_PAGE_BYTES_MAX >= 2 * MCP_DEFINITION_BYTES_MAX);
     assert!(MCP_DEFINITION_BYTES_MAX < MCP_MESSAGE_BYTES_MAX);
@@ -338,6 +390,8 @@ const _: () = {
     assert!(STREAM_MEMORY_BYTES_MAX >= 2 * ANSWER_READ_BYTES_MAX + HEAD_BYTES_MAX + USAGE_EVENT_BYTES_MAX);
     assert!(BODIES_BYTES_MAX as u64 >= 4 * BODY_BYTES_MAX);
     assert!(PING_AFTER.as_secs() * 4 < 300);
+    assert!(MCP_WRITE_BYTES_MAX >= 2 * MCP_MESSAGE_BYTES_MAX);
+    assert!(MCP_MESSAGES_MAX >= 2);
 };
 
 /// The deadlines that a config may change (`timeouts:`), each by default the constant of this file.
