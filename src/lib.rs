@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 // Words: no I/O, free to everyone.
+pub mod base64;
 pub mod call;
 pub mod clock;
 pub mod error;

@@ -245,6 +245,10 @@ pub const MCP_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages of one call that wait to be taken; then its server is not read any more.
 pub const MCP_MESSAGES_MAX: usize = 16;
 
+/// Bytes of a sealed text: the state of a parked call or our id of a task. The longest holds the id that a
+/// server gave a task, and has to fit into a header.
+pub const MCP_SEALED_BYTES_MAX: usize = 4 * 1024;
+
 /// How long a call of a tool may go without a message from its server: Claude Code waits as long.
 pub const MCP_CALL_DEADLINE: Duration = Duration::from_secs(300);
 

@@ -6,8 +6,10 @@
 use std::fs;
 use std::path::Path;
 
-/// Modules without I/O that everyone may use; they may use only each other.
-const WORDS: &[&str] = &["call", "clock", "corpus", "error", "glob", "ids", "json", "limits", "secret"];
+/// Modules without I/O that everyone may use; they may use only each other. `base64` is among them because
+/// keys, proxies, sealed states and header values are all written in it.
+const WORDS: &[&str] =
+    &["base64", "call", "clock", "corpus", "error", "glob", "ids", "json", "limits", "secret"];
 
 /// Who may use whom beside the words, lowest first: a row names only rows above it, so circles cannot be.
 const EDGES: &[(&str, &[&str])] = &[

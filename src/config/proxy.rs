@@ -3,9 +3,9 @@
 
 use std::net::IpAddr;
 
+use crate::base64;
 use crate::config::base_url::{self, UrlFault};
 use crate::config::environment::Environment;
-use crate::identity::base64;
 use crate::secret::Secret;
 use crate::upstream::site::{Origin, Proxy};
 

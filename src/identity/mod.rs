@@ -4,7 +4,6 @@
 //! hashes what was presented and compares whole hashes in constant time. Nothing here reads a file, the
 //! clock or the environment: `config` builds a `KeyRing` and swaps it whole.
 
-pub mod base64;
 pub mod principal;
 pub mod servers;
 pub mod token;

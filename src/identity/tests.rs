@@ -1,6 +1,5 @@
 //! Tests of key texts and the ring.
 
-use crate::identity::base64;
 use crate::identity::principal::Principal;
 use crate::identity::token::{KeyHash, Presented, generate};
 use crate::identity::virtual_keys::KeyRing;
@@ -93,24 +92,6 @@ fn hashes_survive_their_stored_form() {
     for wrong in ["", "ba", &"g".repeat(64), &"a".repeat(63), &"a".repeat(65)] {
         assert_eq!(KeyHash::from_hex(wrong), None, "{wrong}");
     }
-}
-
-#[test]
-fn base64_agrees_with_the_standard() {
-    // RFC 4648 section 10.
-    let cases = [
-        ("", ""),
-        ("f", "Zg=="),
-        ("fo", "Zm8="),
-        ("foo", "Zm9v"),
-        ("foob", "Zm9vYg=="),
-        ("fooba", "Zm9vYmE="),
-        ("foobar", "Zm9vYmFy"),
-    ];
-    for (plain, encoded) in cases {
-        assert_eq!(base64::encode_padded(plain.as_bytes()), encoded);
-    }
-    assert_eq!(base64::encode(&[0xfb, 0xff], base64::URL_SAFE), "-_8");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::identity::base64;
+use crate::base64;
 use crate::limits;
 use crate::secret::Secret;
 

@@ -13,3 +13,4 @@ pub mod definition;
 pub mod param_headers;
 pub mod presentation;
 pub mod store;
+pub mod sealed;
