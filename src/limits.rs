@@ -362,6 +362,9 @@ pub const MCP_STDERR_LINES_MAX: u32 = 100;
 /// The time that `MCP_STDERR_LINES_MAX` is meant for.
 pub const MCP_STDERR_WINDOW: Duration = Duration::from_secs(10);
 
+/// How long the standard error of a child process that has ended is read before its end is told.
+pub const MCP_LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// How long a child process may take to end once its standard input is closed, as the protocol asks.
 pub const MCP_CLOSE_GRACE: Duration = Duration::from_secs(3);
 

@@ -12,5 +12,5 @@ pub mod canonical;
 pub mod definition;
 pub mod param_headers;
 pub mod presentation;
-pub mod store;
 pub mod sealed;
+pub mod store;

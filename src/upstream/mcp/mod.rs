@@ -7,7 +7,10 @@ use std::io;
 
 use tokio::sync::mpsc;
 
+pub mod backoff;
+pub mod remarks;
 pub mod server;
+pub mod stdio;
 
 /// A message on its way to a server.
 #[derive(Clone, Debug, Default)]
