@@ -245,6 +245,45 @@ pub const MCP_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages of one call that wait to be taken; then its server is not read any more.
 pub const MCP_MESSAGES_MAX: usize = 16;
 
+/// Members of one object of a message that we look into: a result has about five, `_meta` a dozen. They are
+/// compared with each other.
+pub const MCP_MEMBERS_MAX: usize = 256;
+
+/// Questions of a server in one round, and answers of a client. One is usual.
+pub const MCP_INPUTS_MAX: usize = 32;
+
+/// Bytes of the key of such a question.
+pub const MCP_INPUT_KEY_BYTES_MAX: usize = 256;
+
+/// Bytes of the name of a revision, which is a date.
+pub const MCP_VERSION_BYTES_MAX: usize = 64;
+
+/// Revisions that a server may say it speaks.
+pub const MCP_VERSIONS_MAX: usize = 64;
+
+/// Bytes of a legacy client's capabilities, and of its name and version: a session keeps them, and every call
+/// to a modern server repeats them.
+pub const MCP_CLIENT_FACTS_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of what a server says of itself; icons may be inside, and they are no icons of ours.
+pub const MCP_SERVER_INFO_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of the instructions of a server, and of those of all servers as one: they stand in the prompt of
+/// every session. A paragraph is usual.
+pub const MCP_INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;
+
+/// Extensions that a server may declare.
+pub const MCP_EXTENSIONS_MAX: usize = 32;
+
+/// Bytes of the name and the settings of an extension.
+pub const MCP_EXTENSION_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of the id that a server gives a task: sealed, it has to fit into a header.
+pub const MCP_TASK_ID_BYTES_MAX: usize = 2 * 1024;
+
+/// Bytes of an argument that a header repeats, as they stand in the body.
+pub const MCP_PARAM_VALUE_BYTES_MAX: usize = 8 * 1024;
+
 /// Bytes of a sealed text: the state of a parked call or our id of a task. The longest holds the id that a
 /// server gave a task, and has to fit into a header.
 pub const MCP_SEALED_BYTES_MAX: usize = 4 * 1024;

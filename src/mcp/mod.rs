@@ -8,8 +8,10 @@
 //! Follows the specification at modelcontextprotocol.io, all five revisions (read 2026-11). Nothing here
 //! waits, reads a clock or knows a socket.
 
+pub mod bridge;
 pub mod canonical;
 pub mod definition;
+pub mod mirror;
 pub mod param_headers;
 pub mod presentation;
 pub mod sealed;
