@@ -288,6 +288,13 @@ pub const MCP_PARAM_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// server gave a task, and has to fit into a header.
 pub const MCP_SEALED_BYTES_MAX: usize = 4 * 1024;
 
+/// Bytes of the id of a JSON-RPC message, quotes included: it is kept while the call runs. Clients send
+/// numbers, UUIDs and short words.
+pub const MCP_ID_BYTES_MAX: usize = 512;
+
+/// Messages in one batch (revision 2025-03-26 alone has batches); SDKs of that time sent one or two.
+pub const MCP_BATCH_MAX: usize = 64;
+
 /// How long a call of a tool may go without a message from its server: Claude Code waits as long.
 pub const MCP_CALL_DEADLINE: Duration = Duration::from_secs(300);
 

@@ -11,8 +11,14 @@
 pub mod bridge;
 pub mod canonical;
 pub mod definition;
+pub mod edit;
+pub mod fault;
+pub mod message;
+pub mod method;
 pub mod mirror;
 pub mod param_headers;
 pub mod presentation;
+pub mod rpc;
 pub mod sealed;
 pub mod store;
+pub mod version;
