@@ -17,6 +17,7 @@ pub(super) fn check(stream: &[u8], step: usize) {
     let mut events: Vec<Event> = Vec::new();
     let mut data = Vec::new();
     let mut name = Vec::new();
+    let (mut id, mut retry) = (None, None);
     let mut passed = 0;
     assert!(splitter.between_events());
     for piece in stream.chunks(step) {
@@ -31,6 +32,8 @@ pub(super) fn check(stream: &[u8], step: usize) {
                 assert!(data.is_empty());
                 name.clear();
             }
+            Piece::Id(bytes) => gather(&mut id, bytes),
+            Piece::Retry(bytes) => gather(&mut retry, bytes),
         });
         passed += piece.len();
         let so_far = stream.get(..passed).unwrap_or_default();
@@ -38,6 +41,35 @@ pub(super) fn check(stream: &[u8], step: usize) {
         assert_eq!(events, expected, "{}", so_far.escape_ascii());
         assert_eq!(splitter.between_events(), between, "{}", so_far.escape_ascii());
     }
+    // What has been said of a line that is not over cannot be read from whole lines.
+    splitter.push(b"\n", |piece| match piece {
+        Piece::Id(bytes) => gather(&mut id, bytes),
+        Piece::Retry(bytes) => gather(&mut retry, bytes),
+        Piece::Name(_) | Piece::Data(_) | Piece::End(_) | Piece::Void => {}
+    });
+    let ended = [stream, b"\n"].concat();
+    assert_eq!(id, last_value(&ended, b"id"), "{}", stream.escape_ascii());
+    assert_eq!(retry, last_value(&ended, b"retry"), "{}", stream.escape_ascii());
+}
+
+/// Takes a piece of a value; an empty one begins another.
+fn gather(value: &mut Option<Vec<u8>>, piece: &[u8]) {
+    if piece.is_empty() {
+        *value = Some(Vec::new());
+    }
+    value.get_or_insert_default().extend_from_slice(piece);
+}
+
+/// The value of the last line of that field.
+fn last_value(stream: &[u8], field: &[u8]) -> Option<Vec<u8>> {
+    let text = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
+    let lines = text.split(|&byte| byte == b'\r' || byte == b'\n');
+    let mut values = lines.filter_map(|line| match line.strip_prefix(field)? {
+        [] => Some(&b""[..]),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        _ => None,
+    });
+    values.next_back().map(<[u8]>::to_vec)
 }
 
 /// Reads a whole stream line by line, by the words of the standard; also whether it stops between events.

@@ -2,7 +2,7 @@
 //!
 //! Follows the WHATWG HTML standard, section 9.2.6 "Interpreting an event stream" (read 2026-11): lines end
 //! by LF, CRLF or CR, one byte order mark may lead, a colon begins a comment, several `data` lines make one
-//! event, a block without data is no event. Fields other than `event` and `data` pass unread.
+//! event, a block without data is no event. Fields other than `event`, `data`, `id` and `retry` pass unread.
 
 use memchr::memchr2;
 
@@ -25,8 +25,14 @@ pub enum Piece<'a> {
     Data(&'a [u8]),
     /// The event is complete. Its name again; empty when it had none.
     End(&'a [u8]),
-    /// A block without data has ended, which is no event: names and pieces since the last end are void.
+    /// A block without data has ended, which is no event: names and pieces since the last end are void. Not
+    /// so an id, which counts from here on as it would from an `End`.
     Void,
+    /// Some of the value of a line `id:`. An empty piece begins a line, so that an earlier id of the same
+    /// event is void; no other piece is empty.
+    Id(&'a [u8]),
+    /// Some of the value of a line `retry:`, cut as that of `id:`.
+    Retry(&'a [u8]),
 }
 
 /// What a line turned out to be.
@@ -36,6 +42,8 @@ enum Line {
     Open,
     Data,
     Name,
+    Id,
+    Retry,
     Comment,
     Other,
 }
@@ -43,7 +51,7 @@ enum Line {
 /// Reads a stream in pieces of any size.
 ///
 /// ```text
-/// [BOM] ( Open -> Data | Name | Comment | Other -> line end -> Open )*     blank line: End or Void
+/// [BOM] ( Open -> Data | Name | Id | Retry | Comment | Other -> line end -> Open )*     blank line: End or Void
 /// ```
 #[derive(Clone, Debug)]
 pub struct Splitter {
@@ -67,6 +75,9 @@ pub struct Splitter {
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What lines begin with that are read.
+const KNOWN: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
 
 impl Default for Splitter {
     fn default() -> Self {
@@ -148,6 +159,8 @@ impl Splitter {
         match self.line {
             Line::Data => each(Piece::Data(rest)),
             Line::Name => self.name_more(rest),
+            Line::Id => each(Piece::Id(rest)),
+            Line::Retry => each(Piece::Retry(rest)),
             Line::Open | Line::Comment | Line::Other => {}
         }
     }
@@ -177,7 +190,9 @@ impl Splitter {
                 [b':', ..] => Line::Comment,
                 b"data:" => Line::Data,
                 b"event:" => Line::Name,
-                _ if b"data:".starts_with(head) || b"event:".starts_with(head) => continue,
+                b"id:" => Line::Id,
+                b"retry:" => Line::Retry,
+                _ if KNOWN.iter().any(|known| known.starts_with(head)) => continue,
                 _ => Line::Other,
             };
             self.begin(line, each);
@@ -197,6 +212,8 @@ impl Splitter {
                     each(Piece::Data(b"\n"));
                 }
             }
+            Line::Id => each(Piece::Id(b"")),
+            Line::Retry => each(Piece::Retry(b"")),
             Line::Open | Line::Comment | Line::Other => {}
         }
     }
@@ -221,6 +238,8 @@ impl Splitter {
                 b"" => return self.end_block(each),
                 b"data" => self.begin(Line::Data, each),
                 b"event" => self.begin(Line::Name, each),
+                b"id" => self.begin(Line::Id, each),
+                b"retry" => self.begin(Line::Retry, each),
                 _ => self.begin(Line::Other, each),
             }
         }

@@ -17,7 +17,7 @@ fn events(stream: &[u8]) -> Vec<(String, String)> {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             events.push((text(name), text(&std::mem::take(&mut data))));
         }
-        Piece::Name(_) | Piece::Void => {}
+        Piece::Name(_) | Piece::Void | Piece::Id(_) | Piece::Retry(_) => {}
     });
     events
 }
@@ -55,6 +55,36 @@ fn streams_are_read_as_in_the_standard() {
 }
 
 #[test]
+fn ids_and_retries_are_handed_on_in_pieces() {
+    let cases: &[(&str, &[&str])] = &[
+        ("id: 7\nretry: 10\ndata: a\n\n", &["id 7", "retry 10"]),
+        ("id:7\rid: 8 \r\r", &["id 7", "id 8 "]),
+        ("id\nretry\n", &["id ", "retry "]),
+        ("id: 1\r\nid\r\n\r\n", &["id 1", "id "]),
+        ("idx: 1\nretries: 2\nID: 3\n id: 4\n:id: 5\n", &[]),
+        ("retry:  5\n", &["retry  5"]),
+    ];
+    for (stream, expected) in cases {
+        for step in 1..=stream.len() {
+            let mut found: Vec<String> = Vec::new();
+            let mut splitter = Splitter::default();
+            for part in stream.as_bytes().chunks(step) {
+                splitter.push(part, |piece| match piece {
+                    Piece::Id(b"") => found.push("id ".to_owned()),
+                    Piece::Retry(b"") => found.push("retry ".to_owned()),
+                    Piece::Id(more) | Piece::Retry(more) => {
+                        found.last_mut().unwrap().push_str(std::str::from_utf8(more).unwrap());
+                    }
+                    Piece::Name(_) | Piece::Data(_) | Piece::End(_) | Piece::Void => {}
+                });
+            }
+            assert_eq!(found, *expected, "{stream:?} by {step}");
+            check(stream.as_bytes(), step);
+        }
+    }
+}
+
+#[test]
 fn between_events_is_exact() {
     let cases: &[(&[u8], bool)] = &[
         (b"", true),
@@ -85,8 +115,8 @@ fn between_events_is_exact() {
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         8 => proptest::sample::select(vec![
-            "data:", "data: ", "data", "event:", "event: ", "event", "id: 1", ":", ": c", "da",
-            "ev", "ent:", " ", "x",
+            "data:", "data: ", "data", "event:", "event: ", "event", "id: 1", "id:", "id", "i", "d: 2",
+            "retry: 10", "retry:", "retry", "re", "try:", ":", ": c", "da", "ev", "ent:", " ", "x",
         ]).prop_map(|word| word.as_bytes().to_vec()),
         6 => proptest::sample::select(vec!["\n", "\r", "\r\n", "\n\n", "\r\n\r\n"])
             .prop_map(|word| word.as_bytes().to_vec()),

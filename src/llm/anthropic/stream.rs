@@ -75,6 +75,7 @@ impl UsageReader {
             Piece::Data(data) => state.keep(data),
             Piece::End(_) => state.end(),
             Piece::Void => state.clear(),
+            Piece::Id(_) | Piece::Retry(_) => {}
         });
     }
 
