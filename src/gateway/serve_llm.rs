@@ -205,6 +205,7 @@ impl Call<'_> {
             site: &provider.site,
             message,
             timeouts: &self.snapshot.timeouts,
+            again: true,
         };
         let mut run = pin!(exchange.run(&self.worker.pool, answer, deadline));
         poll_fn(|cx| {

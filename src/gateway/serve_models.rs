@@ -135,7 +135,8 @@ async fn ask(
     let message = Message::bare(Buffer::from(&out[..]));
     let mut head = ResponseHead::new();
     let mut deadline = Deadline::new(limits::MODELS_DEADLINE);
-    let exchange = Exchange { permit, site: &provider.site, message: &message, timeouts: &snapshot.timeouts };
+    let (site, timeouts) = (&provider.site, &snapshot.timeouts);
+    let exchange = Exchange { permit, site, message: &message, timeouts, again: true };
     let mut connection = exchange.run(&worker.pool, &mut head, &mut deadline).await.ok()?;
     let body = whole::read(&mut connection, &head, limits::MODELS_BYTES_MAX).await.ok()?;
     if head.keep_alive {

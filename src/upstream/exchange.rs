@@ -1,4 +1,4 @@
-//! One request to a provider, up to the head of its answer.
+//! One request to a server, up to the head of its answer.
 
 use std::future::poll_fn;
 use std::io;
@@ -55,11 +55,15 @@ pub struct Exchange<'a> {
     pub message: &'a Message,
     /// How long to wait.
     pub timeouts: &'a Timeouts,
+    /// Whether it may go out once more when a kept connection closes without a word: not where working twice
+    /// would do something twice, since the peer may have begun.
+    pub again: bool,
 }
 
 impl Exchange<'_> {
     /// Sends the request and waits for the head of the answer, which then stands at the front of the
-    /// connection's input. A warm connection that turns out to be dead is replaced once by a new one.
+    /// connection's input. A warm connection that turns out to be dead is replaced once by a new one, where the
+    /// request may go out `again`.
     ///
     /// # Errors
     /// Why there is no answer. After `Unreachable` another provider may be asked without a thought.
@@ -75,7 +79,7 @@ impl Exchange<'_> {
             match self.attempt(&mut warm, head, deadline).await {
                 Ok(()) => return Ok(warm),
                 // No byte was answered, and at once: the peer had closed it when our request arrived.
-                Err(Failure::Closed(_)) if clock::now() < begun + limits::RESEND_WITHIN => {}
+                Err(Failure::Closed(_)) if self.again && clock::now() < begun + limits::RESEND_WITHIN => {}
                 Err(failure) => return Err(failure),
             }
         }
