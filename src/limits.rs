@@ -116,6 +116,13 @@ pub const CUT_GRACE: Duration = Duration::from_secs(1);
 /// How long an upstream may stay silent inside an answer. Pings keep the caller, this bounds what they hide.
 pub const STREAM_STALL_DEADLINE: Duration = Duration::from_secs(600);
 
+/// How long a connection to an upstream may be silent before the kernel asks whether its peer is still there:
+/// a stream of events may rest for hours, and firewalls forget after minutes.
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+
+/// How long between two such questions.
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+
 /// Idle connections kept per core and provider.
 pub const POOL_IDLE_MAX: usize = 64;
 
@@ -297,6 +304,41 @@ pub const MCP_BATCH_MAX: usize = 64;
 
 /// How long a call of a tool may go without a message from its server: Claude Code waits as long.
 pub const MCP_CALL_DEADLINE: Duration = Duration::from_secs(300);
+
+/// Bytes of an answer to an MCP message that is no success: room for an error of JSON-RPC with its data.
+pub const MCP_REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
+/// How long we read on where the answer is known and only the connection is to be saved, or where a refusal
+/// explains itself.
+pub const MCP_TAIL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long a server may take to be told that its session is over.
+pub const MCP_END_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long a server of the HTTP+SSE transport may take to open its stream and say where to send.
+pub const MCP_ENDPOINT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Bytes of an event's id that is kept to take a stream up again; those of SDKs have about 80.
+pub const MCP_EVENT_ID_BYTES_MAX: usize = 1024;
+
+/// Bytes of a session id: stateless servers seal what they have to know into it.
+pub const MCP_SESSION_ID_BYTES_MAX: usize = 8 * 1024;
+
+/// How soon a stream that ended is taken up again, whatever its server wishes.
+pub const MCP_RETRY_MIN: Duration = Duration::from_millis(100);
+
+/// How soon when the server does not say.
+pub const MCP_RETRY_DEFAULT: Duration = Duration::from_secs(1);
+
+/// How late at most.
+pub const MCP_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// How often the stream of one call is taken up again: a server that lets its callers poll ends it each time,
+/// once a second for as long as `MCP_CALL_DEADLINE`.
+pub const MCP_RESUMES_MAX: u32 = 300;
+
+/// Attempts in a row that may fail when a stream is taken up again.
+pub const MCP_RESUME_FAILURES_MAX: u32 = 5;
 
 /// How long a session with a legacy server, or a process of callers, is kept without a call.
 pub const MCP_IDLE: Duration = Duration::from_secs(600);

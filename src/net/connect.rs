@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::limits;
 use crate::net::engine::Engine;
 use crate::net::epoll::EpollLink;
 use crate::net::stream::Stream;
@@ -36,6 +37,9 @@ pub async fn connect(engine: Engine, addresses: &[SocketAddr], deadline: Duratio
 
 fn open(engine: Engine, socket: TcpStream, address: SocketAddr) -> io::Result<Stream> {
     socket.set_nodelay(true)?;
+    let keepalive =
+        TcpKeepalive::new().with_time(limits::KEEPALIVE_AFTER).with_interval(limits::KEEPALIVE_EVERY);
+    SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
     match engine {
         Engine::Epoll => Ok(Stream::over_epoll(EpollLink::over(socket), address)),
         Engine::IoUring => Stream::new(engine, Socket::from(socket.into_std()?)),

@@ -62,8 +62,8 @@ pub struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Sends the request and waits for the head of the answer, which then stands at the front of the
-    /// connection's input. A warm connection that turns out to be dead is replaced once by a new one, where the
-    /// request may go out `again`.
+    /// connection's input. A warm connection that turns out to be dead is replaced once by a new one, where
+    /// the request may go out `again`.
     ///
     /// # Errors
     /// Why there is no answer. After `Unreachable` another provider may be asked without a thought.

@@ -51,7 +51,8 @@ enum Line {
 /// Reads a stream in pieces of any size.
 ///
 /// ```text
-/// [BOM] ( Open -> Data | Name | Id | Retry | Comment | Other -> line end -> Open )*     blank line: End or Void
+/// [BOM] ( Open -> Data | Name | Id | Retry | Comment | Other -> line end -> Open )*
+/// blank line: End or Void
 /// ```
 #[derive(Clone, Debug)]
 pub struct Splitter {

@@ -4,11 +4,15 @@
 //! they carry is decided by whoever calls; a pipe alone looks at ids, because it carries many calls at once.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 pub mod backoff;
+pub mod http;
 pub mod remarks;
+#[cfg(test)]
+mod scripted;
 pub mod server;
 pub mod stdio;
 
@@ -27,6 +31,7 @@ pub struct Outbound {
 }
 
 /// What comes of a call, in this order: at most one `Head`, any number of `Message`s, at most one `Failed`.
+/// Where a stream is listened to, an `EventId` or `Retry` may stand wherever a `Message` may.
 #[derive(Debug)]
 pub enum Incoming {
     /// The head of an HTTP answer. A pipe has none.
@@ -38,6 +43,13 @@ pub enum Incoming {
     },
     /// A whole JSON-RPC message: what belongs to the call, or its response, after which nothing follows.
     Message(Vec<u8>),
+    /// What to name as `Last-Event-ID` when a stream of unsolicited messages is opened anew; empty when the
+    /// server takes back what it gave before. Said after the messages of its event, and by
+    /// `http::HttpLink::listen` alone: a call that breaks off is taken up without its caller.
+    EventId(String),
+    /// How long the server wants us to wait before we open such a stream anew, within the bounds of
+    /// `limits::MCP_RETRY_MIN` and `limits::MCP_RETRY_MAX`. Said as `EventId` is.
+    Retry(Duration),
     /// No response will come.
     Failed(Failure),
 }
