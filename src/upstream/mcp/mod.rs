@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 pub mod backoff;
 pub mod http;
+pub mod pipe;
 pub mod remarks;
 #[cfg(test)]
 mod scripted;
