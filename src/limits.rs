@@ -365,6 +365,9 @@ pub const MCP_SETTINGS_MAX: usize = 128;
 /// Bytes of one argument, variable or header of a server; a PEM key in a variable has about 3 KiB.
 pub const MCP_SETTING_BYTES_MAX: usize = 16 * 1024;
 
+/// Seconds that a config may keep a session or process without a call: a day.
+pub const MCP_IDLE_S_MAX: u64 = 24 * 60 * 60;
+
 /// Bytes of an OpenAPI document. The largest that many use, GitHub's, has 12 MB.
 pub const OPENAPI_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

@@ -24,6 +24,40 @@ pub(crate) enum UrlFault {
 /// Reads `http(s)://host[:port][/path]` into origin and path. The path comes without a slash at its end and
 /// without a last `/v1`, since that part belongs to the addresses of the dialect.
 pub(crate) fn parse(text: &str) -> Result<(Origin, String), UrlFault> {
+    let (origin, path) = parse_whole(text)?;
+    let path = path.strip_suffix("/v1").unwrap_or(&path).trim_end_matches('/');
+    Ok((origin, path.to_owned()))
+}
+
+/// Reads `http(s)://host[:port][/path][?query]` into origin and target, which begins with a slash.
+pub(crate) fn parse_endpoint(text: &str) -> Result<(Origin, String), UrlFault> {
+    let (before, query) = match text.split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (text, None),
+    };
+    let (origin, path) = split(before)?;
+    let path = if path.is_empty() { "/" } else { path };
+    let Some(query) = query else { return Ok((origin, path.to_owned())) };
+    if query.contains('#') {
+        return Err(UrlFault::QueryOrFragment);
+    }
+    if !query.bytes().all(|byte| is_path_byte(byte) || byte == b'?') {
+        return Err(UrlFault::Path);
+    }
+    Ok((origin, format!("{path}?{query}")))
+}
+
+/// Reads `http(s)://host[:port][/path]` into origin and path, which comes without a slash at its end.
+pub(crate) fn parse_whole(text: &str) -> Result<(Origin, String), UrlFault> {
+    let (origin, path) = split(text)?;
+    Ok((origin, path.trim_end_matches('/').to_owned()))
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte)
+}
+
+fn split(text: &str) -> Result<(Origin, &str), UrlFault> {
     let (scheme, rest) = text.split_once("://").ok_or(UrlFault::Scheme)?;
     let https = match scheme.to_ascii_lowercase().as_str() {
         "https" => true,
@@ -40,13 +74,10 @@ pub(crate) fn parse(text: &str) -> Result<(Origin, String), UrlFault> {
     }
     let (host, port) = host_and_port(authority)?;
     let port = port.unwrap_or(if https { 443 } else { 80 });
-    let path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
-    if !path.bytes().all(path_byte) || path.split('/').any(|part| part == "." || part == "..") {
+    if !path.bytes().all(is_path_byte) || path.split('/').any(|part| part == "." || part == "..") {
         return Err(UrlFault::Path);
     }
-    let path = path.trim_end_matches('/');
-    let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/');
-    Ok((Origin { https, host, port }, path.to_owned()))
+    Ok((Origin { https, host, port }, path))
 }
 
 /// Splits `host`, `host:port`, `[v6]` and `[v6]:port`. The host comes in lower case and without brackets.

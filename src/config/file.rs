@@ -1,6 +1,7 @@
 //! Exactly what a person writes: every key of the config file, each of them optional unless it says
 //! otherwise.
 
+use crate::config::mcp_file::{self, Endpoint, McpServer, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
@@ -12,6 +13,8 @@ use crate::upstream::provider::Dialect;
 /// The file. `None` and empty lists mean "not written".
 #[derive(Debug, Default)]
 pub(crate) struct File {
+    /// Whether there is no file at all.
+    pub(crate) absent: bool,
     pub(crate) listen: Vec<At<String>>,
     pub(crate) data_dir: Option<At<String>>,
     pub(crate) threads: Option<u64>,
@@ -23,6 +26,8 @@ pub(crate) struct File {
     /// Also of the providers that have faults, so that a model which names one is no second fault.
     pub(crate) provider_names: Vec<String>,
     pub(crate) models: Option<Vec<Model>>,
+    pub(crate) mcp_servers: Vec<McpServer>,
+    pub(crate) mcp: Endpoint,
     pub(crate) keys: Vec<Key>,
     pub(crate) teams: Vec<Team>,
     pub(crate) timeouts: Timeouts,
@@ -77,6 +82,7 @@ pub(crate) struct Key {
     pub(crate) secret: At<Source>,
     pub(crate) team: Option<At<String>>,
     pub(crate) models: Option<Vec<At<String>>>,
+    pub(crate) servers: Option<Vec<ServerGrant>>,
 }
 
 /// One entry of `teams:`.
@@ -84,6 +90,7 @@ pub(crate) struct Key {
 pub(crate) struct Team {
     pub(crate) name: At<String>,
     pub(crate) models: Option<Vec<At<String>>>,
+    pub(crate) servers: Option<Vec<ServerGrant>>,
 }
 
 /// `timeouts:`, milliseconds.
@@ -109,6 +116,8 @@ const KEYS: &[&str] = &[
     "ca_file",
     "providers",
     "models",
+    "mcp_servers",
+    "mcp",
     "keys",
     "teams",
     "timeouts",
@@ -141,6 +150,12 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
             Some(Model { pattern: At { mark: entry.mark, value: entry.key.clone() }, targets })
         });
         file.models = Some(models.collect());
+    }
+    if let Some(node) = fields.get("mcp_servers") {
+        file.mcp_servers = mcp_file::read_servers(node, reader);
+    }
+    if let Some(node) = fields.get("mcp") {
+        file.mcp = mcp_file::read_endpoint(node, reader).unwrap_or_default();
     }
     if let Some(nodes) = fields.get("keys").and_then(|node| reader.list(node, "keys")) {
         file.keys = nodes.iter().filter_map(|node| read_key(node, reader)).collect();
@@ -307,7 +322,7 @@ fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
 }
 
 fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
-    let fields = reader.fields(node, "keys", &["name", "secret", "team", "models"])?;
+    let fields = reader.fields(node, "keys", &["name", "secret", "team", "models", "servers"])?;
     let name = reader.required(&fields, "keys", "name").and_then(|node| {
         let text = reader.text(node, "keys.name")?;
         reader.name(&text.value, text.mark, "keys.name")
@@ -316,12 +331,16 @@ fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
     let secret = secret.and_then(|node| secrets::read(node, "keys.secret", reader));
     let team = fields.get("team").and_then(|node| reader.text(node, "keys.team"));
     let models = fields.get("models").and_then(|node| reader.patterns(node, "keys.models"));
-    Some(Key { name: name?, secret: secret?, team, models })
+    let servers = fields.get("servers").and_then(|node| mcp_file::read_grants(node, "keys.servers", reader));
+    Some(Key { name: name?, secret: secret?, team, models, servers })
 }
 
 fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {
     let what = format!("teams.{}", name.value);
-    let fields = reader.fields(node, &what, &["models"])?;
+    let fields = reader.fields(node, &what, &["models", "servers"])?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
-    Some(Team { name, models })
+    let servers = fields
+        .get("servers")
+        .and_then(|node| mcp_file::read_grants(node, &format!("{what}.servers"), reader));
+    Some(Team { name, models, servers })
 }

@@ -14,8 +14,11 @@ use crate::config::key_file::{KeyFile, StoredKey};
 use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
 use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, ShownTeam, ShownTls};
+use crate::config::shown::{shown_origin, shown_proxy};
+use crate::config::shown_mcp::{self, ShownGrant, ShownMcp};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
+use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::token::KeyHash;
 use crate::limits;
@@ -139,7 +142,8 @@ pub(crate) fn open(path: Option<&Path>, environment: &Environment) -> Result<Ope
         Err(why) if path.is_none() && why.kind() == std::io::ErrorKind::NotFound => None,
         Err(why) => return Err(Faults::of_file(&name, format!("the config cannot be read: {why}"))),
     };
-    let file = parse(text.as_deref().unwrap_or_default(), &mut reader);
+    let mut file = parse(text.as_deref().unwrap_or_default(), &mut reader);
+    file.absent = text.is_none();
     Ok(Opened { path: full, folder, file, reader })
 }
 
@@ -199,12 +203,15 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
         ],
         providers: snapshot.providers.iter().map(|provider| shown_provider(provider)).collect(),
         models: shown_models(snapshot),
+        mcp_servers: resolved.shown_servers.clone(),
+        mcp: ShownMcp::of(&snapshot.mcp),
         teams: file
             .teams
             .iter()
             .map(|team| ShownTeam {
                 name: team.name.value.clone(),
                 models: team.models.as_deref().map(texts),
+                servers: team.servers.as_deref().map(shown_mcp::grants),
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
@@ -215,24 +222,29 @@ fn texts(list: &[At<String>]) -> Vec<String> {
     list.iter().map(|text| text.value.clone()).collect()
 }
 
+fn globs(list: &[Glob]) -> Vec<String> {
+    list.iter().map(|glob| glob.as_str().to_owned()).collect()
+}
+
 fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
     ShownKey {
         name: key.key.to_string(),
         id: hash.id(),
         team: key.team.as_ref().map(ToString::to_string),
-        models: key.models.as_ref().map(|list| list.iter().map(|glob| glob.as_str().to_owned()).collect()),
+        models: key.models.as_deref().map(globs),
+        servers: key.servers.as_ref().map(|servers| {
+            let rules = servers.rules().iter();
+            rules
+                .map(|rule| ShownGrant { server: rule.server.as_str().to_owned(), tools: globs(&rule.tools) })
+                .collect()
+        }),
         origin,
     }
 }
 
 fn shown_provider(provider: &Provider) -> ShownProvider {
-    let scheme = if provider.site.origin.https { "https" } else { "http" };
-    let url = || format!("{scheme}://{}{}", provider.site.origin.host_header(), provider.base_path);
-    let proxy = provider.site.proxy.as_ref().map(|proxy| {
-        let user = if proxy.authorization.is_some() { "***@" } else { "" };
-        let host = if proxy.host.contains(':') { format!("[{}]", proxy.host) } else { proxy.host.clone() };
-        format!("http://{user}{host}:{}", proxy.port)
-    });
+    let url = || format!("{}{}", shown_origin(&provider.site.origin), provider.base_path);
+    let proxy = provider.site.proxy.as_ref().map(shown_proxy);
     ShownProvider {
         name: provider.name.to_string(),
         dialect: match provider.dialect {

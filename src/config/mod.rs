@@ -9,11 +9,16 @@ mod base_url;
 mod defaults;
 mod environment;
 mod file;
+mod mcp_file;
+mod mcp_json;
+mod mcp_servers;
+mod openapi;
 mod providers;
 mod proxy;
 mod reader;
 mod resolve;
 mod secrets;
+mod template;
 mod yaml;
 
 pub mod atomic;
@@ -23,6 +28,7 @@ pub mod load;
 pub mod outline;
 pub mod reload;
 pub mod shown;
+pub mod shown_mcp;
 pub mod snapshot;
 
 #[cfg(any(test, fuzzing))]

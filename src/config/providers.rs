@@ -83,7 +83,7 @@ impl Surroundings<'_> {
                 return None;
             }
         };
-        let proxy = self.proxy(written, &what, &origin, reader)?;
+        let proxy = self.proxy((written.proxy.as_ref(), written.name.mark), &what, &origin, reader)?;
         let tls = if origin.https { Some(self.client_tls(url.mark, reader)?) } else { None };
         let credential = match key {
             None => None,
@@ -96,20 +96,20 @@ impl Surroundings<'_> {
         Some(Provider { name, dialect: written.dialect, site, base_path, credential })
     }
 
-    /// `None` after a fault, `Some(None)` for the direct way.
-    fn proxy(
+    /// `None` after a fault, `Some(None)` for the direct way. `mark` is where to complain of variables.
+    pub(crate) fn proxy(
         &mut self,
-        written: &file::Provider,
+        (written, mark): (Option<&At<Source>>, Mark),
         what: &str,
         origin: &Origin,
         reader: &mut Reader,
     ) -> Option<Option<Proxy>> {
-        let Some(source) = &written.proxy else {
+        let Some(source) = written else {
             let found = self.proxies.for_origin(origin);
             return found
                 .inspect_err(|why| {
                     let text = format!("{what}: HTTPS_PROXY is not http://[user:password@]host:port: {why}");
-                    reader.fault(written.name.mark, text);
+                    reader.fault(mark, text);
                 })
                 .ok();
         };
@@ -125,7 +125,8 @@ impl Surroundings<'_> {
             .map(Some)
     }
 
-    fn client_tls(&mut self, mark: Mark, reader: &mut Reader) -> Option<Arc<ClientTls>> {
+    /// The TLS that all who speak https share.
+    pub(crate) fn client_tls(&mut self, mark: Mark, reader: &mut Reader) -> Option<Arc<ClientTls>> {
         if let Some(tls) = &self.tls {
             return Some(Arc::clone(tls));
         }

@@ -48,6 +48,11 @@ impl Reader {
         self.faults.push(Fault { file: Arc::clone(&self.file), mark, text: text.into() });
     }
 
+    /// Takes over the faults of another file.
+    pub(crate) fn absorb(&mut self, faults: Faults) {
+        self.faults.extend(faults);
+    }
+
     /// Ends the reading.
     pub(crate) fn into_faults(self) -> Faults {
         self.faults
@@ -155,13 +160,18 @@ impl Reader {
 
     /// Whether a model name or pattern has a length that we take; a fault where not.
     pub(crate) fn pattern_fits(&mut self, text: &str, mark: Mark, what: &str) -> bool {
+        self.fits(text, mark, what, "model name")
+    }
+
+    /// Whether a name or pattern of some `kind` has a length that we take; a fault where not.
+    pub(crate) fn fits(&mut self, text: &str, mark: Mark, what: &str, kind: &str) -> bool {
         let max = limits::PATTERN_CHARS_MAX;
         let fits = !text.is_empty() && text.len() <= max && !text.chars().any(|c| c.is_control() || c == ' ');
         if !fits {
             let shown = quoted(text);
             self.fault(
                 mark,
-                format!("{what}: {shown} is no model name: use 1 to {max} characters without spaces"),
+                format!("{what}: {shown} is no {kind}: use 1 to {max} characters without spaces"),
             );
         }
         fits
@@ -180,6 +190,11 @@ impl Reader {
             );
         }
         number
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn yes_or_no(&mut self, node: &Node, what: &str) -> Option<bool> {
+        self.choice(node, what, &[("true", true), ("false", false)])
     }
 
     /// One word of a few.

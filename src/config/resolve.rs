@@ -15,11 +15,14 @@ use crate::config::environment::Environment;
 use crate::config::faults::Mark;
 use crate::config::file::{self, File};
 use crate::config::key_file::StoredKey;
+use crate::config::mcp_json;
+use crate::config::mcp_servers;
 use crate::config::providers::{self, Surroundings};
 use crate::config::proxy::ProxyVariables;
 use crate::config::reader::{At, Reader, quoted};
 use crate::config::secrets::{Finder, Source};
-use crate::config::snapshot::{Fixed, Mcp, Snapshot};
+use crate::config::shown_mcp::ShownServer;
+use crate::config::snapshot::{Fixed, McpServer, Snapshot};
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::token::KeyHash;
@@ -37,6 +40,8 @@ pub(crate) struct Resolver<'e> {
     folder: &'e Path,
     environment: &'e Environment,
     shared: Surroundings<'e>,
+    /// The servers for people.
+    shown_servers: Vec<ShownServer>,
     /// Hash over everything that no one may see but that makes a version.
     facts: Sha256,
 }
@@ -51,6 +56,8 @@ pub(crate) struct Resolved {
     pub(crate) warnings: Vec<String>,
     /// Certificates, roots and secret files.
     pub(crate) files: Vec<PathBuf>,
+    /// The servers of `snapshot`, without their secrets.
+    pub(crate) shown_servers: Vec<ShownServer>,
     /// The hash so far.
     pub(crate) facts: Sha256,
 }
@@ -96,7 +103,7 @@ impl<'e> Resolver<'e> {
             finder: Finder { environment, folder, files: Vec::new() },
             warnings: Vec::new(),
         };
-        Self { folder, environment, shared, facts: Sha256::new() }
+        Self { folder, environment, shared, shown_servers: Vec::new(), facts: Sha256::new() }
     }
 
     /// Resolves everything; the result is of use only when `reader` has no fault afterwards.
@@ -121,11 +128,12 @@ impl<'e> Resolver<'e> {
             self.add_provider_facts(provider);
         }
         let routes = routes(file, &names, reader);
+        let servers = self.mcp_servers(file, reader);
+        self.check_grants(file, &servers);
         let rules = Rules::new(file.teams.iter().map(|team| {
-            (
-                TeamName::new(&team.name.value),
-                Team { models: team.models.as_deref().map(globs), servers: None },
-            )
+            let models = team.models.as_deref().map(globs);
+            let servers = team.servers.as_deref().map(mcp_servers::rules);
+            (TeamName::new(&team.name.value), Team { models, servers })
         }));
         let config_keys = self.config_keys(file, reader);
         self.check_stored(file, stored);
@@ -139,13 +147,64 @@ impl<'e> Resolver<'e> {
             rules,
             routes,
             providers,
-            mcp: Mcp::default(),
+            mcp: mcp_servers::mcp(&file.mcp, servers),
             server_tls,
             timeouts: timeouts(&file.timeouts),
             version: String::new(),
         };
         let Surroundings { finder, warnings, .. } = self.shared;
-        Resolved { snapshot, config_keys, warnings, files: finder.files, facts: self.facts }
+        let (shown_servers, facts) = (self.shown_servers, self.facts);
+        Resolved { snapshot, config_keys, warnings, files: finder.files, shown_servers, facts }
+    }
+
+    /// The servers of the config; where there is none, those of a `.mcp.json`, as far as they are of use.
+    fn mcp_servers(&mut self, file: &File, reader: &mut Reader) -> Vec<McpServer> {
+        let mut out: Vec<McpServer> = Vec::new();
+        for written in &file.mcp_servers {
+            let server = self.shared.mcp_server(written, reader);
+            self.shown_servers.extend(server.as_ref().map(|server| ShownServer::of(written, server)));
+            out.extend(server);
+        }
+        if file.absent {
+            self.shared.finder.files.push(mcp_json::path(self.folder));
+            for written in mcp_json::read(self.folder, &mut self.shared.warnings) {
+                let mut own = Reader::new("");
+                let server = self.shared.mcp_server(&written, &mut own);
+                match own.into_faults().list().first() {
+                    Some(fault) => {
+                        let name = &written.name.value;
+                        self.shared.warnings.push(mcp_json::left_out(name, &fault.text));
+                    }
+                    None => {
+                        let shown = server.as_ref().map(|server| ShownServer::of(&written, server));
+                        self.shown_servers.extend(shown);
+                        out.extend(server);
+                    }
+                }
+            }
+        }
+        if file.absent && !out.is_empty() {
+            let names: Vec<&str> = out.iter().map(|one| one.server.name.as_str()).collect();
+            self.shared.warnings.push(mcp_json::taken(&names));
+        }
+        for fact in out.iter().flat_map(|server| mcp_servers::facts(&server.server)) {
+            self.facts.update(Sha256::digest(fact));
+        }
+        out
+    }
+
+    fn check_grants(&mut self, file: &File, servers: &[McpServer]) {
+        for team in &file.teams {
+            let whose = format!("teams.{}.servers", team.name.value);
+            let lines =
+                mcp_servers::idle_grants(&whose, team.servers.as_deref().unwrap_or_default(), servers);
+            self.shared.warnings.extend(lines);
+        }
+        for key in &file.keys {
+            let whose = format!("keys: servers of {:?}", key.name.value);
+            let lines = mcp_servers::idle_grants(&whose, key.servers.as_deref().unwrap_or_default(), servers);
+            self.shared.warnings.extend(lines);
+        }
     }
 
     fn server_tls(&mut self, tls: &file::Tls, reader: &mut Reader) -> Option<ServerTls> {
@@ -263,7 +322,7 @@ pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
         key_id: hash.id().into(),
         team: key.team.as_ref().map(|team| TeamName::new(&team.value)),
         models: key.models.as_deref().map(globs),
-        servers: None,
+        servers: key.servers.as_deref().map(mcp_servers::rules),
     }
 }
 

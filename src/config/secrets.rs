@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::atomic;
 use crate::config::environment::Environment;
+use crate::config::faults::Mark;
 use crate::config::reader::{At, Reader};
 use crate::config::yaml::Node;
 use crate::limits;
@@ -25,12 +26,8 @@ pub(crate) fn read(node: &Node, what: &str, reader: &mut Reader) -> Option<At<So
     let text = reader.raw_text(node, what)?.value;
     let at = |value| Some(At { mark: node.mark, value });
     if let Some(inner) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
-        match inner.split_once(':') {
-            Some(("env", name)) if is_variable(name) => return at(Source::Variable(name.to_owned())),
-            Some(("file", path)) if !path.is_empty() && !path.contains("${") => {
-                return at(Source::File(path.to_owned()));
-            }
-            _ => {}
+        if let Some(source) = reference(inner) {
+            return at(source);
         }
     } else if !text.contains("${") {
         return at(Source::Written(Secret::new(text)));
@@ -42,7 +39,17 @@ pub(crate) fn read(node: &Node, what: &str, reader: &mut Reader) -> Option<At<So
     None
 }
 
-fn is_variable(name: &str) -> bool {
+/// Reads what stands between the braces of a reference: `env:NAME` or `file:PATH`.
+pub(crate) fn reference(inner: &str) -> Option<Source> {
+    match inner.split_once(':')? {
+        ("env", name) if is_variable(name) => Some(Source::Variable(name.to_owned())),
+        ("file", path) if !path.is_empty() && !path.contains("${") => Some(Source::File(path.to_owned())),
+        _ => None,
+    }
+}
+
+/// Whether a text may name an environment variable.
+pub(crate) fn is_variable(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -59,12 +66,29 @@ pub(crate) struct Finder<'e> {
 impl Finder<'_> {
     /// Finds one secret: not empty, and fit to stand in a header.
     pub(crate) fn find(&mut self, source: &At<Source>, what: &str, reader: &mut Reader) -> Option<Secret> {
-        let secret = match &source.value {
+        let secret = self.fetch(&source.value, source.mark, what, reader)?;
+        if !secret.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+            let text = "the secret holds spaces or other characters that cannot stand in a header";
+            reader.fault(source.mark, format!("{what}: {text}"));
+            return None;
+        }
+        Some(secret)
+    }
+
+    /// Finds one secret: not empty, and whatever it holds.
+    pub(crate) fn fetch(
+        &mut self,
+        source: &Source,
+        mark: Mark,
+        what: &str,
+        reader: &mut Reader,
+    ) -> Option<Secret> {
+        let secret = match source {
             Source::Written(secret) => secret.clone(),
             Source::Variable(name) => match self.environment.read(name) {
                 Some(value) => Secret::new(value.trim()),
                 None => {
-                    reader.fault(source.mark, format!("{what}: the environment variable {name} is not set"));
+                    reader.fault(mark, format!("{what}: the environment variable {name} is not set"));
                     return None;
                 }
             },
@@ -74,20 +98,14 @@ impl Finder<'_> {
                 match read_text(&path) {
                     Ok(value) => value,
                     Err(why) => {
-                        reader
-                            .fault(source.mark, format!("{what}: {} cannot be read: {why}", path.display()));
+                        reader.fault(mark, format!("{what}: {} cannot be read: {why}", path.display()));
                         return None;
                     }
                 }
             }
         };
         if secret.is_empty() {
-            reader.fault(source.mark, format!("{what}: the secret is empty"));
-            return None;
-        }
-        if !secret.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
-            let text = "the secret holds spaces or other characters that cannot stand in a header";
-            reader.fault(source.mark, format!("{what}: {text}"));
+            reader.fault(mark, format!("{what}: the secret is empty"));
             return None;
         }
         Some(secret)

@@ -4,6 +4,9 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use crate::config::shown_mcp::{ShownGrant, ShownMcp, ShownServer, grants_as_yaml};
+use crate::upstream::site::{Origin, Proxy};
+
 /// A resolved config without its secrets.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Shown {
@@ -31,6 +34,10 @@ pub struct Shown {
     pub providers: Vec<ShownProvider>,
     /// In written order.
     pub models: Vec<ShownModel>,
+    /// In written order.
+    pub mcp_servers: Vec<ShownServer>,
+    /// `mcp:`.
+    pub mcp: ShownMcp,
     /// By name.
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
@@ -79,6 +86,8 @@ pub struct ShownTeam {
     pub name: String,
     /// Its patterns; absent for no limit.
     pub models: Option<Vec<String>>,
+    /// Its servers and their tools; absent for no limit.
+    pub servers: Option<Vec<ShownGrant>>,
 }
 
 /// One valid key.
@@ -92,6 +101,8 @@ pub struct ShownKey {
     pub team: Option<String>,
     /// Its patterns; absent for no limit of its own.
     pub models: Option<Vec<String>>,
+    /// Its servers and their tools; absent for no limit of its own.
+    pub servers: Option<Vec<ShownGrant>>,
     /// `config` or `key file`.
     pub origin: &'static str,
 }
@@ -125,12 +136,22 @@ impl fmt::Display for Shown {
         for model in &self.models {
             writeln!(f, "  {}: [{}]", word(&model.pattern), targets(&model.targets))?;
         }
+        if !self.mcp_servers.is_empty() {
+            writeln!(f, "mcp_servers:")?;
+        }
+        for server in &self.mcp_servers {
+            writeln!(f, "{server}")?;
+        }
+        writeln!(f, "{}", self.mcp)?;
         if !self.teams.is_empty() {
             writeln!(f, "teams:")?;
         }
         for team in &self.teams {
-            let models = team.models.as_ref().map(|models| format!(" models: {} ", list(models)));
-            writeln!(f, "  {}: {{{}}}", word(&team.name), models.unwrap_or_default())?;
+            let models = team.models.as_ref().map(|models| format!("models: {}", list(models)));
+            let servers = team.servers.as_ref().map(|grants| format!("servers: {}", grants_as_yaml(grants)));
+            let both: Vec<String> = [models, servers].into_iter().flatten().collect();
+            let space = if both.is_empty() { "" } else { " " };
+            writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))?;
         }
         writeln!(f, "keys:{}", if self.keys.is_empty() { " []" } else { "" })?;
         for key in &self.keys {
@@ -140,6 +161,9 @@ impl fmt::Display for Shown {
             }
             if let Some(models) = &key.models {
                 write!(f, ", models: {}", list(models))?;
+            }
+            if let Some(grants) = &key.servers {
+                write!(f, ", servers: {}", grants_as_yaml(grants))?;
             }
             writeln!(f, " }} # {}, from the {}", key.id, key.origin)?;
         }
@@ -180,17 +204,29 @@ fn targets(targets: &[(String, Option<String>)]) -> String {
     out
 }
 
-fn list(items: &[String]) -> String {
+pub(crate) fn list(items: &[String]) -> String {
     let items: Vec<String> = items.iter().map(|item| word(item)).collect();
     format!("[{}]", items.join(", "))
 }
 
 /// Bare where YAML reads it back as the same text, else in the quotes that JSON and YAML share.
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte);
     let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte));
     if first && text.bytes().all(bare) && !text.ends_with(':') && text != "null" {
         return text.to_owned();
     }
     serde_json::to_string(text).unwrap_or_default()
+}
+
+/// Scheme, host and port, as a URL begins.
+pub(crate) fn shown_origin(origin: &Origin) -> String {
+    format!("{}://{}", if origin.https { "https" } else { "http" }, origin.host_header())
+}
+
+/// A proxy's URL without its password.
+pub(crate) fn shown_proxy(proxy: &Proxy) -> String {
+    let user = if proxy.authorization.is_some() { "***@" } else { "" };
+    let host = if proxy.host.contains(':') { format!("[{}]", proxy.host) } else { proxy.host.clone() };
+    format!("http://{user}{host}:{}", proxy.port)
 }

@@ -65,6 +65,11 @@ impl Node {
 
 /// Reads one document. Faults go to `reader`; `None` when there is no document or no sense in going on.
 pub(crate) fn parse(text: &str, reader: &mut Reader) -> Option<Node> {
+    parse_to(limits::CONFIG_DEPTH_MAX, text, reader)
+}
+
+/// `parse` for documents that may be nested to `depth_max`.
+pub(crate) fn parse_to(depth_max: usize, text: &str, reader: &mut Reader) -> Option<Node> {
     if let Some(line) = text.lines().position(|line| line.contains([OPEN, CLOSE])) {
         let mark = Mark { line: line + 1, column: 1 };
         reader.fault(
@@ -75,7 +80,7 @@ pub(crate) fn parse(text: &str, reader: &mut Reader) -> Option<Node> {
     }
     let text = set_braces_aside(text);
     let mut parser = Parser::new_from_str(&text).keep_tags(false);
-    let mut tree = Tree { open: Vec::new(), root: None, documents: 0 };
+    let mut tree = Tree { depth_max, open: Vec::new(), root: None, documents: 0 };
     loop {
         match next(&mut parser) {
             Ok(None) => return tree.root,
@@ -113,6 +118,7 @@ const ALIAS: &str = "`*` and `&` at the start of a value mean aliases in YAML, w
 
 /// The tree as it grows: one frame for each collection that is still open.
 struct Tree {
+    depth_max: usize,
     open: Vec<Frame>,
     root: Option<Node>,
     documents: usize,
@@ -186,8 +192,8 @@ impl Tree {
     }
 
     fn push(&mut self, frame: Frame, reader: &mut Reader) -> Option<()> {
-        if self.open.len() >= limits::CONFIG_DEPTH_MAX {
-            let depth = limits::CONFIG_DEPTH_MAX;
+        if self.open.len() >= self.depth_max {
+            let depth = self.depth_max;
             reader
                 .fault(frame.mark, format!("this is nested deeper than {depth} levels, which no key needs"));
             return None;

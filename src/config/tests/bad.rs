@@ -67,10 +67,10 @@ fn keys_and_shapes() {
         &["tollgate.yaml:1:25: listen: 127.0.0.1:1 is given twice"],
     );
     check(
-        "mcp_servers: {}",
-        &["tollgate.yaml:1:1: unknown key \"mcp_servers\"; known here: \
+        "budgets: {}",
+        &["tollgate.yaml:1:1: unknown key \"budgets\"; known here: \
              listen, data_dir, threads, engine, drain_s, tls, \
-         ca_file, providers, models, keys, teams, timeouts, log"],
+         ca_file, providers, models, mcp_servers, mcp, keys, teams, timeouts, log"],
     );
 }
 

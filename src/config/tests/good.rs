@@ -19,14 +19,20 @@ providers:
 models:                                  # what a caller may name -> where it may run, in order
   claude-*: [anthropic]
   claude-local: [{ provider: local, model: smollm2 }]
+mcp_servers:                             # the field's usual shape: command/args/env or url/headers
+  github: { url: https://mcp.example.com/mcp, headers: { Authorization: "Bearer ${env:GITHUB_TOKEN}" } }
+  files:  { command: npx, args: [-y, "@modelcontextprotocol/server-filesystem", /srv/docs] }
 keys:
   - { name: ci, secret: ${env:TOLLGATE_CI_KEY}, team: platform }
 teams:
-  platform: { models: [claude-*] }
+  platform: { models: [claude-*], servers: { github: ["*"], files: ["read_*"] } }
 "#;
 
-const VARIABLES: &[(&str, &str)] =
-    &[("ANTHROPIC_API_KEY", "sk-ant-hidden"), ("TOLLGATE_CI_KEY", "tg_a-hidden-key-of-the-ci-job")];
+const VARIABLES: &[(&str, &str)] = &[
+    ("ANTHROPIC_API_KEY", "sk-ant-hidden"),
+    ("TOLLGATE_CI_KEY", "tg_a-hidden-key-of-the-ci-job"),
+    ("GITHUB_TOKEN", "hidden-token"),
+];
 
 #[test]
 fn the_file_of_the_design_page() {
@@ -52,6 +58,8 @@ fn the_file_of_the_design_page() {
     let permit = snapshot.rules.decide(ci, "claude-local").unwrap();
     assert_eq!(permit.to_string(), "team platform: models claude-*");
     assert!(snapshot.rules.decide(ci, "gpt-6").is_err());
+    let files = &snapshot.mcp.servers[1].server.name;
+    assert!(snapshot.rules.may_call(ci, files, "read_file") && !snapshot.rules.may_call(ci, files, "rm"));
 }
 
 #[test]

@@ -4,6 +4,8 @@ mod addresses;
 mod bad;
 mod good;
 mod key_file;
+mod mcp;
+mod mcp_faults;
 mod property;
 mod reloading;
 

@@ -1,5 +1,6 @@
 //! What is known of one MCP server: where it is, how to talk to it, whom it is shared with.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub enum Transport {
 }
 
 /// A server behind HTTP.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Remote {
     /// The connection.
     pub site: Arc<Site>,
@@ -52,7 +53,7 @@ pub struct Remote {
 }
 
 /// A server that we run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     /// The command, looked up in the `PATH` of `env`, or of ours where `env` has none.
     pub command: String,
@@ -64,12 +65,30 @@ pub struct Program {
     pub cwd: PathBuf,
 }
 
+/// Without its path and query, in which people put secrets.
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { site, path: _, headers } = self;
+        f.debug_struct("Remote").field("site", site).field("headers", headers).finish_non_exhaustive()
+    }
+}
+
+/// Without its arguments, among which people put secrets.
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, args, env, cwd } = self;
+        let mut out = f.debug_struct("Program");
+        out.field("command", command).field("args", &args.len()).field("env", env).field("cwd", cwd).finish()
+    }
+}
+
 /// An HTTP API.
 #[derive(Clone, Debug)]
 pub struct Api {
     /// The OpenAPI document.
     pub document: Document,
-    /// Where its paths begin.
+    /// Where its paths begin. Its `path` is what stands before those, so it has no slash at its end and is
+    /// empty at the root.
     pub base: Remote,
 }
 
