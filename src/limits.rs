@@ -371,6 +371,28 @@ pub const MCP_IDLE_S_MAX: u64 = 24 * 60 * 60;
 /// Bytes of an OpenAPI document. The largest that many use, GitHub's, has 12 MB.
 pub const OPENAPI_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// Operations of one OpenAPI document. GitHub's has about 1,100.
+pub const OPENAPI_OPERATIONS_MAX: usize = 2048;
+
+/// Parameters of one operation; a dozen are many.
+pub const OPENAPI_PARAMETERS_MAX: usize = 64;
+
+/// Bytes of the schemas of one operation with their references followed: what is over is `{}` with a note.
+/// A model reads every one of them.
+pub const OPENAPI_SCHEMA_BYTES_MAX: usize = 32 * 1024;
+
+/// Layers of one schema with its references followed, and references that lead to one another.
+pub const OPENAPI_DEPTH_MAX: usize = 32;
+
+/// Bytes of the name of an operation as a tool, and of an argument: providers of models take 64.
+pub const OPENAPI_NAME_BYTES_MAX: usize = 64;
+
+/// Items of a list that goes into a path, a query or a header.
+pub const OPENAPI_ITEMS_MAX: usize = 1024;
+
+/// Bytes of an answer of an API that are shown to the model: more than any takes, little enough to hold.
+pub const OPENAPI_RESULT_BYTES_MAX: usize = 1024 * 1024;
+
 /// Bytes of a `.mcp.json`; it names a handful of servers.
 pub const MCP_JSON_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -16,6 +16,7 @@ pub mod fault;
 pub mod message;
 pub mod method;
 pub mod mirror;
+pub mod openapi;
 pub mod param_headers;
 pub mod presentation;
 pub mod rpc;

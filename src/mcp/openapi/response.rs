@@ -1,0 +1,68 @@
+//! From an answer of the API to the result of a tool.
+
+use serde::de::IgnoredAny;
+
+use crate::base64;
+use crate::json::write_string;
+use crate::limits;
+
+/// The result of a call, as a `CallToolResult`: the answer as text, also as `structuredContent` when it is a
+/// JSON object, or as an image. Every status but those of success makes it an error: redirections are not
+/// followed. A text over `limits::OPENAPI_RESULT_BYTES_MAX` is cut and says so.
+pub fn result(status: u16, content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+    let failed = !(200..300).contains(&status);
+    let kind = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
+    let mut out = b"{\"content\":[".to_vec();
+    let fits = body.len() <= limits::OPENAPI_RESULT_BYTES_MAX;
+    if !failed && fits && matches!(&*kind, "image/png" | "image/jpeg" | "image/gif" | "image/webp") {
+        out.extend_from_slice(b"{\"type\":\"image\",\"data\":\"");
+        out.extend_from_slice(base64::encode_padded(body).as_bytes());
+        out.extend_from_slice(b"\",\"mimeType\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\"}]}");
+        return out;
+    }
+    out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+    write_string(&mut out, &text(status, failed, &kind, body));
+    out.extend_from_slice(b"}]");
+    if fits && is_object(body) {
+        out.extend_from_slice(b",\"structuredContent\":");
+        // On event streams and pipes a message is one line; inside of strings there are no line ends.
+        let one_line = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+        out.extend(body.trim_ascii().iter().map(one_line));
+    }
+    if failed {
+        out.extend_from_slice(b",\"isError\":true");
+    }
+    out.push(b'}');
+    out
+}
+
+fn text(status: u16, failed: bool, kind: &str, body: &[u8]) -> String {
+    let head = if failed { format!("The API answered with status {status}.\n\n") } else { String::new() };
+    if body.is_empty() {
+        return format!("The API answered with status {status} and nothing else.");
+    }
+    let shown = body.get(..limits::OPENAPI_RESULT_BYTES_MAX).unwrap_or(body);
+    let shown = match std::str::from_utf8(shown) {
+        Ok(text) => text,
+        // Only the cut itself may have broken a character.
+        Err(bad) if bad.error_len().is_none() && shown.len() < body.len() => {
+            std::str::from_utf8(shown.get(..bad.valid_up_to()).unwrap_or_default()).unwrap_or_default()
+        }
+        Err(_) => {
+            let kind = if kind.is_empty() { "an unnamed type" } else { kind };
+            let kind =
+                kind.get(..kind.floor_char_boundary(limits::RECORD_TEXT_BYTES_MAX)).unwrap_or_default();
+            return format!("{head}The answer has {} bytes of {kind}, which are not text.", body.len());
+        }
+    };
+    let cut = body.len() - shown.len();
+    let note = if cut == 0 { String::new() } else { format!("\n\n[cut here: {cut} bytes more]") };
+    format!("{head}{shown}{note}")
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
