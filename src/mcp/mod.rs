@@ -13,6 +13,7 @@ pub mod canonical;
 pub mod definition;
 pub mod edit;
 pub mod fault;
+pub mod headers;
 pub mod message;
 pub mod method;
 pub mod mirror;
