@@ -83,7 +83,7 @@ pub(crate) struct Claude {
     /// The environment variable that holds the developer's key
     #[arg(long, value_name = "NAME")]
     pub(crate) key_env: Option<String>,
-    /// Lines for a shell, or a settings file of Claude Code
+    /// Lines for a shell, a settings file of Claude Code, or an .mcp.json
     #[arg(long, value_enum, default_value_t = Format::Env)]
     pub(crate) format: Format,
     /// Put the settings into DIR/.claude/settings.json, beside whatever it holds
@@ -98,6 +98,8 @@ pub(crate) enum Format {
     Env,
     /// JSON with `env`
     Settings,
+    /// JSON with `mcpServers`: the MCP endpoint alone
+    Mcp,
 }
 
 const EXAMPLES: &str = "\
@@ -133,4 +135,5 @@ const CLAUDE_EXAMPLES: &str = "\
 Examples:
   tollgate claude --key tg_...
   tollgate claude --base-url https://tollgate.example.com --key-env ADAS_KEY --format settings
+  tollgate claude --key-env ADAS_KEY --format mcp > .mcp.json
   tollgate claude --key-env ADAS_KEY --write ~/src/project";

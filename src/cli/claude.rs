@@ -13,6 +13,13 @@ use crate::limits;
 
 /// Prints or writes it.
 pub(crate) fn run(config: Option<&Path>, wish: &Claude, output: &mut Output<'_>) -> Result<(), Failure> {
+    if wish.write.is_some() && wish.format == Format::Mcp {
+        let text = "--write puts settings in their place; send `--format mcp` to a file: > .mcp.json";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let outline = outline::outline(config);
+    // Whoever names an address may be far from the config, or may not be allowed to read it.
+    let name = outline.as_ref().map_or_else(|_far| "tollgate".to_owned(), |found| found.endpoint_key.clone());
     let url = match &wish.base_url {
         Some(url) if is_plain(url) && (url.starts_with("http://") || url.starts_with("https://")) => {
             url.trim_end_matches('/').to_owned()
@@ -21,7 +28,7 @@ pub(crate) fn run(config: Option<&Path>, wish: &Claude, output: &mut Output<'_>)
             return Err(Failure::Usage(format!("--base-url: expected http:// or https://, found {url:?}")));
         }
         None => {
-            let outline = outline::outline(config)?;
+            let outline = outline?;
             base_url(&outline.listen, outline.tls)
         }
     };
@@ -42,6 +49,15 @@ pub(crate) fn run(config: Option<&Path>, wish: &Claude, output: &mut Output<'_>)
     match wish.format {
         Format::Env => output.text(&exports(&url, key.as_deref()))?,
         Format::Settings => output.json(&merged(Json::Map(Vec::new()), &url, key.as_deref())?)?,
+        Format::Mcp => {
+            // Such a file is shared, so a key that a variable holds stays in it; Claude Code looks there.
+            let variable = wish.key_env.as_deref().unwrap_or(TOKEN);
+            let key = wish.key.clone().unwrap_or_else(|| format!("${{{variable}}}"));
+            output.json(&mcp_file(&name, &url, &key))?;
+        }
+    }
+    if wish.format != Format::Mcp {
+        output.note(&format!("for the tools of the MCP servers, once: {}", mcp_command(&name, &url)))?;
     }
     if key.is_none() {
         output.note(
@@ -68,6 +84,24 @@ pub(crate) fn base_url(listen: &[SocketAddr], tls: bool) -> String {
 pub(crate) fn exports(url: &str, key: Option<&str>) -> String {
     let key = key.map_or_else(|| "YOUR_TOLLGATE_KEY".to_owned(), shell_word);
     format!("export {URL}={}\nexport {TOKEN}={key}\n", shell_word(url))
+}
+
+/// The command that makes Claude Code use our MCP endpoint; the key comes from where `exports` puts it.
+fn mcp_command(name: &str, url: &str) -> String {
+    let url = shell_word(&format!("{url}/mcp"));
+    format!("claude mcp add --transport http {name} {url} --header \"Authorization: Bearer ${TOKEN}\"")
+}
+
+/// A `.mcp.json` that names our MCP endpoint.
+fn mcp_file(name: &str, url: &str, key: &str) -> Json {
+    let map = |key: &str, value: Json| Json::Map(vec![(key.to_owned(), value)]);
+    let text = |text: String| Json::Plain(text.into());
+    let server = Json::Map(vec![
+        ("type".to_owned(), text("http".to_owned())),
+        ("url".to_owned(), text(format!("{url}/mcp"))),
+        ("headers".to_owned(), map("Authorization", text(format!("Bearer {key}")))),
+    ]);
+    map("mcpServers", map(name, server))
 }
 
 const URL: &str = "ANTHROPIC_BASE_URL";

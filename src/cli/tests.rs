@@ -153,12 +153,58 @@ fn what_a_developer_needs() {
     let (_, out, _) = folder.run(&["claude", "--key", "tg_x", "--format", "settings"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["env"]["ANTHROPIC_AUTH_TOKEN"].as_str(), Some("tg_x"));
+    assert!(!err.contains("tg_x"));
     assert_eq!(folder.run(&["claude", "--base-url", "gate"]).0, 2);
     assert_eq!(folder.run(&["claude", "--key", "a b"]).0, 2);
     assert_eq!(folder.run(&["claude", "--key", "a", "--key-env", "B"]).0, 2);
     assert_eq!(folder.run(&["claude", "--key-env", "TOLLGATE_TEST_IS_NEVER_SET"]).0, 1);
     let quoted = claude::exports("http://h/'$(x)", Some("tg_x"));
     assert!(quoted.starts_with(r"export ANTHROPIC_BASE_URL='http://h/'\''$(x)'"), "{quoted}");
+}
+
+#[test]
+fn what_a_developer_needs_for_the_tools() {
+    let folder = Folder::new(&format!("{CONFIG}mcp: {{ endpoint_key: org }}\n"));
+    let (code, out, err) = folder.run(&["claude", "--key", "tg_x"]);
+    assert!(code == 0 && !out.contains("mcp"), "what is printed is run by a shell: {out}");
+    let line = "claude mcp add --transport http org http://127.0.0.1:4100/mcp \
+                --header \"Authorization: Bearer $ANTHROPIC_AUTH_TOKEN\"\n";
+    assert!(err.ends_with(line) && !err.contains("tg_x"), "{err}");
+    let file = |words: &[&str]| {
+        let (code, out, _) = folder.run(&[&["claude", "--format", "mcp"], words].concat());
+        assert_eq!(code, 0);
+        serde_json::from_str::<serde_json::Value>(&out).unwrap()["mcpServers"]["org"].clone()
+    };
+    let server = |url: &str, header: &str| {
+        let headers = serde_json::json!({ "Authorization": header });
+        serde_json::json!({ "type": "http", "url": url, "headers": headers })
+    };
+    let here = "http://127.0.0.1:4100/mcp";
+    assert_eq!(file(&["--key", "tg_x"]), server(here, "Bearer tg_x"));
+    assert_eq!(file(&["--key-env", "PATH"]), server(here, "Bearer ${PATH}"));
+    let there = ["--base-url", "https://gate.example.com/"];
+    assert_eq!(file(&there), server("https://gate.example.com/mcp", "Bearer ${ANTHROPIC_AUTH_TOKEN}"));
+    assert_eq!(folder.run(&["claude", "--format", "mcp", "--write", "."]).0, 2);
+
+    // A config that cannot be read here does not matter to who names the address.
+    std::fs::write(folder.path().join("tollgate.yaml"), "broken: [").unwrap();
+    let (code, out, _) = folder.run(&["claude", "--format", "mcp", "--base-url", "https://h"]);
+    assert!(code == 0 && out.contains("\"tollgate\": {"), "{out}");
+}
+
+#[test]
+fn check_prints_servers_without_their_secrets() {
+    let servers = "mcp_servers: { s: { url: 'http://127.0.0.1:9/mcp', headers: { x-api-key: hidden } } }\n";
+    let folder = Folder::new(&format!("{CONFIG}{servers}"));
+    let (code, out, err) = folder.run(&["check"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("  s: { url: http://127.0.0.1:9/mcp, headers: { x-api-key: \"***\" }"), "{out}");
+    let (_, json, _) = folder.run(&["check", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["mcp_servers"][0]["headers"]["x-api-key"].as_str(), Some("***"));
+    let warning = "mcp_servers.s.headers.x-api-key: it stands in the config itself, line 5";
+    assert!(err.contains(warning), "{err}");
+    assert!(!out.contains("hidden") && !err.contains("hidden"));
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub(crate) const DATA_DIR: &str = "./tollgate-data";
 /// The config that is read when none is named.
 pub(crate) const CONFIG: &str = "tollgate.yaml";
 
+/// The name under which developers mount our MCP endpoint.
+pub(crate) const ENDPOINT_KEY: &str = "tollgate";
+
 /// The name of the key that is made when there is none.
 pub(crate) const FIRST_KEY: &str = "default";
 

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::Faults;
 use crate::config::load::{Opened, open};
@@ -21,6 +22,8 @@ pub struct Outline {
     pub listen: Vec<SocketAddr>,
     /// Whether callers come in over TLS.
     pub tls: bool,
+    /// The name under which developers mount our MCP endpoint.
+    pub endpoint_key: String,
     /// The teams that keys may name.
     pub teams: Vec<String>,
     /// The keys that stand in the config itself.
@@ -73,6 +76,7 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
         data_dir: fixed.data_dir,
         listen: fixed.listen,
         tls: file.tls.is_some(),
+        endpoint_key: file.mcp.endpoint_key.unwrap_or_else(|| defaults::ENDPOINT_KEY.to_owned()),
         teams: file.teams.iter().map(|team| team.name.value.clone()).collect(),
         keys: keys.collect(),
     })

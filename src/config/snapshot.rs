@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::defaults;
 use crate::glob::Glob;
 use crate::identity::virtual_keys::KeyRing;
 use crate::limits::Timeouts;
@@ -63,7 +64,7 @@ impl Default for Mcp {
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             legacy_sse: false,
-            endpoint_key: "tollgate".to_owned(),
+            endpoint_key: defaults::ENDPOINT_KEY.to_owned(),
         }
     }
 }
