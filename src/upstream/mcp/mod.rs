@@ -15,6 +15,7 @@ pub mod remarks;
 #[cfg(test)]
 mod scripted;
 pub mod server;
+pub mod sse;
 pub mod stdio;
 
 /// A message on its way to a server.

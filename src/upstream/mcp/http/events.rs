@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::http::sse::{Piece, Splitter};
 use crate::limits;
-use crate::upstream::mcp::Failure;
 
 /// What a stream says, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +19,8 @@ pub(in crate::upstream::mcp) enum Event {
     Id(String),
     /// How long to wait before the stream is asked for again, within our bounds.
     Retry(Duration),
+    /// A message has grown beyond `limits::MCP_MESSAGE_BYTES_MAX`: it is left out. Said as soon as it does.
+    TooLarge,
 }
 
 /// Reads one stream.
@@ -45,7 +46,7 @@ impl Events {
     pub(in crate::upstream::mcp) fn push(&mut self, bytes: &[u8]) {
         let Self { splitter, block, ready } = self;
         splitter.push(bytes, |piece| match piece {
-            Piece::Data(data) => block.more_data(data),
+            Piece::Data(data) => block.more_data(data, ready),
             Piece::Id(value) => gather(&mut block.id, value),
             Piece::Retry(value) => gather(&mut block.retry, value),
             Piece::Name(_) => {}
@@ -55,23 +56,20 @@ impl Events {
     }
 
     /// What comes next of the bytes so far.
-    ///
-    /// # Errors
-    /// `TooLarge` once a message has grown beyond its bound and all before it are taken; the stream is of no
-    /// more use then.
-    pub(in crate::upstream::mcp) fn next(&mut self) -> Result<Option<Event>, Failure> {
-        match self.ready.pop_front() {
-            None if self.block.too_large => Err(Failure::TooLarge),
-            event => Ok(event),
-        }
+    pub(in crate::upstream::mcp) fn next(&mut self) -> Option<Event> {
+        self.ready.pop_front()
     }
 }
 
 impl Block {
-    fn more_data(&mut self, data: &[u8]) {
-        self.too_large |= self.data.len() + data.len() > limits::MCP_MESSAGE_BYTES_MAX;
+    fn more_data(&mut self, data: &[u8], ready: &mut VecDeque<Event>) {
         if self.too_large {
+            return;
+        }
+        if self.data.len() + data.len() > limits::MCP_MESSAGE_BYTES_MAX {
+            self.too_large = true;
             self.data = Vec::new();
+            ready.push_back(Event::TooLarge);
         } else {
             self.data.extend_from_slice(data);
         }
@@ -79,10 +77,6 @@ impl Block {
 
     /// At the blank line; without a name where there was no data.
     fn end(&mut self, name: Option<&[u8]>, ready: &mut VecDeque<Event>) {
-        // A stream that is broken says nothing more.
-        if self.too_large {
-            return;
-        }
         let Self { data, id, retry, .. } = std::mem::take(self);
         match name {
             // A server says such an event only to hand out its id.
@@ -144,7 +138,7 @@ mod tests {
         let mut found = Vec::new();
         for part in parts {
             events.push(part);
-            while let Some(event) = events.next().unwrap() {
+            while let Some(event) = events.next() {
                 found.push(event);
             }
         }
@@ -189,17 +183,21 @@ mod tests {
     }
 
     #[test]
-    fn a_message_beyond_the_bound_ends_the_stream_after_those_before_it() {
+    fn a_message_beyond_the_bound_is_left_out_and_said_so_at_once() {
         let mut events = Events::default();
         events.push(b"data: 1\n\ndata: ");
         let line = vec![b'x'; limits::MCP_MESSAGE_BYTES_MAX];
         events.push(&line);
-        assert_eq!(events.next().unwrap(), Some(message("1")));
-        assert_eq!(events.next().unwrap(), None, "that much is allowed");
-        events.push(b"x\n\ndata: 2\n\n");
-        assert!(events.next().is_err());
-        assert!(events.next().is_err());
+        assert_eq!(events.next(), Some(message("1")));
+        assert_eq!(events.next(), None, "that much is allowed");
+        events.push(b"x");
+        assert_eq!(events.next(), Some(Event::TooLarge));
         assert!(events.block.data.capacity() == 0, "what is refused is not kept");
+        events.push(&line);
+        events.push(b"\ndata: more\nid: 7\n\ndata: 2\n\n");
+        assert_eq!(events.next(), Some(id("7")));
+        assert_eq!(events.next(), Some(message("2")));
+        assert_eq!(events.next(), None);
     }
 
     proptest! {

@@ -16,6 +16,8 @@ use tokio::task::spawn_local;
 
 use crate::json::{self, Fault, Kind};
 use crate::limits::{self, Timeouts};
+use crate::mcp::message;
+use crate::mcp::method::Method;
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::server::Remote;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
@@ -305,7 +307,7 @@ impl Task {
         loop {
             // Before the response is told, so that who asks next finds it.
             answer.give_back(&self.link.door.pool);
-            while let Some(event) = events.next()? {
+            while let Some(event) = events.next() {
                 if self.tell_event(event).await? {
                     return Ok(Ending::Answered(Box::new(answer)));
                 }
@@ -338,6 +340,7 @@ impl Task {
                 self.retry = delay;
             }
             Event::Endpoint(_) => {}
+            Event::TooLarge => return Err(Failure::TooLarge.into()),
         }
         Ok(false)
     }
@@ -375,18 +378,11 @@ fn not_json(fault: Fault) -> Failure {
 /// The messages of a document: itself, or where it is an array (revision 2025-03-26) its elements.
 ///
 /// # Errors
-/// `Garbage` for an array that is none.
+/// `Garbage` for an array that is no batch, or one of more than `limits::MCP_BATCH_MAX`.
 pub(in crate::upstream::mcp) fn unbatched(data: Vec<u8>) -> Result<Vec<Vec<u8>>, Failure> {
-    if data.trim_ascii_start().first() != Some(&b'[') {
-        return Ok(vec![data]);
-    }
-    let mut messages = Vec::new();
-    json::elements(&data, 0..data.len(), |element| {
-        messages.push(element.bytes(&data).to_vec());
-        Ok::<_, Fault>(())
-    })
-    .map_err(not_json)?;
-    Ok(messages)
+    let Some(batch) = message::batch(&data) else { return Ok(vec![data]) };
+    let spans = batch.map_err(|fault| Failure::Garbage(fault.to_string()))?;
+    Ok(spans.into_iter().filter_map(|span| Some(data.get(span)?.to_vec())).collect())
 }
 
 /// Whether a message is a response, with a result or with an error.
@@ -419,26 +415,25 @@ fn is_error(body: &[u8]) -> bool {
 
 /// Whether it does no harm when a server works on this message twice: what only reads, and what is no
 /// request. A tool may do anything, and of methods that we do not know nobody can say.
-fn may_run_twice(message: &[u8]) -> bool {
-    let mut harmless = true;
-    let walked = json::fields(message, |field| {
-        if &*json::text(field.key.raw)? == "method" {
-            let method = json::text(field.value.inner(message).unwrap_or_default())?;
-            harmless = method.starts_with("notifications/")
-                || method.ends_with("/list")
-                || matches!(
-                    &*method,
-                    "initialize"
-                        | "ping"
-                        | "server/discover"
-                        | "subscriptions/listen"
-                        | "resources/read"
-                        | "prompts/get"
-                        | "completion/complete"
-                        | "tasks/get"
-                );
-        }
-        Ok::<_, Fault>(())
-    });
-    walked.is_ok() && harmless
+pub(in crate::upstream::mcp) fn may_run_twice(message: &[u8]) -> bool {
+    let Ok(read) = message::read(message) else { return false };
+    match read.kind {
+        message::Kind::Notification | message::Kind::Result | message::Kind::Error => true,
+        message::Kind::Request => matches!(
+            read.method,
+            Method::Initialize
+                | Method::Discover
+                | Method::Ping
+                | Method::Listen
+                | Method::ToolsList
+                | Method::PromptsList
+                | Method::PromptsGet
+                | Method::ResourcesList
+                | Method::ResourcesTemplatesList
+                | Method::ResourcesRead
+                | Method::Complete
+                | Method::TasksGet
+                | Method::TasksList
+        ),
+    }
 }

@@ -416,7 +416,7 @@ fn a_tool_is_not_called_twice_where_a_kept_connection_dies() {
         assert_eq!(all(call(&pool, &server)).await, ["200 ", RESULT]);
         assert_eq!(all(call(&pool, &server)).await, [ENDED]);
         assert_eq!(all(call(&pool, &server)).await, ["200 ", RESULT]);
-        let list = Outbound { body: br#"{"id":7,"method":"tools/list"}"#.to_vec(), ..out() };
+        let list = Outbound { body: br#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#.to_vec(), ..out() };
         let found = all(link(&pool, &server, SOON).call(&Permit::for_tests(), list)).await;
         assert_eq!(found, ["200 ", RESULT], "a list is asked for again");
     });
@@ -443,14 +443,16 @@ fn messages_are_told_apart() {
         assert_eq!(is_error(body.as_bytes()), expected, "{body}");
     }
     assert!(unbatched(b"[{},".to_vec()).is_err());
-    assert_eq!(unbatched(b"[]".to_vec()).unwrap().len(), 0);
+    let batch = |count| format!("[{}]", vec!["{}"; count].join(",")).into_bytes();
+    assert_eq!(unbatched(batch(limits::MCP_BATCH_MAX)).unwrap().len(), limits::MCP_BATCH_MAX);
+    assert!(unbatched(batch(limits::MCP_BATCH_MAX + 1)).is_err());
     for (message, expected) in [
-        (r#"{"method":"tools/call"}"#, false),
-        (r#"{"method":"tools\/call"}"#, false),
-        (r#"{"method":"tasks/cancel"}"#, false),
-        (r#"{"method":7}"#, false),
-        (r#"{"method":"tools/list"}"#, true),
-        (r#"{"method":"notifications/cancelled"}"#, true),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#, false),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools\/call"}"#, false),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tasks/cancel"}"#, false),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"unheard/of"}"#, false),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, true),
+        (r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#, true),
         (RESULT, true),
         ("not json", false),
     ] {
