@@ -14,6 +14,7 @@ pub mod definition;
 pub mod edit;
 pub mod fault;
 pub mod headers;
+pub mod list;
 pub mod message;
 pub mod method;
 pub mod mirror;
