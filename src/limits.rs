@@ -441,6 +441,10 @@ pub const MCP_FULL_NAME_CHARS_MAX: usize = 64;
 /// the hash.
 pub const MCP_EXPOSED_NAME_CHARS_MIN: usize = 24;
 
+/// Rounds in which tools that share a name go on to a longer one together: three steps lead from a plain name
+/// to the last, and names made to follow from each other take more.
+pub const MCP_NAME_ROUNDS_MAX: usize = 8;
+
 /// Bytes of definitions in one page of our own lists; all 1,800 published tools that we know are 4.6 MiB.
 pub const MCP_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
