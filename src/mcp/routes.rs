@@ -1,7 +1,7 @@
 //! Which server a URI belongs to.
 //!
-//! URIs are not rewritten: they also stand in results, in links and in `_meta`, where we do not look. So a URI
-//! is looked up, in this order:
+//! URIs are not rewritten: they also stand in results, in links and in `_meta`, where we do not look. So a
+//! URI is looked up, in this order:
 //!
 //! 1. among the resources that are listed;
 //! 2. among the templates that are listed, those with more literal text first, then in the order of the
@@ -9,10 +9,10 @@
 //! 3. by its scheme and authority, then by its scheme, where resources and templates of one server alone have
 //!    them. Where several have, it belongs to nobody: a guess could show one server what is another's.
 //!
-//! When two servers list one and the same URI or template, the one written first in the config has it. That of
-//! the other gets `#tollgate-server=NAME` at its end (`&` instead of `#` where it has a `#` already), so that
-//! scheme, authority and path stay, and `ui://` is still `ui://`. It goes to its server without that. A link to
-//! it inside a result of that server still leads to the first one: this cannot be seen from the URI.
+//! When two servers list one and the same URI or template, the one written first in the config has it. That
+//! of the other gets `#tollgate-server=NAME` at its end (`&` instead of `#` where it has a `#` already), so
+//! that scheme, authority and path stay, and `ui://` is still `ui://`. It goes to its server without that. A
+//! link to it inside a result of that server still leads to the first one: this cannot be seen from the URI.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -102,10 +102,9 @@ impl Routes {
         (made, listed)
     }
 
-    /// The table of one server alone, to which also goes what it does not list.
-    pub fn of_one(server: usize, resources: &[Address<'_>], templates: &[Address<'_>]) -> Self {
-        let (made, _) = Self::new(resources, templates);
-        Self { only: Some(server), ..made }
+    /// The table where there is one server alone, to which also goes what it does not list.
+    pub fn with_only(self, server: usize) -> Self {
+        Self { only: Some(server), ..self }
     }
 
     /// Where `uri` leads; nothing for what the caller may not see, and for what nobody has.
@@ -404,7 +403,7 @@ mod tests {
     fn one_server_alone_gets_everything() {
         let mut resources = addresses(&[(1, "x://h/secret")]);
         resources[0].open = false;
-        let routes = Routes::of_one(1, &resources, &[]);
+        let routes = Routes::new(&resources, &[]).0.with_only(1);
         assert_eq!(found(&routes, "anything"), Some((1, "anything".to_owned())));
         assert_eq!(found(&routes, "x://h/secret"), None);
     }
