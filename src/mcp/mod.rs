@@ -11,6 +11,7 @@
 pub mod bridge;
 pub mod canonical;
 pub mod definition;
+pub mod diff;
 pub mod edit;
 pub mod fault;
 pub mod headers;
@@ -27,3 +28,4 @@ pub mod rpc;
 pub mod sealed;
 pub mod store;
 pub mod version;
+pub mod view;

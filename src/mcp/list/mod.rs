@@ -1,8 +1,8 @@
 //! The lists of a server, read page by page, item by item.
 //!
 //! A list comes as the `result` of `tools/list` and its three sisters, in pages that a cursor strings
-//! together. One item that is broken is left out and said; the rest of the list stays. Only a page that cannot
-//! be read as a page is an error.
+//! together. One item that is broken is left out and said; the rest of the list stays. Only a page that
+//! cannot be read as a page is an error.
 
 use std::collections::HashSet;
 use std::ops::Range;

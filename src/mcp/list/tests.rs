@@ -164,10 +164,9 @@ proptest! {
     #[test]
     fn anything_like_a_page_is_read(
         parts in vec(proptest::sample::select(vec![
-            r#"{"tools":["#, r#""name":"a""#, r#"{"name":"b","inputSchema":{"type":"object"}}"#, "]", "}", "{",
-            ",",
-            r#""nextCursor":"x""#, r#""inputSchema":{"type":"object"}"#, r#""outputSchema":{}"#, " ", "\n",
-            r#""description":"d""#, r#"{"prompts":[{"name":"p"}"#,
+            r#"{"tools":["#, r#""name":"a""#, r#"{"name":"b","inputSchema":{"type":"object"}}"#,
+            "]", "}", "{", ",", r#""nextCursor":"x""#, r#""inputSchema":{"type":"object"}"#, " ", "\n",
+            r#""outputSchema":{}"#, r#""description":"d""#, r#"{"prompts":[{"name":"p"}"#,
         ]), 0..12)
     ) {
         fuzz_mcp_list(parts.concat().as_bytes());

@@ -1,0 +1,345 @@
+//! The catalog as one kind of caller sees it: tables from names to servers, and the lists ready to be sent.
+//!
+//! A view is made whenever a server's list, the config or somebody's rights change, and is then shared by all
+//! callers with the same rights. Answering a list is sending bytes that are there: the caller's id goes
+//! before them, `}` behind. The bytes depend on what is listed alone, so that a model's prompt cache survives
+//! restarts and the moods of servers: items stand in the order of their names, and every definition is as its
+//! server wrote it but for what [`Changes`] says.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ids::ServerName;
+use crate::limits;
+use crate::mcp::definition::{Changes, Definition, ItemKind};
+use crate::mcp::list::{CacheScope, ServerLists};
+use crate::mcp::names::overrides::Overrides;
+use crate::mcp::names::{Claim, chars_max, expose};
+use crate::mcp::presentation::Presentation;
+use crate::mcp::routes::{Address, Route, Routes};
+
+#[cfg(test)]
+mod tests;
+
+/// One server of the config with what it listed last.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Its name.
+    pub server: &'a ServerName,
+    /// Its lists.
+    pub lists: &'a ServerLists,
+    /// How its tools appear.
+    pub presentation: &'a Presentation,
+}
+
+/// What a view is a view of.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// All servers as one, mounted under this key.
+    All {
+        /// `mcp__KEY__` stands before every name.
+        endpoint_key: &'a str,
+    },
+    /// The server at this place alone, with its own names. What is hidden or described anew still is.
+    One(usize),
+}
+
+/// Whether the caller may see an item: its server, what it is, and its name or URI as the server knows it.
+pub type Allow<'a> = &'a dyn Fn(&ServerName, ItemKind, &str) -> bool;
+
+/// What a view is made of.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// All servers, in the order of the config.
+    pub parts: &'a [Part<'a>],
+    /// Which of them.
+    pub scope: Scope<'a>,
+    /// The caller's rights; `None` where all callers may see everything.
+    pub allow: Option<Allow<'a>>,
+    /// For how many milliseconds the lists stay good.
+    pub ttl_ms: u64,
+}
+
+impl std::fmt::Debug for Plan<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("parts", &self.parts).field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// Who reads a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A caller of revision 2025-11-25 or earlier: no `resultType`, and no `outputSchema` whose root is not
+    /// an object.
+    Legacy,
+    /// A caller of revision 2026-07-28.
+    Modern,
+}
+
+/// One item as callers see it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name, URI or template for callers.
+    pub exposed: Box<str>,
+    /// The place of its server in the config.
+    pub server: usize,
+    /// What the server wrote; `key()` is what the server calls it.
+    pub definition: Arc<Definition>,
+    /// The description that the config gives it.
+    pub description: Option<Box<str>>,
+}
+
+/// A view: immutable, shared by threads.
+#[derive(Debug)]
+pub struct View {
+    tools: Listed,
+    prompts: Listed,
+    resources: Listed,
+    templates: Listed,
+    routes: Routes,
+    ttl_ms: u64,
+}
+
+/// One list of a view.
+#[derive(Debug, Default)]
+struct Listed {
+    /// In the order of `exposed`, which is unique.
+    entries: Vec<Entry>,
+    scope: CacheScope,
+    /// Made when somebody first asks: most callers are modern, and many never ask for resources.
+    modern: OnceLock<Box<[Page]>>,
+    legacy: OnceLock<Box<[Page]>>,
+}
+
+/// A page, never changed.
+#[derive(Debug)]
+struct Page {
+    /// What asks for it; the first needs nothing.
+    cursor: Option<String>,
+    /// The whole `result` object, without a line end.
+    body: Bytes,
+}
+
+impl View {
+    /// Makes the tables. The bodies of lists are made when they are asked for first.
+    pub fn new(plan: &Plan<'_>) -> Self {
+        let (resources, templates, routes) = addresses(plan);
+        Self {
+            tools: named(plan, ItemKind::Tool),
+            prompts: named(plan, ItemKind::Prompt),
+            resources,
+            templates,
+            routes,
+            ttl_ms: plan.ttl_ms.min(limits::MCP_TTL_MS_MAX),
+        }
+    }
+
+    /// A page of a list as a `result` object; `cursor` is what the page before it gave, or nothing. Nothing
+    /// for a cursor that is not, or no longer, one of this list.
+    pub fn page(&self, kind: ItemKind, reader: Reader, cursor: Option<&str>) -> Option<&Bytes> {
+        let listed = self.listed(kind);
+        let made = match reader {
+            Reader::Legacy => &listed.legacy,
+            Reader::Modern => &listed.modern,
+        };
+        let pages = made.get_or_init(|| pages(kind, reader, listed, self.ttl_ms));
+        pages.iter().find(|page| page.cursor.as_deref() == cursor).map(|page| &page.body)
+    }
+
+    /// What a name, URI or template of ours stands for. URIs that are not listed are found by
+    /// [`View::route`].
+    pub fn find(&self, kind: ItemKind, exposed: &str) -> Option<&Entry> {
+        let entries = self.entries(kind);
+        let place = entries.binary_search_by(|entry| (*entry.exposed).cmp(exposed)).ok()?;
+        entries.get(place)
+    }
+
+    /// Where a URI leads. What is not listed may lead to a server that has never been asked whether the
+    /// caller may see it: policy decides about the URI that comes out, too.
+    pub fn route<'a>(&self, uri: &'a str) -> Option<Route<'a>> {
+        self.routes.find(uri)
+    }
+
+    /// All items of a kind, in the order of their names.
+    pub fn entries(&self, kind: ItemKind) -> &[Entry] {
+        &self.listed(kind).entries
+    }
+
+    /// Who may be given a list.
+    pub const fn cache_scope(&self, kind: ItemKind) -> CacheScope {
+        self.listed(kind).scope
+    }
+
+    const fn listed(&self, kind: ItemKind) -> &Listed {
+        match kind {
+            ItemKind::Tool => &self.tools,
+            ItemKind::Prompt => &self.prompts,
+            ItemKind::Resource => &self.resources,
+            ItemKind::Template => &self.templates,
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// The servers that take part, with their places.
+    fn servers(&self) -> impl Iterator<Item = (usize, &'a Part<'a>)> {
+        let scope = self.scope;
+        self.parts.iter().enumerate().filter(move |(place, _)| match scope {
+            Scope::All { .. } => true,
+            Scope::One(one) => one == *place,
+        })
+    }
+
+    fn admits(&self, part: &Part<'_>, definition: &Definition) -> bool {
+        self.allow.is_none_or(|allow| allow(part.server, definition.kind(), definition.key()))
+    }
+
+    /// Private when any part is, and whenever rights decided what is in it.
+    fn cache_scope(&self, kind: ItemKind) -> CacheScope {
+        let all = self.servers().map(|(_, part)| part.lists.list(kind).scope);
+        let scope = all.max().unwrap_or(CacheScope::Public);
+        if self.allow.is_some() { CacheScope::Private } else { scope }
+    }
+
+    /// A list of what the caller may see.
+    fn listed(&self, kind: ItemKind, entries: impl Iterator<Item = Entry>) -> Listed {
+        let admitted = |entry: &Entry| {
+            self.parts.get(entry.server).is_some_and(|part| self.admits(part, &entry.definition))
+        };
+        let mut entries: Vec<Entry> = entries.filter(admitted).collect();
+        entries.sort_unstable_by(|one, other| one.exposed.cmp(&other.exposed));
+        Listed { entries, scope: self.cache_scope(kind), ..Listed::default() }
+    }
+}
+
+/// The list of tools or of prompts. Rights come last, so that names are the same for all callers.
+fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
+    let mut entries = Vec::new();
+    let mut claims = Vec::new();
+    for (place, part) in plan.servers() {
+        let overrides = Overrides::new(part.presentation);
+        for definition in &part.lists.list(kind).items {
+            let change = match kind {
+                ItemKind::Tool => overrides.of(definition.key()),
+                ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => Default::default(),
+            };
+            if change.hide {
+                continue;
+            }
+            claims.push(Claim {
+                rank: place,
+                server: part.server.as_str(),
+                name: definition.key(),
+                prefix: &part.presentation.prefix,
+                rename: change.rename,
+            });
+            entries.push(Entry {
+                exposed: Box::default(),
+                server: place,
+                definition: Arc::clone(definition),
+                description: change.description.map(Into::into),
+            });
+        }
+    }
+    let names = match plan.scope {
+        Scope::All { endpoint_key } => expose(&claims, chars_max(endpoint_key)),
+        Scope::One(_) => claims.iter().map(|claim| claim.name.to_owned()).collect(),
+    };
+    let named = entries.into_iter().zip(names).map(|(entry, name)| Entry { exposed: name.into(), ..entry });
+    plan.listed(kind, named)
+}
+
+/// An item with its server and the place of that.
+type Placed<'a> = (usize, &'a Part<'a>, &'a Arc<Definition>);
+
+fn address<'a>(plan: &Plan<'_>, (place, part, item): Placed<'a>) -> Address<'a> {
+    let open = plan.admits(part, item);
+    Address { server: place, server_name: part.server.as_str(), uri: item.key(), open }
+}
+
+/// The lists of resources and templates, and where URIs lead.
+fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
+    let of = |kind: ItemKind| {
+        let mut all = Vec::new();
+        for (place, part) in plan.servers() {
+            all.extend(part.lists.list(kind).items.iter().map(|item| (place, part, item)));
+        }
+        all
+    };
+    let (resources, templates) = (of(ItemKind::Resource), of(ItemKind::Template));
+    let resource_addresses: Vec<Address<'_>> =
+        resources.iter().map(|placed| address(plan, *placed)).collect();
+    let template_addresses: Vec<Address<'_>> =
+        templates.iter().map(|placed| address(plan, *placed)).collect();
+    let (mut routes, [resource_names, template_names]) =
+        Routes::new(&resource_addresses, &template_addresses);
+    if let Scope::One(server) = plan.scope {
+        routes = routes.with_only(server);
+    }
+    let listed = |kind: ItemKind, all: Vec<Placed<'_>>, names: Vec<String>| {
+        let entries = all.into_iter().zip(names).map(|((server, _, item), name)| Entry {
+            exposed: name.into(),
+            server,
+            definition: Arc::clone(item),
+            description: None,
+        });
+        plan.listed(kind, entries)
+    };
+    let resources = listed(ItemKind::Resource, resources, resource_names);
+    let templates = listed(ItemKind::Template, templates, template_names);
+    (resources, templates, routes)
+}
+
+/// Writes a list, and cuts it where a page is over `limits::MCP_PAGE_BYTES_MAX`.
+fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[Page]> {
+    let head = match reader {
+        Reader::Legacy => format!("{{\"{}\":[", kind.member()),
+        Reader::Modern => format!(
+            "{{\"resultType\":\"complete\",\"ttlMs\":{ttl_ms},\"cacheScope\":\"{}\",\"{}\":[",
+            listed.scope.as_str(),
+            kind.member()
+        ),
+    };
+    let size = |entry: &Entry| {
+        entry.definition.raw().len() + entry.exposed.len() + entry.description.as_deref().map_or(0, str::len)
+    };
+    let mut items = Vec::with_capacity(listed.entries.iter().map(size).sum::<usize>() + 64);
+    // Where pages begin, but for the first.
+    let mut cuts = Vec::new();
+    let mut begin = 0;
+    for entry in &listed.entries {
+        let start = items.len();
+        if start > begin {
+            items.push(b',');
+        }
+        let changes = Changes {
+            key: Some(&entry.exposed),
+            description: entry.description.as_deref(),
+            legacy: reader == Reader::Legacy,
+        };
+        entry.definition.write(changes, &mut items);
+        if start > begin && items.len() - begin > limits::MCP_PAGE_BYTES_MAX {
+            items.remove(start);
+            cuts.push(start);
+            begin = start;
+        }
+    }
+    let digest = xxh3_64(&items);
+    let name = |page: usize| format!("{page}-{digest:016x}");
+    let starts = std::iter::once(0).chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain(std::iter::once(items.len()));
+    let mut made = Vec::with_capacity(cuts.len() + 1);
+    for (page, (start, end)) in starts.zip(ends).enumerate() {
+        let part = items.get(start..end).unwrap_or_default();
+        let tail = if page < cuts.len() {
+            format!("],\"nextCursor\":\"{}\"}}", name(page + 1))
+        } else {
+            "]}".to_owned()
+        };
+        let body = [head.as_bytes(), part, tail.as_bytes()].concat();
+        made.push(Page { cursor: (page > 0).then(|| name(page)), body: Bytes::from(body) });
+    }
+    made.into()
+}

@@ -1,0 +1,252 @@
+//! Views: what callers see, byte for byte.
+
+use std::collections::HashMap;
+
+use crate::ids::ServerName;
+use crate::limits;
+use crate::mcp::definition::ItemKind;
+use crate::mcp::list::{CacheScope, Pages, ServerLists};
+use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
+use crate::mcp::store::Store;
+use crate::mcp::view::{Allow, Part, Plan, Reader, Scope, View};
+use serde_json::{Value, json};
+
+/// One server as the config and its own lists make it.
+struct Server {
+    name: ServerName,
+    lists: ServerLists,
+    presentation: Presentation,
+}
+
+fn server(store: &Store, name: &str, kinds: &[(ItemKind, Value)]) -> Server {
+    let mut lists = ServerLists::default();
+    for (kind, result) in kinds {
+        let mut pages = Pages::new(*kind);
+        pages.add(store, result.to_string().as_bytes()).unwrap();
+        *lists.list_mut(*kind) = pages.finish();
+        assert_eq!(lists.list(*kind).left_out, []);
+    }
+    Server { name: ServerName::new(name), lists, presentation: Presentation::default() }
+}
+
+fn tool(name: &str) -> Value {
+    json!({"name": name, "description": format!("Does {name}"), "inputSchema": {"type": "object"}})
+}
+
+fn public(member: &str, items: &Value) -> Value {
+    json!({member: items, "ttlMs": 1000, "cacheScope": "public"})
+}
+
+fn tools(store: &Store, name: &str, tools: &[&str]) -> Server {
+    let tools = tools.iter().map(|name| tool(name)).collect();
+    server(store, name, &[(ItemKind::Tool, public("tools", &tools))])
+}
+
+const ALL: Scope<'_> = Scope::All { endpoint_key: "tollgate" };
+
+fn view(servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View {
+    let parts: Vec<Part<'_>> = servers
+        .iter()
+        .map(|server| Part { server: &server.name, lists: &server.lists, presentation: &server.presentation })
+        .collect();
+    View::new(&Plan { parts: &parts, scope, allow, ttl_ms: 5000 })
+}
+
+fn body(view: &View, kind: ItemKind, reader: Reader) -> String {
+    String::from_utf8(view.page(kind, reader, None).unwrap().to_vec()).unwrap()
+}
+
+fn exposed(view: &View, kind: ItemKind) -> Vec<&str> {
+    view.entries(kind).iter().map(|entry| &*entry.exposed).collect()
+}
+
+#[test]
+fn lists_are_ready_to_be_sent() {
+    let store = Store::new();
+    let result = r#"{"tools":[{ "name" : "b.c","inputSchema":{"type":"object"},
+        "outputSchema":{"type":"array"}, "x": 1.0 },
+        {"inputSchema":{"type":"object"},"name":"a"}],"cacheScope":"public"}"#;
+    let mut pages = Pages::new(ItemKind::Tool);
+    pages.add(&store, result.as_bytes()).unwrap();
+    let lists = ServerLists { tools: pages.finish(), ..ServerLists::default() };
+    let servers = [Server { name: ServerName::new("s"), lists, presentation: Presentation::default() }];
+    let view = view(&servers, ALL, None);
+    assert_eq!(
+        body(&view, ItemKind::Tool, Reader::Modern),
+        concat!(
+            r#"{"resultType":"complete","ttlMs":5000,"cacheScope":"public","tools":["#,
+            r#"{"inputSchema":{"type":"object"},"name":"a"},"#,
+            r#"{ "name" : "b_c","inputSchema":{"type":"object"},         "outputSchema":{"type":"array"}, "#,
+            r#""x": 1.0 }]}"#
+        )
+    );
+    assert_eq!(
+        body(&view, ItemKind::Tool, Reader::Legacy),
+        concat!(
+            r#"{"tools":[{"inputSchema":{"type":"object"},"name":"a"},"#,
+            r#"{ "name" : "b_c","inputSchema":{"type":"object"},         "x": 1.0 }]}"#
+        )
+    );
+    assert_eq!(body(&view, ItemKind::Prompt, Reader::Legacy), r#"{"prompts":[]}"#);
+    assert_eq!(
+        body(&view, ItemKind::Template, Reader::Modern),
+        r#"{"resultType":"complete","ttlMs":5000,"cacheScope":"private","resourceTemplates":[]}"#
+    );
+    assert!(view.page(ItemKind::Tool, Reader::Modern, Some("")).is_none());
+}
+
+#[test]
+fn names_lead_back_to_servers() {
+    let store = Store::new();
+    let mut servers = [tools(&store, "a", &["get", "put"]), tools(&store, "b", &["get", "drop", "list"])];
+    let change = |name: &str, rename: Option<&str>, hide, description: Option<&str>| ToolOverride {
+        name: name.to_owned(),
+        rename: rename.map(str::to_owned),
+        hide,
+        description: description.map(str::to_owned),
+    };
+    servers[1].presentation.tools = vec![
+        change("drop", None, true, None),
+        change("list", Some("all"), false, None),
+        change("g*", None, false, Some("Better \"words\"")),
+    ];
+    let merged = view(&servers, ALL, None);
+    assert_eq!(exposed(&merged, ItemKind::Tool), ["a__get", "all", "b__get", "put"]);
+    let found = |view: &View, name: &str| {
+        view.find(ItemKind::Tool, name).map(|entry| (entry.server, entry.definition.key().to_owned()))
+    };
+    assert_eq!(found(&merged, "b__get"), Some((1, "get".to_owned())));
+    assert_eq!(found(&merged, "all"), Some((1, "list".to_owned())));
+    assert_eq!(found(&merged, "get"), None);
+    let read: Value = serde_json::from_str(&body(&merged, ItemKind::Tool, Reader::Legacy)).unwrap();
+    assert_eq!(read["tools"][2]["description"], "Better \"words\"");
+    assert_eq!(read["tools"][0]["description"], "Does get");
+    let alone = view(&servers, Scope::One(1), None);
+    assert_eq!(exposed(&alone, ItemKind::Tool), ["get", "list"]);
+    assert_eq!(found(&alone, "get"), Some((1, "get".to_owned())));
+    servers[0].presentation.prefix = Prefix::Always;
+    assert_eq!(exposed(&view(&servers, ALL, None), ItemKind::Tool), ["a__get", "a__put", "all", "get"]);
+}
+
+#[test]
+fn rights_take_away_but_never_rename() {
+    let store = Store::new();
+    let servers = [tools(&store, "a", &["get", "put"]), tools(&store, "b", &["get"])];
+    let allow = |server: &ServerName, _: ItemKind, name: &str| server.as_str() == "a" && name == "get";
+    let view = view(&servers, ALL, Some(&allow));
+    assert_eq!(exposed(&view, ItemKind::Tool), ["a__get"]);
+    assert!(view.find(ItemKind::Tool, "b__get").is_none());
+    assert_eq!(view.cache_scope(ItemKind::Tool), CacheScope::Private);
+    assert!(body(&view, ItemKind::Tool, Reader::Modern).contains(r#""cacheScope":"private""#));
+}
+
+#[test]
+fn a_list_is_public_when_all_its_parts_are() {
+    let store = Store::new();
+    let mut servers = vec![tools(&store, "a", &["x"]), tools(&store, "b", &["y"])];
+    assert_eq!(view(&servers, ALL, None).cache_scope(ItemKind::Tool), CacheScope::Public);
+    servers.push(server(&store, "c", &[(ItemKind::Tool, json!({"tools": []}))]));
+    assert_eq!(view(&servers, ALL, None).cache_scope(ItemKind::Tool), CacheScope::Private);
+    assert_eq!(view(&servers, Scope::One(0), None).cache_scope(ItemKind::Tool), CacheScope::Public);
+}
+
+#[test]
+fn resources_keep_their_uris() {
+    let store = Store::new();
+    let resource = |uri: &str| json!({"uri": uri, "name": "n"});
+    let template = |uri: &str| json!({"uriTemplate": uri, "name": "n"});
+    let make = |name: &str| {
+        server(
+            &store,
+            name,
+            &[
+                (ItemKind::Resource, json!({"resources": [resource("ui://app"), resource("own://x")]})),
+                (ItemKind::Template, json!({"resourceTemplates": [template("t://{id}")]})),
+                (ItemKind::Prompt, json!({"prompts": [{"name": "ask"}]})),
+            ],
+        )
+    };
+    let servers = [make("a"), make("b")];
+    let view = view(&servers, ALL, None);
+    let expected = ["own://x", "own://x#tollgate-server=b", "ui://app", "ui://app#tollgate-server=b"];
+    assert_eq!(exposed(&view, ItemKind::Resource), expected);
+    assert_eq!(exposed(&view, ItemKind::Template), ["t://{id}", "t://{id}#tollgate-server=b"]);
+    assert_eq!(exposed(&view, ItemKind::Prompt), ["a__ask", "b__ask"]);
+    let route = view.route("ui://app#tollgate-server=b").unwrap();
+    assert_eq!((route.server, &*route.uri), (1, "ui://app"));
+    assert!(
+        body(&view, ItemKind::Resource, Reader::Legacy).contains(r#""uri":"ui://app#tollgate-server=b""#)
+    );
+}
+
+#[test]
+fn a_long_list_is_cut_into_pages() {
+    let store = Store::new();
+    let words = "long ".repeat(20_000);
+    let items: Vec<Value> = (0..100)
+        .map(|n| json!({"name": format!("t{n:03}"), "description": words, "inputSchema": {"type": "object"}}))
+        .collect();
+    let (first, second) = items.split_at(60);
+    let servers = [
+        server(&store, "a", &[(ItemKind::Tool, json!({"tools": first}))]),
+        server(&store, "b", &[(ItemKind::Tool, json!({"tools": second}))]),
+    ];
+    let view = view(&servers, ALL, None);
+    for reader in [Reader::Modern, Reader::Legacy] {
+        let (mut cursor, mut found, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = view.page(ItemKind::Tool, reader, cursor.as_deref()).unwrap();
+            assert!(page.len() < limits::MCP_PAGE_BYTES_MAX + 1024);
+            let read: Value = serde_json::from_slice(page).unwrap();
+            found.extend(read["tools"].as_array().unwrap().clone());
+            pages += 1;
+            cursor = read["nextCursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found, pages), (items.clone(), 3));
+    }
+    assert!(view.page(ItemKind::Tool, Reader::Modern, Some("1-0000000000000000")).is_none());
+}
+
+#[test]
+fn a_thousand_orders_of_arrival_give_the_same_bytes() {
+    let mut seed = 7u64;
+    let mut next = |bound: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % bound
+    };
+    let names = ["alpha", "beta", "gamma", "delta", "eps"];
+    let listed = [
+        &["get", "x.y", "put"][..],
+        &["get", "x_y", "alpha__get"],
+        &["x.y", "x_y", "list"],
+        &["get", "a name that is much too long for what a client takes, and goes on and on"],
+        &["put"],
+    ];
+    let mut expected: Option<HashMap<(ItemKind, bool), String>> = None;
+    for turn in 0..1000 {
+        // A fresh store from time to time, or the one that other results have been through.
+        let store = Store::new();
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        for place in (1..order.len()).rev() {
+            order.swap(place, next(place + 1));
+        }
+        let mut slots: Vec<Option<Server>> = names.iter().map(|_| None).collect();
+        for index in order {
+            let mut made = tools(&store, names[index], listed[index]);
+            if turn % 2 == 0 {
+                made.lists.tools.items.reverse();
+            }
+            slots[index] = Some(made);
+        }
+        let servers: Vec<Server> = slots.into_iter().flatten().collect();
+        let view = view(&servers, ALL, None);
+        let bodies =
+            HashMap::from([Reader::Modern, Reader::Legacy].map(|reader| {
+                ((ItemKind::Tool, reader == Reader::Modern), body(&view, ItemKind::Tool, reader))
+            }));
+        assert_eq!(*expected.get_or_insert_with(|| bodies.clone()), bodies);
+    }
+}
