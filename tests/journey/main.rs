@@ -8,6 +8,8 @@
 // The scene: clients and peers.
 mod client;
 mod gateway;
+mod mcp_sdk;
+mod mcp_suite;
 mod peer;
 mod peers;
 mod program;
@@ -29,6 +31,10 @@ mod broken_streams;
 mod deadlines;
 mod http_refusals;
 mod pings;
+
+// The MCP side.
+mod mcp_conformance;
+mod mcp_old_sdks;
 
 // The life of the process.
 mod cli;

@@ -34,6 +34,71 @@ const PYTHON: &[&str] = &[
     "typing-inspection==0.4.5",
 ];
 
+/// The Node.js of the MCP peers, whatever the machine has: the conformance suite wants 22. From npm.
+const NODE: &str = "22.23.3";
+
+/// The official conformance suite of MCP.
+const CONFORMANCE: &[&str] = &["@modelcontextprotocol/conformance@0.2.0-alpha.12"];
+
+/// One TypeScript SDK of each revision of MCP, side by side under names of their own.
+const MCP_TYPESCRIPT: &[&str] = &[
+    "sdk-1.0.4@npm:@modelcontextprotocol/sdk@1.0.4",
+    "sdk-1.12.3@npm:@modelcontextprotocol/sdk@1.12.3",
+    "sdk-1.24.3@npm:@modelcontextprotocol/sdk@1.24.3",
+    "sdk-1.32.2@npm:@modelcontextprotocol/sdk@1.32.2",
+    "@modelcontextprotocol/client@2.4.0",
+    "@modelcontextprotocol/server@2.4.0",
+];
+
+/// The Python SDKs of the same revisions. One knows the insides of a package, so it gets that of its time.
+const MCP_PYTHON: &[(&str, &[&str])] = &[
+    ("1.1.3", &[]),
+    ("1.9.4", &["pydantic==2.11.10", "pydantic_core==2.33.2"]),
+    ("1.22.0", &[]),
+    ("1.30.0", &[]),
+    ("2.3.0", &[]),
+];
+
+/// What the packages from npm need was published before this day: a run next year installs the same.
+const NPM_BEFORE: &str = "2026-11-22";
+
+/// What the Python SDKs may need, each in the version that all of them take.
+const MCP_PYTHON_NEEDS: &[&str] = &[
+    "annotated-types==0.8.0",
+    "anyio==4.16.0",
+    "attrs==26.1.0",
+    "certifi==2026.10.18",
+    "cffi==2.1.1",
+    "click==8.5.1",
+    "cryptography==50.0.2",
+    "h11==0.16.0",
+    "httpcore==1.0.9",
+    "httpcore2==2.16.2",
+    "httpx==0.28.1",
+    "httpx-sse==0.4.3",
+    "httpx2==2.16.2",
+    "idna==3.20",
+    "jsonschema==4.26.0",
+    "jsonschema-specifications==2025.9.1",
+    "mcp-types==2.3.0",
+    "opentelemetry-api==1.45.2",
+    "pycparser==3.12",
+    "pydantic==2.14.3",
+    "pydantic-settings==2.16.3",
+    "pydantic_core==2.50.4",
+    "PyJWT==2.15.1",
+    "python-dotenv==1.2.4",
+    "python-multipart==0.0.34",
+    "referencing==0.37.0",
+    "rpds-py==2026.9.1",
+    "sse-starlette==3.7.0",
+    "starlette==1.10.0",
+    "truststore==0.10.5",
+    "typing_extensions==4.16.0",
+    "typing-inspection==0.4.5",
+    "uvicorn==0.54.0",
+];
+
 /// A slow registry is no fault of the tree.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(900);
 
@@ -77,6 +142,84 @@ pub(crate) fn python() -> &'static Path {
             step("pip", &mut pip);
         });
         folder.join("bin/python")
+    })
+}
+
+/// Node.js 22.
+pub(crate) fn node() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x64" };
+        let package = format!("node-linux-{arch}");
+        let folder = npm("node", &[&format!("{package}@{NODE}")]);
+        folder.join("node_modules").join(package).join("bin/node")
+    })
+}
+
+/// The folder of the conformance suite, with `dist/index.js` and `requirements`.
+pub(crate) fn conformance_suite() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        npm("mcp-conformance", CONFORMANCE).join("node_modules/@modelcontextprotocol/conformance")
+    })
+}
+
+/// The folder in whose `node_modules` the TypeScript SDKs are.
+pub(crate) fn mcp_typescript() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| npm("mcp-typescript", MCP_TYPESCRIPT))
+}
+
+/// The Python that has one version of the SDK, one of [`MCP_PYTHON`], and a web server for it.
+pub(crate) fn mcp_python(version: &str) -> PathBuf {
+    let known = MCP_PYTHON.iter().find(|(known, _)| *known == version);
+    let (_, special) = known.unwrap_or_else(|| panic!("{version} is none of {MCP_PYTHON:?}"));
+    let package = |pin: &str| pin.split("==").next().map(str::to_owned);
+    let replaced = |pin: &&&str| special.iter().any(|other| package(other) == package(pin));
+    let needs: Vec<_> =
+        MCP_PYTHON_NEEDS.iter().filter(|pin| !replaced(pin)).chain(*special).copied().collect();
+    let (sdk, needs) = (format!("mcp=={version}"), needs.join("\n"));
+    let folder = install(&format!("mcp-python-{version}"), &format!("{sdk}\n{needs}"), |folder| {
+        step(
+            "python3 (3.11 or later, with venv)",
+            Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder),
+        );
+        let file = folder.join("needs.txt");
+        fs::write(&file, &needs).expect("the build folder can be written");
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]);
+        step("pip", pip.args([&sdk, "uvicorn", "--constraint"]).arg(file));
+    });
+    folder.join("bin/python")
+}
+
+/// The reference MCP server, built as cargo builds it for `cargo test`: a run of one test alone does not.
+pub(crate) fn reference_server() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--locked", "--quiet", "--example", "reference-server"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        step("cargo", cargo.current_dir(env!("CARGO_MANIFEST_DIR")));
+        // This test is <build folder>/<profile>/deps/journey-<hash>.
+        let this = std::env::current_exe().expect("a process has a program");
+        let profile = this.ancestors().nth(2).expect("cargo puts tests two folders deep");
+        profile.join("examples/reference-server")
+    })
+}
+
+/// Installs packages from npm without running their scripts; the folder that has `node_modules`.
+fn npm(name: &str, packages: &[&str]) -> PathBuf {
+    let pins = format!("{}\nbefore {NPM_BEFORE}", packages.join("\n"));
+    install(name, &pins, |folder| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
+            .args(["--before", NPM_BEFORE, "--prefix"])
+            .arg(folder)
+            .args(packages);
+        step("npm (Node.js 20 or later)", &mut npm);
     })
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod answers_status;
 pub(crate) mod closes_idle_connections;
 pub(crate) mod closes_mid_stream;
 pub(crate) mod connect_proxy;
+pub(crate) mod keyed_relay;
 pub(crate) mod never_stops_sending;
 pub(crate) mod pauses_between_pieces;
 pub(crate) mod recording_relay;
