@@ -9,14 +9,11 @@ use std::borrow::Cow;
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::bridge::members::{Change, Fault, Members, push_member, push_text, quoted};
 use crate::mcp::bridge::rounds::InputMethod;
+use crate::mcp::message::{CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION};
+use crate::mcp::version::Version;
 
 /// The extension of tasks that outlive their request.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
-
-const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
-const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-const META_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// What a client declared, as far as it decides about anything here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -136,18 +133,20 @@ impl CapabilitySet {
         out
     }
 
-    /// The offer to a legacy server at `initialize`, in the words of `version`: modes of elicitation and
-    /// parts of sampling are words of 2025-11-25, elicitation one of 2025-06-18. Revisions compare as their
-    /// dates.
-    pub fn write_legacy(self, version: &str) -> Vec<u8> {
+    /// The offer to a legacy server at `initialize`, in the words of the revision that is offered.
+    pub fn write_legacy(self, version: Version) -> Vec<u8> {
         let mut known = self;
-        if version < "2025-06-18" {
+        if !version.has_elicitation() {
             known = known.without(Self::FORM);
         }
-        if version < "2025-11-25" {
-            known = known.without(Self::URL).without(Self::SAMPLING_TOOLS).without(Self::SAMPLING_CONTEXT);
+        if !version.has_url_elicitation() {
+            known = known.without(Self::URL);
         }
-        let mut out = known.open(version >= "2025-11-25");
+        let parts = version.has_sampling_tools();
+        if !parts {
+            known = known.without(Self::SAMPLING_TOOLS).without(Self::SAMPLING_CONTEXT);
+        }
+        let mut out = known.open(parts);
         out.push(b'}');
         out
     }
@@ -193,7 +192,7 @@ pub fn missing_data(missing: CapabilitySet) -> Vec<u8> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientFacts<'a> {
     /// The revision that is spoken to the server.
-    pub version: &'a str,
+    pub version: Version,
     /// `capabilities` as the client declared them at `initialize`.
     pub capabilities: &'a [u8],
     /// `clientInfo` as it came.
@@ -214,19 +213,19 @@ pub fn params_for_modern(
 ) -> Result<Vec<u8>, Fault> {
     let members = Members::read(params.unwrap_or(b"{}"))?;
     let meta = Members::read(members.object("_meta").unwrap_or(b"{}"))?;
-    let version = quoted(facts.version);
+    let version = quoted(facts.version.as_str());
     let capabilities = modern_capabilities(facts.capabilities)?;
     let level = facts.log_level.map(|level| quoted(level.as_str()));
     let token = progress_token.map(|token| token.to_string());
     let meta = meta.changed(&[
-        Change::Set(META_VERSION, &version),
-        Change::to(META_CLIENT, facts.client_info),
-        Change::Set(META_CAPABILITIES, &capabilities),
-        Change::to(META_LEVEL, level.as_deref()),
-        Change::to("progressToken", token.as_deref().map(str::as_bytes)),
-    ]);
+        Change::Set(PROTOCOL_VERSION, &version),
+        Change::to(CLIENT_INFO, facts.client_info),
+        Change::Set(CLIENT_CAPABILITIES, &capabilities),
+        Change::to(LOG_LEVEL, level.as_deref()),
+        Change::to(PROGRESS_TOKEN, token.as_deref().map(str::as_bytes)),
+    ])?;
     let changes = [Change::Set("_meta", &meta), Change::Drop("task")];
-    Ok(members.changed(&changes).into_owned())
+    Ok(members.changed(&changes)?.into_owned())
 }
 
 /// A legacy client's capabilities as they go into `_meta`: as they are, but for tasks, which it and a modern
@@ -235,13 +234,13 @@ fn modern_capabilities(capabilities: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
     let members = Members::read(capabilities)?;
     let mut changes = vec![Change::Drop("tasks")];
     let extensions = match members.object("extensions") {
-        Some(extensions) => Some(Members::read(extensions)?.changed(&[Change::Drop(TASKS_EXTENSION)])),
+        Some(extensions) => Some(Members::read(extensions)?.changed(&[Change::Drop(TASKS_EXTENSION)])?),
         None => None,
     };
     if let Some(extensions) = &extensions {
         changes.push(Change::Set("extensions", extensions));
     }
-    Ok(members.changed(&changes))
+    members.changed(&changes)
 }
 
 /// `params` of a modern client's request as a legacy server understands them: without what only modern
@@ -254,24 +253,24 @@ pub fn params_for_legacy(params: Option<&[u8]>, progress_token: Option<u64>) -> 
     let meta = Members::read(members.object("_meta").unwrap_or(b"{}"))?;
     let token = progress_token.map(|token| token.to_string());
     let meta = meta.changed(&[
-        Change::Drop(META_VERSION),
-        Change::Drop(META_CLIENT),
-        Change::Drop(META_CAPABILITIES),
-        Change::Drop(META_LEVEL),
+        Change::Drop(PROTOCOL_VERSION),
+        Change::Drop(CLIENT_INFO),
+        Change::Drop(CLIENT_CAPABILITIES),
+        Change::Drop(LOG_LEVEL),
         token
             .as_deref()
-            .map_or(Change::Drop("progressToken"), |token| Change::Set("progressToken", token.as_bytes())),
-    ]);
+            .map_or(Change::Drop(PROGRESS_TOKEN), |token| Change::Set(PROGRESS_TOKEN, token.as_bytes())),
+    ])?;
     let empty = Members::read(&meta)?.len() == 0;
     let meta = if empty { Change::Drop("_meta") } else { Change::Set("_meta", &meta) };
     let changes = [meta, Change::Drop("inputResponses"), Change::Drop("requestState")];
-    Ok(members.changed(&changes).into_owned())
+    Ok(members.changed(&changes)?.into_owned())
 }
 
 /// `params` of `initialize` towards a legacy server.
-pub fn initialize_params(version: &str, set: CapabilitySet, client_info: &[u8]) -> Vec<u8> {
+pub fn initialize_params(version: Version, set: CapabilitySet, client_info: &[u8]) -> Vec<u8> {
     let mut out = vec![b'{'];
-    push_text(&mut out, "protocolVersion", version);
+    push_text(&mut out, "protocolVersion", version.as_str());
     push_member(&mut out, "capabilities", &set.write_legacy(version));
     push_member(&mut out, "clientInfo", client_info);
     out.push(b'}');

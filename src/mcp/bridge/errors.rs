@@ -14,21 +14,9 @@ use crate::json::{Kind, elements};
 use crate::limits;
 use crate::mcp::bridge::members::{Change, Fault, Members, quoted};
 use crate::mcp::bridge::rounds::{InputMethod, may_ask};
-
-/// No such resource, to legacy clients.
-pub const RESOURCE_NOT_FOUND: i64 = -32002;
-/// A page has to be visited first (2025-11-25).
-pub const URL_ELICITATION_REQUIRED: i64 = -32042;
-/// Parameters that are not valid; to modern clients also: no such resource.
-pub const INVALID_PARAMS: i64 = -32602;
-/// The other side is at fault.
-pub const INTERNAL_ERROR: i64 = -32603;
-/// Headers and body differ.
-pub const HEADER_MISMATCH: i64 = -32020;
-/// The client lacks a capability.
-pub const MISSING_CAPABILITY: i64 = -32021;
-/// The version is not spoken.
-pub const UNSUPPORTED_VERSION: i64 = -32022;
+use crate::mcp::rpc::{
+    INTERNAL, INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, LEGACY_URL_ELICITATION, MISSING_CAPABILITY,
+};
 
 /// What becomes of an error for a modern client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,23 +59,23 @@ fn code(members: &Members<'_>) -> Result<i64, Fault> {
 pub fn error_for_modern<'a>(error: &'a [u8], method: &str, visits: bool) -> Result<ForModern<'a>, Fault> {
     let members = Members::read(error)?;
     let code = code(&members)?;
-    if code == URL_ELICITATION_REQUIRED {
+    if code == LEGACY_URL_ELICITATION {
         let wanted = read_visits(&members)?;
         if visits && may_ask(method) && !wanted.is_empty() {
             return Ok(ForModern::Visit(wanted));
         }
         let message = quoted(&visit_text(&wanted));
-        let code = INTERNAL_ERROR.to_string();
+        let code = INTERNAL.to_string();
         let changes =
             [Change::Set("code", code.as_bytes()), Change::Set("message", &message), Change::Drop("data")];
-        return Ok(ForModern::Error(members.changed(&changes)));
+        return Ok(ForModern::Error(members.changed(&changes)?));
     }
     let code = match code {
-        RESOURCE_NOT_FOUND if method == "resources/read" => INVALID_PARAMS,
-        RESOURCE_NOT_FOUND | -32099..=-32020 => INTERNAL_ERROR,
+        LEGACY_RESOURCE_NOT_FOUND if method == "resources/read" => INVALID_PARAMS,
+        LEGACY_RESOURCE_NOT_FOUND | -32099..=-32020 => INTERNAL,
         _ => return Ok(ForModern::Error(Cow::Borrowed(error))),
     };
-    Ok(ForModern::Error(with_code(&members, code)))
+    Ok(ForModern::Error(with_code(&members, code)?))
 }
 
 /// A modern server's error as a modern client may see it. What concerns only our own request to the server,
@@ -98,12 +86,12 @@ pub fn error_for_modern<'a>(error: &'a [u8], method: &str, visits: bool) -> Resu
 pub fn error_between_modern<'a>(error: &'a [u8], method: &str) -> Result<Cow<'a, [u8]>, Fault> {
     let members = Members::read(error)?;
     let code = match code(&members)? {
-        RESOURCE_NOT_FOUND if method == "resources/read" => INVALID_PARAMS,
+        LEGACY_RESOURCE_NOT_FOUND if method == "resources/read" => INVALID_PARAMS,
         MISSING_CAPABILITY => return Ok(Cow::Borrowed(error)),
-        RESOURCE_NOT_FOUND | -32099..=-32020 => INTERNAL_ERROR,
+        LEGACY_RESOURCE_NOT_FOUND | -32099..=-32020 => INTERNAL,
         _ => return Ok(Cow::Borrowed(error)),
     };
-    Ok(with_code(&members, code))
+    with_code(&members, code)
 }
 
 /// A modern server's error as a legacy client understands it.
@@ -113,15 +101,15 @@ pub fn error_between_modern<'a>(error: &'a [u8], method: &str) -> Result<Cow<'a,
 pub fn error_for_legacy<'a>(error: &'a [u8], method: &str) -> Result<Cow<'a, [u8]>, Fault> {
     let members = Members::read(error)?;
     let code = match code(&members)? {
-        INVALID_PARAMS if method == "resources/read" => RESOURCE_NOT_FOUND,
+        INVALID_PARAMS if method == "resources/read" => LEGACY_RESOURCE_NOT_FOUND,
         MISSING_CAPABILITY => INVALID_PARAMS,
-        -32099..=-32020 => INTERNAL_ERROR,
+        -32099..=-32020 => INTERNAL,
         _ => return Ok(Cow::Borrowed(error)),
     };
-    Ok(with_code(&members, code))
+    with_code(&members, code)
 }
 
-fn with_code<'a>(members: &Members<'a>, code: i64) -> Cow<'a, [u8]> {
+fn with_code<'a>(members: &Members<'a>, code: i64) -> Result<Cow<'a, [u8]>, Fault> {
     members.changed(&[Change::Set("code", code.to_string().as_bytes())])
 }
 
@@ -155,7 +143,7 @@ fn read_visit(params: &[u8]) -> Result<Visit, Fault> {
     let message = members.text("message")?.unwrap_or_default();
     let changes = [Change::Set("mode", b"\"url\""), Change::Drop("elicitationId"), Change::Drop("task")];
     Ok(Visit {
-        params: members.changed(&changes).into_owned(),
+        params: members.changed(&changes)?.into_owned(),
         message: message.into_owned(),
         url: url.into_owned(),
     })

@@ -12,6 +12,7 @@ use crate::mcp::bridge::results::{
 };
 use crate::mcp::bridge::rounds::{read_input_required, read_retry, request_for_modern, write_input_required};
 use crate::mcp::bridge::tasks::{created_for_modern, legacy_created, read_task, task_for_modern};
+use crate::mcp::version::Version;
 
 /// Reads any bytes as every part of a message and sends them to the other era.
 pub fn fuzz_bridge(data: &[u8]) {
@@ -42,7 +43,8 @@ pub fn fuzz_bridge(data: &[u8]) {
         sound(&out);
         assert_eq!(read_input_required(&out).expect("our own result").requests, read.requests);
     }
-    let facts = ClientFacts { version: "2026-07-28", capabilities: data, client_info: None, log_level: None };
+    let facts =
+        ClientFacts { version: Version::V2026_07_28, capabilities: data, client_info: None, log_level: None };
     for out in [
         params_for_modern(Some(data), &ClientFacts { capabilities: b"{}", ..facts.clone() }, Some(1)),
         params_for_modern(None, &facts, None),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use crate::json::{self, Value, fields, text, write_string};
 use crate::limits;
+use crate::mcp::edit::{self, Edits};
+use crate::mcp::fault;
 
 /// Why a part of a message cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +13,9 @@ pub enum Fault {
     /// It is not JSON, or not an object where one has to be.
     #[error(transparent)]
     Json(#[from] json::Fault),
+    /// A member that is to be changed stands twice or in another spelling.
+    #[error(transparent)]
+    Edit(#[from] fault::Fault),
     /// A member that stands twice means one thing to us and another to the next reader.
     #[error("a member stands twice in one object")]
     Twice,
@@ -27,8 +32,6 @@ pub enum Fault {
 pub(crate) struct Member<'a> {
     /// Its name, decoded.
     pub(crate) name: Cow<'a, str>,
-    /// The place of its name's opening quote.
-    start: usize,
     /// Its value's place.
     pub(crate) value: Value,
 }
@@ -44,21 +47,15 @@ pub(crate) struct Members<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change<'c> {
     /// The member has this value, a JSON document.
-    Set(&'c str, &'c [u8]),
+    Set(&'static str, &'c [u8]),
     /// The member is not there.
-    Drop(&'c str),
+    Drop(&'static str),
 }
 
 impl<'c> Change<'c> {
     /// The value when there is one; else nothing is to be there.
-    pub(crate) fn to(name: &'c str, value: Option<&'c [u8]>) -> Self {
+    pub(crate) fn to(name: &'static str, value: Option<&'c [u8]>) -> Self {
         value.map_or(Self::Drop(name), |value| Self::Set(name, value))
-    }
-
-    const fn name(&self) -> &str {
-        match self {
-            Self::Set(name, _) | Self::Drop(name) => name,
-        }
     }
 }
 
@@ -74,7 +71,7 @@ impl<'a> Members<'a> {
             if list.iter().any(|member| member.name == name) {
                 return Err(Fault::Twice);
             }
-            list.push(Member { name, start: field.key.at.saturating_sub(1), value: field.value });
+            list.push(Member { name, value: field.value });
             Ok(())
         })?;
         Ok(Self { doc, list })
@@ -125,46 +122,25 @@ impl<'a> Members<'a> {
         self.value(name).is_some_and(|value| value.kind == json::Kind::True)
     }
 
-    /// The object with the changes made. Without one that matters it is the document itself; where members
-    /// are only added they are spliced in after the brace; every value that stays has its own bytes.
-    pub(crate) fn changed(&self, changes: &[Change<'_>]) -> Cow<'a, [u8]> {
-        let stands = |change: &&Change<'_>| self.value(change.name()).is_some();
-        let touched = changes.iter().any(|change| stands(&change));
-        let mut added = Vec::new();
-        for change in changes.iter().filter(|change| !stands(change)) {
-            if let Change::Set(name, value) = change {
-                push_member(&mut added, name, value);
-            }
-        }
-        if !touched && added.is_empty() {
-            return Cow::Borrowed(self.doc);
-        }
-        let mut out = Vec::with_capacity(self.doc.len() + added.len() + 2);
-        let brace = self.doc.iter().position(|&byte| byte == b'{').map_or(0, |at| at + 1);
-        out.push(b'{');
-        out.extend_from_slice(&added);
-        if !touched {
-            if !added.is_empty() && !self.list.is_empty() {
-                out.push(b',');
-            }
-            out.extend_from_slice(self.doc.get(brace..).unwrap_or_default());
-            return Cow::Owned(out);
-        }
-        for member in &self.list {
-            let change = changes.iter().find(|change| change.name() == member.name);
-            match change {
-                Some(Change::Drop(_)) => {}
-                Some(Change::Set(name, value)) => push_member(&mut out, name, value),
-                None => {
-                    comma(&mut out);
-                    out.extend_from_slice(
-                        self.doc.get(member.start..member.value.span.end).unwrap_or_default(),
-                    );
-                }
-            }
-        }
-        out.push(b'}');
-        Cow::Owned(out)
+    /// The object with the changes made; without one that matters it is the document itself. A member whose
+    /// name can be mistaken for one that is changed is a fault, because the next reader may mistake it.
+    pub(crate) fn changed(&self, changes: &[Change<'_>]) -> Result<Cow<'a, [u8]>, Fault> {
+        let list: Vec<_> = changes
+            .iter()
+            .map(|change| match *change {
+                Change::Set(name, value) => (name, edit::Change::Put(value)),
+                Change::Drop(name) => (name, edit::Change::Remove),
+            })
+            .collect();
+        let start = self.doc.iter().position(|&byte| byte == b'{').unwrap_or(0);
+        let mut edits = Edits::new(self.doc);
+        edits.set(start..self.doc.len(), &list)?;
+        let matters = |change: &Change<'_>| match change {
+            Change::Set(..) => true,
+            Change::Drop(name) => self.value(name).is_some(),
+        };
+        let changed = changes.iter().any(matters);
+        Ok(if changed { Cow::Owned(edits.finish()) } else { Cow::Borrowed(self.doc) })
     }
 }
 

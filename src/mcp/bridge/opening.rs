@@ -4,6 +4,7 @@ use crate::json::{Kind, elements};
 use crate::limits;
 use crate::mcp::bridge::capabilities::TASKS_EXTENSION;
 use crate::mcp::bridge::members::{Fault, Members, push_member, push_text, quoted};
+use crate::mcp::version::Version;
 
 /// What a legacy client says at `initialize`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,13 +282,13 @@ fn cut(text: &str, most: usize) -> &str {
 
 /// Writes the result of `initialize`. `server_info` is a JSON object.
 pub fn write_initialize_result(
-    version: &str,
+    version: Version,
     capabilities: &ServerCapabilities,
     server_info: &[u8],
     instructions: Option<&str>,
 ) -> Vec<u8> {
     let mut out = vec![b'{'];
-    push_text(&mut out, "protocolVersion", version);
+    push_text(&mut out, "protocolVersion", version.as_str());
     push_member(&mut out, "capabilities", &capabilities.write_legacy());
     push_member(&mut out, "serverInfo", server_info);
     if let Some(instructions) = instructions {
@@ -308,14 +309,14 @@ pub struct Keeping {
 
 /// Writes the result of `server/discover`. `server_info` is a JSON object.
 pub fn write_discover_result(
-    versions: &[&str],
+    versions: &[Version],
     capabilities: &ServerCapabilities,
     server_info: &[u8],
     instructions: Option<&str>,
     keeping: Keeping,
 ) -> Vec<u8> {
     let mut out = b"{\"resultType\":\"complete\"".to_vec();
-    let versions: Vec<Vec<u8>> = versions.iter().map(|version| quoted(version)).collect();
+    let versions: Vec<Vec<u8>> = versions.iter().map(|version| quoted(version.as_str())).collect();
     let mut list = vec![b'['];
     list.extend(versions.join(&b','));
     list.push(b']');

@@ -83,7 +83,7 @@ pub fn result_for_modern(result: &[u8], kind: ResultKind) -> Result<Cow<'_, [u8]
             changes.push(Change::Set("cacheScope", b"\"private\""));
         }
     }
-    Ok(members.changed(&changes))
+    members.changed(&changes)
 }
 
 /// A modern server's result as a legacy client can read it: without `structuredContent` that is no object.
@@ -93,5 +93,5 @@ pub fn result_for_modern(result: &[u8], kind: ResultKind) -> Result<Cow<'_, [u8]
 pub fn result_for_legacy(result: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
     let members = Members::read(result)?;
     let odd = members.value("structuredContent").is_some_and(|value| value.kind != Kind::Object);
-    Ok(members.changed(if odd { &[Change::Drop("structuredContent")] } else { &[] }))
+    members.changed(if odd { &[Change::Drop("structuredContent")] } else { &[] })
 }

@@ -154,13 +154,13 @@ pub fn request_for_modern(params: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
     let members = Members::read(params)?;
     let mut changes = vec![Change::Drop("elicitationId"), Change::Drop("task")];
     let meta = match members.object("_meta") {
-        Some(meta) => Some(Members::read(meta)?.changed(&[Change::Drop("progressToken")])),
+        Some(meta) => Some(Members::read(meta)?.changed(&[Change::Drop("progressToken")])?),
         None => None,
     };
     if let Some(meta) = &meta {
         changes.push(Change::Set("_meta", meta));
     }
-    Ok(members.changed(&changes))
+    members.changed(&changes)
 }
 
 /// `params` of an input request as a legacy client has it: a page to visit needs an id.
@@ -177,7 +177,7 @@ pub fn request_for_legacy<'a>(
     if !page || members.value("elicitationId").is_some() {
         return Ok(Cow::Borrowed(params));
     }
-    Ok(members.changed(&[Change::Set("elicitationId", &quoted(elicitation_id))]))
+    members.changed(&[Change::Set("elicitationId", &quoted(elicitation_id))])
 }
 
 /// What a client sends with a call that it repeats.
@@ -273,5 +273,5 @@ pub fn retry_params(
         _ => Change::Set("inputResponses", &given),
     };
     let state = Change::to("requestState", request_state);
-    Ok(members.changed(&[responses, state]).into_owned())
+    Ok(members.changed(&[responses, state])?.into_owned())
 }

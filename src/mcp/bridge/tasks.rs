@@ -192,11 +192,11 @@ fn convert(
         Some(Inside::Result(result)) => ("result", b"\"completed\"", without_related_task(result)?),
         Some(Inside::Error(error)) => ("error", b"\"failed\"", Cow::Borrowed(error)),
         Some(Inside::Requests(requests)) => ("inputRequests", b"\"input_required\"", Cow::Borrowed(requests)),
-        None => return Ok(members.changed(&changes).into_owned()),
+        None => return Ok(members.changed(&changes)?.into_owned()),
     };
     changes.push(Change::Set("status", status));
     changes.push(Change::Set(name, &value));
-    Ok(members.changed(&changes).into_owned())
+    Ok(members.changed(&changes)?.into_owned())
 }
 
 /// A result without the note of 2025-11-25 that says which task it belongs to: that id is not ours.
@@ -210,8 +210,8 @@ pub fn without_related_task(result: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
     if meta.value(RELATED).is_none() {
         return Ok(Cow::Borrowed(result));
     }
-    let meta = meta.changed(&[Change::Drop(RELATED)]);
-    Ok(members.changed(&[Change::Set("_meta", &meta)]))
+    let meta = meta.changed(&[Change::Drop(RELATED)])?;
+    members.changed(&[Change::Set("_meta", &meta)])
 }
 
 /// The same object with another `taskId` at its top: a modern result on the way back, `params` on the way
@@ -224,7 +224,7 @@ pub fn with_task_id<'a>(object: &'a [u8], id: &str) -> Result<Cow<'a, [u8]>, Fau
     if members.value("taskId").is_none_or(|value| value.kind != Kind::String) {
         return Err(Fault::Shape("`taskId`"));
     }
-    Ok(members.changed(&[Change::Set("taskId", &quoted(id))]))
+    members.changed(&[Change::Set("taskId", &quoted(id))])
 }
 
 /// `params` of a call that a legacy server is to run as a task.
@@ -235,5 +235,5 @@ pub fn params_as_task(params: &[u8], ttl_ms: u64) -> Result<Vec<u8>, Fault> {
     let mut task = vec![b'{'];
     push_member(&mut task, "ttl", ttl_ms.to_string().as_bytes());
     task.push(b'}');
-    Ok(Members::read(params)?.changed(&[Change::Set("task", &task)]).into_owned())
+    Ok(Members::read(params)?.changed(&[Change::Set("task", &task)])?.into_owned())
 }

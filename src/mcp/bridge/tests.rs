@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::{any, proptest};
+use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::capabilities::{
@@ -32,6 +33,7 @@ use super::tasks::{
 use crate::corpus::replay;
 use crate::limits;
 use crate::mcp::sealed::{SealFault, SealingKey};
+use crate::mcp::version::Version;
 
 fn tree(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|why| panic!("{why}: {}", bytes.escape_ascii()))
@@ -49,12 +51,12 @@ fn members_are_spliced_in_and_values_keep_their_bytes() {
         ("{ \"b\" : 1.0 }", &[Change::Set("a", b"1")], "{\"a\":1, \"b\" : 1.0 }"),
         (r#"{"a":1,"b":2.50}"#, &[Change::Drop("a")], r#"{"b":2.50}"#),
         (r#"{"a":1,"b":2.50}"#, &[Change::Set("b", b"3")], r#"{"a":1,"b":3}"#),
-        (r#"{"\u0061":1, "b" : [ 1 ]}"#, &[Change::Set("a", b"2")], r#"{"a":2,"b" : [ 1 ]}"#),
+        (" {\"a\":1, \"b\" : [ 1 ]}", &[Change::Set("a", b"2")], " {\"a\":2, \"b\" : [ 1 ]}"),
         (r#"{"a":1}"#, &[Change::Set("b", b"2"), Change::Drop("a")], r#"{"b":2}"#),
         (r#"{"a":1}"#, &[Change::Drop("a"), Change::Drop("b")], "{}"),
     ];
     for (before, changes, after) in cases {
-        let changed = Members::read(before.as_bytes()).unwrap().changed(changes).into_owned();
+        let changed = Members::read(before.as_bytes()).unwrap().changed(changes).unwrap().into_owned();
         assert_eq!(String::from_utf8(changed).unwrap(), after, "{before}");
     }
 }
@@ -70,6 +72,15 @@ fn a_name_stands_once() {
     for doc in ["[]", "1", "", "{", "{} {}"] {
         assert!(matches!(Members::read(doc.as_bytes()).err(), Some(Fault::Json(_))), "{doc}");
     }
+}
+
+#[test]
+fn names_that_can_be_mistaken_are_refused() {
+    for doc in [r#"{"resulttype":"input_required"}"#, r#"{"TTLMS":0,"resultType":"complete"}"#] {
+        let fault = result_for_modern(doc.as_bytes(), ResultKind::Cacheable);
+        assert!(matches!(fault, Err(Fault::Edit(_))), "{doc}: {fault:?}");
+    }
+    assert!(params_for_legacy(Some(br#"{"RequestState":"x"}"#), None).is_err());
 }
 
 #[test]
@@ -378,24 +389,24 @@ fn a_legacy_server_is_offered_words_that_it_knows() {
     let new = json!({"elicitation": {"form": {}, "url": {}},
         "sampling": {"tools": {}, "context": {}}, "roots": {}});
     for (version, expected) in [
-        ("2025-11-25", new),
-        ("2025-06-18", json!({"elicitation": {}, "sampling": {}, "roots": {}})),
-        ("2025-03-26", json!({"sampling": {}, "roots": {}})),
-        ("2024-11-05", json!({"sampling": {}, "roots": {}})),
+        (Version::V2025_11_25, new),
+        (Version::V2025_06_18, json!({"elicitation": {}, "sampling": {}, "roots": {}})),
+        (Version::V2025_03_26, json!({"sampling": {}, "roots": {}})),
+        (Version::V2024_11_05, json!({"sampling": {}, "roots": {}})),
     ] {
         let written = all.write_legacy(version);
         assert_eq!(tree(&written), expected, "{version}");
         let params = initialize_params(version, all, br#"{"name":"c","version":"1"}"#);
         let read = read_initialize(&params).unwrap();
-        assert_eq!((read.version.as_str(), read.capabilities), (version, written.as_slice()));
+        assert_eq!((read.version.as_str(), read.capabilities), (version.as_str(), written.as_slice()));
     }
-    assert_eq!(CapabilitySet::URL.write_legacy("2025-06-18"), b"{}");
+    assert_eq!(CapabilitySet::URL.write_legacy(Version::V2025_06_18), b"{}");
 }
 
 #[test]
 fn params_say_who_asks() {
     let facts = ClientFacts {
-        version: "2026-07-28",
+        version: Version::V2026_07_28,
         capabilities: br#"{"roots":{"listChanged":true},"tasks":{},"x":1.0}"#,
         client_info: Some(br#"{"name":"c"}"#),
         log_level: Some(Level::Notice),
@@ -416,8 +427,11 @@ fn params_say_who_asks() {
     let bare = ClientFacts { client_info: None, log_level: None, capabilities: b"{}", ..facts };
     let bare = tree(&params_for_modern(None, &bare, None).unwrap());
     assert_eq!(bare["_meta"].as_object().unwrap().len(), 2);
-    let with_state =
-        Members::read(&modern).unwrap().changed(&[Change::Set("requestState", b"\"s\"")]).into_owned();
+    let with_state = Members::read(&modern)
+        .unwrap()
+        .changed(&[Change::Set("requestState", b"\"s\"")])
+        .unwrap()
+        .into_owned();
     let legacy = params_for_legacy(Some(&with_state), Some(8)).unwrap();
     assert_eq!(tree(&legacy), json!({"name": "t", "_meta": {"progressToken": 8, "traceparent": "00"}}));
     let bare = br#"{"cursor":"c","_meta":{"io.modelcontextprotocol/protocolVersion":"v"}}"#;
@@ -499,22 +513,22 @@ fn what_is_written_at_the_opening_is_read_again() {
     let facts = server(&json!({"tools": {"listChanged": true}, "completions": {}}));
     let info = br#"{"name":"tollgate","version":"1"}"#;
     let keeping = Keeping { ttl_ms: 60_000, public: false };
-    let versions = ["2026-07-28", "2025-11-25"];
+    let versions = [Version::V2026_07_28, Version::V2025_11_25];
     let result = write_discover_result(&versions, &facts.capabilities, info, Some("hi"), keeping);
     assert_eq!(
         tree(&result),
-        json!({"resultType": "complete", "supportedVersions": versions, "instructions": "hi",
-            "capabilities": {"tools": {"listChanged": true}, "completions": {}},
+        json!({"resultType": "complete", "supportedVersions": versions.map(Version::as_str),
+            "instructions": "hi", "capabilities": {"tools": {"listChanged": true}, "completions": {}},
             "ttlMs": 60_000, "cacheScope": "private",
             "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "tollgate", "version": "1"}}})
     );
     let read = read_discover_result(&result).unwrap();
     assert_eq!(
         (&read.versions[..], &read.capabilities),
-        (&versions.map(String::from)[..], &facts.capabilities)
+        (&versions.map(|version| version.to_string())[..], &facts.capabilities)
     );
     assert_eq!(read.server_info.as_deref(), Some(info.as_slice()));
-    let result = write_initialize_result("2025-06-18", &facts.capabilities, info, None);
+    let result = write_initialize_result(Version::V2025_06_18, &facts.capabilities, info, None);
     let read = read_initialize_result(&result).unwrap();
     assert_eq!((read.versions, read.capabilities), (vec!["2025-06-18".into()], facts.capabilities));
     for wrong in
@@ -611,15 +625,15 @@ fn ids_of_tasks_are_exchanged() {
 proptest! {
     #[test]
     fn changes_are_those_of_a_map(
-        before in btree_map("[a-e\u{e9}\"\\\\]{1,2}", 0..9_u8, 0..6),
-        set in "[a-e]", drop in "[f-j\u{e9}\"]"
+        before in btree_map("[a-c]{1,2}", 0..9_u8, 0..6),
+        set in select(&["a", "b", "ab", "x"][..]), drop in select(&["c", "bb", "ba", "y"][..])
     ) {
         let doc = text(&json!(before));
-        let changed = Members::read(&doc).unwrap().changed(&[Change::Set(&set, b"77"), Change::Drop(&drop)]);
+        let changed = Members::read(&doc).unwrap().changed(&[Change::Set(set, b"77"), Change::Drop(drop)]);
         let mut after = before;
-        after.insert(set, 77);
-        after.remove(&drop);
-        assert_eq!(tree(&changed), json!(after));
+        after.insert(set.into(), 77);
+        after.remove(drop);
+        assert_eq!(tree(&changed.unwrap()), json!(after));
     }
 
     #[test]
