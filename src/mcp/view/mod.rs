@@ -21,6 +21,8 @@ use crate::mcp::presentation::Presentation;
 use crate::mcp::routes::{Address, Route, Routes};
 
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod tests;
 
 /// One server of the config with what it listed last.
