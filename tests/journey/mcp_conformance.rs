@@ -5,7 +5,7 @@
 use std::net::TcpListener;
 
 use crate::gateway::KEY;
-use crate::mcp_suite::{ReferenceServer, judge_server};
+use crate::mcp_suite::{ReferenceServer, judge_client, judge_server};
 use crate::peer::keyed_relay::KeyedRelay;
 
 #[test]
@@ -37,6 +37,16 @@ fn scores(url: &str, revision: &str, scenarios: usize) {
     eprintln!("reference server at {revision}: {report}");
     report.passed_but(&[]);
     assert_eq!(report.score(), (scenarios, scenarios));
+}
+
+#[test]
+fn the_client_of_the_client_scenarios_passes_all_of_them() {
+    for (revision, scenarios) in [("2025-11-25", 4), ("2026-07-28", 7)] {
+        let report = judge_client("direct", revision, &[]);
+        eprintln!("client at {revision}: {report}");
+        report.passed_but(&[]);
+        assert_eq!(report.score(), (scenarios, scenarios));
+    }
 }
 
 #[test]
