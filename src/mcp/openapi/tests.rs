@@ -312,7 +312,8 @@ fn bad_arguments_are_refused() {
 fn dots_that_texts_of_the_path_make_with_values_are_seen() {
     let document = json!({"openapi": "3.1.0", "paths": {"/a/.{x}/{y}{z}/c": {"get": {"operationId": "t"}}}});
     assert_eq!(target(&document, "t", &json!({"x": "git", "y": "1", "z": "2"})), "/a/.git/12/c");
-    for arguments in [json!({"x": ".", "y": "1", "z": "2"}), json!({"x": "git", "y": ".", "z": "."})] {
+    for (x, y, z) in [(".", "1", "2"), ("git", ".", "."), (";git", "1", "2"), ("/git", "1", "2")] {
+        let arguments = json!({"x": x, "y": y, "z": z});
         assert!(matches!(call(&document, "t", &arguments), Err(Fault::Value { .. })), "{arguments}");
     }
     for (path, expected) in [
