@@ -13,6 +13,8 @@ pub enum Endpoint {
     Models,
     /// `/api/hello`: the client warms its connection
     Hello,
+    /// `/mcp` and what is below it
+    Mcp,
     /// `/healthz` and `/readyz`
     Health,
     /// `/metrics`
@@ -29,6 +31,7 @@ impl Endpoint {
             Self::CountTokens => "count_tokens",
             Self::Models => "models",
             Self::Hello => "hello",
+            Self::Mcp => "mcp",
             Self::Health => "health",
             Self::Metrics => "metrics",
             Self::Other => "other",

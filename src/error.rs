@@ -72,6 +72,8 @@ codes! {
     NotFound Caller 404 "not_found_error" false "there is nothing at this address";
     /// The address exists, the method does not.
     MethodNotAllowed Caller 405 "invalid_request_error" false "this method is not allowed here";
+    /// The caller takes no form of answer that there is.
+    NotAcceptable Caller 406 "invalid_request_error" false "no acceptable form of answer";
     /// The caller took too long to send its request.
     RequestTimeout Caller 408 "timeout_error" true "the request took too long to arrive";
     /// A request without the length or framing that its method needs.
@@ -80,6 +82,8 @@ codes! {
     BodyTooLarge Caller 413 "request_too_large" false "the request body is larger than 32 MiB";
     /// The request target is over the limit.
     TargetTooLong Caller 414 "invalid_request_error" false "the request target is too long";
+    /// The body is of a kind that is not read here.
+    UnsupportedMedia Caller 415 "invalid_request_error" false "this Content-Type is not understood";
     /// An `Expect` other than 100-continue.
     ExpectationFailed Caller 417 "invalid_request_error" false "only `Expect: 100-continue` is understood";
     /// The head is over the limit.

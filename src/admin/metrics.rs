@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::mcp_metrics::McpMetrics;
 use crate::call::Endpoint;
 use crate::ids::ProviderName;
 
@@ -17,7 +18,7 @@ const BUCKETS_S: [f64; 16] =
 
 /// A distribution of durations.
 #[derive(Clone, Debug, Default)]
-struct Histogram {
+pub(in crate::admin) struct Histogram {
     /// How many fell into each bucket alone; the sum over lower ones is made when rendering.
     counts: [u64; BUCKETS_S.len()],
     total: u64,
@@ -25,7 +26,7 @@ struct Histogram {
 }
 
 impl Histogram {
-    fn observe(&mut self, took: Duration) {
+    pub(in crate::admin) fn observe(&mut self, took: Duration) {
         let seconds = took.as_secs_f64();
         let place = BUCKETS_S.iter().position(|bound| seconds <= *bound);
         if let Some(count) = place.and_then(|place| self.counts.get_mut(place)) {
@@ -35,7 +36,7 @@ impl Histogram {
         self.sum_s += seconds;
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(in crate::admin) fn add(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
@@ -43,7 +44,7 @@ impl Histogram {
         self.sum_s += other.sum_s;
     }
 
-    fn render(&self, out: &mut String, name: &str, labels: &str) {
+    pub(in crate::admin) fn render(&self, out: &mut String, name: &str, labels: &str) {
         let mut below = 0;
         for (bound, count) in BUCKETS_S.iter().zip(self.counts) {
             below += count;
@@ -109,6 +110,8 @@ pub struct Metrics {
     first_byte: BTreeMap<Served, Histogram>,
     tokens: BTreeMap<(Option<ProviderName>, Arc<str>), [u64; 5]>,
     upstream_errors: BTreeMap<(ProviderName, &'static str), u64>,
+    /// The MCP side.
+    pub mcp: McpMetrics,
     /// Connections of callers that are open.
     pub connections: u64,
     /// Answers on their way.
@@ -162,6 +165,7 @@ impl Metrics {
         for (labels, count) in &other.upstream_errors {
             *self.upstream_errors.entry(labels.clone()).or_default() += count;
         }
+        self.mcp.add(&other.mcp);
         self.connections += other.connections;
         self.streams += other.streams;
         self.idle_upstreams += other.idle_upstreams;
@@ -184,6 +188,7 @@ impl Metrics {
         );
         self.render_calls(&mut out);
         self.render_upstream(&mut out);
+        self.mcp.render(&mut out);
         let gauges = [
             ("tollgate_connections_open", "Connections of callers that are open.", self.connections),
             ("tollgate_streams_open", "Answers on their way to a caller.", self.streams),
@@ -253,16 +258,16 @@ fn labels((endpoint, provider): &Served) -> String {
     format!("endpoint=\"{endpoint}\",provider=\"{provider}\"")
 }
 
-fn escaped(value: &str) -> String {
+pub(in crate::admin) fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+pub(in crate::admin) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string cannot fail.
     let _infallible = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+pub(in crate::admin) fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
     // Writing to a string cannot fail.
     let _infallible = if labels.is_empty() {
         writeln!(out, "{name} {value}")

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::call::Endpoint;
 use crate::clock;
 use crate::error::{CallError, Code};
 use crate::gateway::record::Record;
+use crate::gateway::serve_mcp;
 use crate::gateway::today::Today;
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode;
@@ -165,11 +167,18 @@ impl Caller {
         self.send(Outgoing::one(Buffer::from(&self.out[..]))).await.map(drop)
     }
 
-    /// Refuses the request in Anthropic's envelope, for the reason that `error` gives.
+    /// Refuses the request for the reason that `error` gives: in Anthropic's envelope, or as JSON-RPC.
     pub(super) async fn refuse(&mut self, record: &mut Record, error: &CallError) -> io::Result<()> {
         let mut body = Vec::with_capacity(256);
-        anthropic::error::write(&mut body, error, record.id);
         let mut extra: Vec<(&str, &[u8])> = Vec::new();
+        if record.endpoint == Endpoint::Mcp {
+            serve_mcp::write_error(&mut body, error);
+            if error.code() == Code::Unauthenticated {
+                extra.push(("www-authenticate", b"Bearer realm=\"tollgate\""));
+            }
+        } else {
+            anthropic::error::write(&mut body, error, record.id);
+        }
         if !error.code().retry() {
             extra.push(("x-should-retry", b"false"));
         }
@@ -177,9 +186,13 @@ impl Caller {
             extra.push(("retry-after", RETRY_AFTER_S));
         }
         if error.code() == Code::MethodNotAllowed {
-            // What exists is either read or posted to.
-            let posted = self.head.method == Method::Post;
-            extra.push(("allow", if posted { b"GET, HEAD" } else { b"POST" }));
+            // What exists is either read or posted to, but for MCP, which is both.
+            let allowed: &[u8] = match (record.endpoint, self.head.method) {
+                (Endpoint::Mcp, _) => b"GET, POST, DELETE",
+                (_, Method::Post) => b"GET, HEAD",
+                _ => b"POST",
+            };
+            extra.push(("allow", allowed));
         }
         record.error = format!("{}: {error}", error.code().name());
         self.reply(record, error.code().status(), "application/json", &extra, &body).await

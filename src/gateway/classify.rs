@@ -5,6 +5,7 @@
 
 use crate::call::Endpoint;
 use crate::error::Code;
+use crate::gateway::serve_mcp::Form;
 use crate::http::head::Method;
 
 /// What a request wants.
@@ -14,8 +15,10 @@ pub(super) struct Wanted<'a> {
     pub(super) endpoint: Endpoint,
     /// The team whose prefix stands in the path.
     pub(super) team: Option<&'a str>,
-    /// The model of `/v1/models/<model>`.
-    pub(super) model: Option<&'a str>,
+    /// The model of `/v1/models/<model>`, or the server of `/mcp/<server>`.
+    pub(super) name: Option<&'a str>,
+    /// The transport of an MCP endpoint.
+    pub(super) form: Form,
 }
 
 /// Finds what is wanted, or the code to refuse with.
@@ -33,12 +36,23 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
         }
         None => (None, path),
     };
+    if let Some(inner) = rest.strip_prefix("/mcp").filter(|inner| inner.is_empty() || inner.starts_with('/'))
+    {
+        let (form, name) = mcp(inner)?;
+        let allowed = match form {
+            Form::Streamable => matches!(method, Method::Get | Method::Post | Method::Delete),
+            Form::SseStream => method == Method::Get,
+            Form::SsePost => method == Method::Post,
+        };
+        let wanted = Wanted { endpoint: Endpoint::Mcp, team, name, form };
+        return if allowed { Ok(wanted) } else { Err(Code::MethodNotAllowed) };
+    }
     let rest = match rest.strip_prefix("/anthropic") {
         Some(inner) if inner.starts_with('/') => inner,
         _ => rest,
     };
     let rest = if rest.starts_with("/v1/v1/") { rest.get(3..).unwrap_or_default() } else { rest };
-    let (endpoint, model) = match rest {
+    let (endpoint, name) = match rest {
         "/v1/messages" => (Endpoint::Messages, None),
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, None),
         "/v1/models" => (Endpoint::Models, None),
@@ -54,7 +68,26 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
         Endpoint::Messages | Endpoint::CountTokens => method == Method::Post,
         _ => matches!(method, Method::Get | Method::Head),
     };
-    if allowed { Ok(Wanted { endpoint, team, model }) } else { Err(Code::MethodNotAllowed) }
+    if allowed {
+        Ok(Wanted { endpoint, team, name, form: Form::Streamable })
+    } else {
+        Err(Code::MethodNotAllowed)
+    }
+}
+
+/// Takes apart what follows `/mcp`: nothing, a server, and behind either the two addresses of HTTP+SSE.
+fn mcp(inner: &str) -> Result<(Form, Option<&str>), Code> {
+    let mut parts = inner.split('/').skip(1);
+    let found = match (parts.next(), parts.next(), parts.next()) {
+        (None, _, _) => (Form::Streamable, None),
+        (Some("sse"), None, _) => (Form::SseStream, None),
+        (Some("messages"), None, _) => (Form::SsePost, None),
+        (Some(server), None, _) => (Form::Streamable, Some(server)),
+        (Some(server), Some("sse"), None) => (Form::SseStream, Some(server)),
+        (Some(server), Some("messages"), None) => (Form::SsePost, Some(server)),
+        _ => return Err(Code::NotFound),
+    };
+    if found.1.is_some_and(str::is_empty) { Err(Code::NotFound) } else { Ok(found) }
 }
 
 #[cfg(test)]
@@ -62,10 +95,12 @@ mod tests {
     use super::{Wanted, classify};
     use crate::call::Endpoint;
     use crate::error::Code;
+    use crate::gateway::serve_mcp::Form;
     use crate::http::head::Method;
 
     fn check(method: Method, path: &str, expected: Result<(Endpoint, Option<&str>, Option<&str>), Code>) {
-        let expected = expected.map(|(endpoint, team, model)| Wanted { endpoint, team, model });
+        let form = Form::Streamable;
+        let expected = expected.map(|(endpoint, team, name)| Wanted { endpoint, team, name, form });
         assert_eq!(classify(method, path.as_bytes()), expected, "{path}");
     }
 
@@ -83,6 +118,30 @@ mod tests {
         check(Method::Head, "/api/hello", Ok((Endpoint::Hello, None, None)));
         check(Method::Head, "/t/a/api/hello", Ok((Endpoint::Hello, Some("a"), None)));
         check(Method::Get, "/readyz", Ok((Endpoint::Health, None, None)));
+    }
+
+    #[test]
+    fn addresses_of_mcp() {
+        let check = |method, path: &str, form, name| {
+            let wanted = classify(method, path.as_bytes()).map(|wanted| (wanted.form, wanted.name));
+            assert_eq!(wanted, Ok((form, name)), "{path}");
+        };
+        for team in ["", "/t/payments"] {
+            check(Method::Post, &format!("{team}/mcp"), Form::Streamable, None);
+            check(Method::Delete, &format!("{team}/mcp/"), Form::Streamable, None);
+            check(Method::Get, &format!("{team}/mcp/github"), Form::Streamable, Some("github"));
+            check(Method::Get, &format!("{team}/mcp/github/sse"), Form::SseStream, Some("github"));
+            check(Method::Post, &format!("{team}/mcp/messages"), Form::SsePost, None);
+        }
+        for path in ["/mcpx", "/mcp//", "/mcp/a/b", "/mcp/a/sse/c", "/mcp//sse"] {
+            assert_eq!(classify(Method::Get, path.as_bytes()), Err(Code::NotFound), "{path}");
+        }
+        check_refused(Method::Post, "/mcp/sse");
+        check_refused(Method::Put, "/mcp");
+    }
+
+    fn check_refused(method: Method, path: &str) {
+        assert_eq!(classify(method, path.as_bytes()), Err(Code::MethodNotAllowed), "{path}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::gateway::classify::classify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::worker::Worker;
-use crate::gateway::{serve_llm, serve_models, serve_platform};
+use crate::gateway::{serve_llm, serve_mcp, serve_models, serve_platform};
 use crate::limits;
 use crate::net::stream::Stream;
 
@@ -72,7 +72,8 @@ async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Resul
     let input = caller.stream.input();
     let (path, _) = caller.head.path_and_query(input);
     let wanted = classify(caller.head.method, path)?;
-    let (team, model) = (wanted.team.map(str::to_owned), wanted.model.map(str::to_owned));
+    let (team, name) = (wanted.team.map(str::to_owned), wanted.name.map(str::to_owned));
+    let form = wanted.form;
     let ready = path.ends_with(b"readyz") || path.ends_with(b"readyz/");
     record.endpoint = wanted.endpoint;
     match record.endpoint {
@@ -80,7 +81,11 @@ async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Resul
             serve_llm::serve(worker, caller, team.as_deref(), record).await?;
         }
         Endpoint::Models => {
-            serve_models::serve(worker, caller, team.as_deref(), model.as_deref(), record).await?;
+            serve_models::serve(worker, caller, team.as_deref(), name.as_deref(), record).await?;
+        }
+        Endpoint::Mcp => {
+            let endpoint = serve_mcp::Endpoint { server: name, form };
+            serve_mcp::serve(worker, caller, team.as_deref(), endpoint, record).await?;
         }
         Endpoint::Metrics => serve_platform::metrics(worker, caller, record).await?,
         Endpoint::Health => serve_platform::health(worker, caller, ready, record).await?,

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use crate::admin::metrics::{Finished, TokenCounts};
 use crate::call::{Endpoint, Outcome};
 use crate::clock;
+use crate::gateway::hub::ask::About;
 use crate::gateway::log::Level;
 use crate::gateway::worker::Worker;
-use crate::ids::{CallId, KeyName, ProviderName, TeamName};
+use crate::ids::{CallId, KeyName, ProviderName, ServerName, TeamName};
 use crate::limits;
 use crate::llm::usage::Answer;
 
@@ -31,6 +32,8 @@ pub(super) struct Record {
     pub(super) outcome: Outcome,
     pub(super) answer: Answer,
     pub(super) upstream_request_id: String,
+    /// What a call of the MCP side is about.
+    pub(super) mcp: Option<Box<About>>,
     /// The caller's session, by its own word.
     pub(super) session: String,
     /// What went wrong, for people.
@@ -55,6 +58,7 @@ impl Record {
             outcome: Outcome::Done,
             answer: Answer::default(),
             upstream_request_id: String::new(),
+            mcp: None,
             session: String::new(),
             error: String::new(),
             request_bytes: 0,
@@ -92,12 +96,19 @@ impl Record {
             Outcome::Refused if self.status < 500 => Level::Info,
             _ => Level::Warn,
         };
+        let none = About::default();
+        let mcp = self.mcp.as_deref().unwrap_or(&none);
         worker.log.borrow_mut().line(level, "call", |line| {
             line.text("request_id", str::from_utf8(&self.id.shown()).unwrap_or_default())
                 .text("endpoint", self.endpoint.name())
                 .text("key", self.key.as_ref().map_or("", KeyName::as_str))
                 .text("team", self.team.as_ref().map_or("", TeamName::as_str))
                 .text("model", &self.model)
+                .text("method", mcp.method)
+                .text("server", mcp.server.as_ref().map_or("", ServerName::as_str))
+                .text("name", &mcp.name)
+                .text("tool_use_id", &mcp.tool_use_id)
+                .text("version", mcp.version)
                 .text("served_model", self.answer.model.as_deref().unwrap_or_default())
                 .text("provider", self.provider.as_ref().map_or("", ProviderName::as_str))
                 .number("status", self.status.into())

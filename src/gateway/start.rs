@@ -14,10 +14,12 @@ use crate::config::load::Loaded;
 use crate::config::reload::Watch;
 use crate::config::snapshot::Fixed;
 use crate::gateway::budget::Budget;
+use crate::gateway::hub;
 use crate::gateway::log::{CoreLog, Level, Sink};
 use crate::gateway::published::Published;
 use crate::gateway::worker::{Mail, Parts, Worker};
 use crate::limits;
+use crate::mcp::sealed::SealingKey;
 use crate::net::engine::{Engine, EngineChoice};
 use crate::net::listener::{Listener, bind};
 use crate::net::runtime::{RingRefused, Runtime};
@@ -99,7 +101,11 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let config_version = snapshot.version.clone();
     let published = Arc::new(Published::new(snapshot));
     let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| channel(limits::MAIL_MAX)).unzip();
-    let mailboxes: Arc<[Sender<Mail>]> = senders.into();
+    // One mailbox more than cores: the hub's, the last.
+    let (hub_mailbox, hub_mail) = channel(limits::MAIL_MAX);
+    let mailboxes: Arc<[Sender<Mail>]> = senders.into_iter().chain([hub_mailbox]).collect();
+    let (hub, asks) = channel(limits::MCP_ASKS_MAX);
+    let loopback = addresses.iter().all(|address| address.ip().is_loopback());
     let (report, reports) = mpsc::channel();
     let mut cores = Vec::with_capacity(sockets.len());
     for (number, (sockets, mail)) in sockets.into_iter().zip(receivers).enumerate() {
@@ -108,11 +114,22 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             budget: Arc::clone(&budget),
             mailboxes: Arc::clone(&mailboxes),
             published: Arc::clone(&published),
+            hub: hub.clone(),
+            loopback,
         };
         let core = Core { choice: fixed.engine, sockets, mail, parts, report: report.clone() };
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
     }
-    drop(report);
+    drop((report, hub));
+    let parts = hub::Parts {
+        log: CoreLog::new(log.clone()),
+        asks,
+        mail: hub_mail,
+        published: Arc::clone(&published),
+        repeats: Arc::default(),
+        seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
+    };
+    cores.push(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
     let watch = Watch::new(&watched);
     let path = path.map(Path::to_owned);
@@ -176,6 +193,13 @@ fn bind_all(fixed: &Fixed) -> Result<(Vec<SocketAddr>, Vec<Vec<Socket>>), StartF
         addresses.push(address);
     }
     Ok((addresses, cores))
+}
+
+/// The hub's thread.
+fn run_hub(parts: hub::Parts) {
+    if let Ok((runtime, _)) = Runtime::new(EngineChoice::Epoll) {
+        runtime.block_on(hub::Hub::run(parts));
+    }
 }
 
 /// What one thread is started with.

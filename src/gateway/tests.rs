@@ -50,6 +50,8 @@ impl Core {
             budget: Budget::new(ALL),
             mailboxes: Arc::from([]),
             published: Arc::new(Published::new(snapshot(upstream))),
+            hub: tokio::sync::mpsc::channel(1).0,
+            loopback: true,
         };
         let engine = runtime.engine();
         let worker = Worker::new(engine, parts);

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::budget::Budget;
 use crate::gateway::connection;
+use crate::gateway::hub::ask::Ask;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::published::Published;
 use crate::gateway::today::Today;
@@ -75,6 +76,10 @@ pub(super) struct Worker {
     pub(super) mailboxes: Arc<[Sender<Mail>]>,
     /// Answers on their way.
     pub(super) streams: Cell<u64>,
+    /// Where calls of the MCP side go.
+    pub(super) hub: Sender<Ask>,
+    /// Whether all addresses that we listen on are loopback ones.
+    pub(super) loopback: bool,
     /// The value of `date` headers; callers hold it too.
     pub(super) today: Rc<Today>,
     /// Lists of models by provider, see `serve_models`.
@@ -92,6 +97,8 @@ pub(super) struct Parts {
     pub(super) budget: Arc<Budget>,
     pub(super) mailboxes: Arc<[Sender<Mail>]>,
     pub(super) published: Arc<Published>,
+    pub(super) hub: Sender<Ask>,
+    pub(super) loopback: bool,
 }
 
 impl Worker {
@@ -110,6 +117,8 @@ impl Worker {
             budget: parts.budget,
             mailboxes: parts.mailboxes,
             streams: Cell::new(0),
+            hub: parts.hub,
+            loopback: parts.loopback,
             today: Rc::default(),
             models: RefCell::default(),
             connections: Cell::new(0),

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::json;
 use crate::mcp::version::Version;
 
-/// An error as JSON-RPC has it. Codes are of the protocol where it has one, else of our own in
-/// -32019 to -32000.
+/// An error as JSON-RPC has it. Codes are of the protocol where it has one, else of our own outside of the
+/// range that JSON-RPC reserves, as revision 2026-07-28 asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcError {
     /// The code.
@@ -217,18 +217,18 @@ pub const UNSUPPORTED_VERSION: i64 = -32022;
 pub const LEGACY_RESOURCE_NOT_FOUND: i64 = -32002;
 /// -32042, 2025-11-25 only.
 pub const LEGACY_URL_ELICITATION: i64 = -32042;
-/// Ours. -32000 and -32001 are left out: SDKs use them for what happens inside of them.
-pub const UNREACHABLE: i64 = -32010;
 /// Ours.
-pub const BROKEN: i64 = -32011;
+pub const UNREACHABLE: i64 = -31010;
 /// Ours.
-pub const TIMED_OUT: i64 = -32012;
+pub const BROKEN: i64 = -31011;
 /// Ours.
-pub const NOT_ALLOWED: i64 = -32013;
+pub const TIMED_OUT: i64 = -31012;
 /// Ours.
-pub const OVERLOADED: i64 = -32014;
+pub const NOT_ALLOWED: i64 = -31013;
 /// Ours.
-pub const DRAINING: i64 = -32015;
+pub const OVERLOADED: i64 = -31014;
+/// Ours.
+pub const DRAINING: i64 = -31015;
 
 #[cfg(test)]
 mod tests {
@@ -250,22 +250,22 @@ mod tests {
             (RpcError::unsupported_version(&Version::ALL, "v9"), -32022, 400),
             (RpcError::resource_not_found("file:///x"), -32002, 400),
             (RpcError::url_elicitation_required("m", b"[]"), -32042, 400),
-            (RpcError::unreachable("s"), -32010, 502),
-            (RpcError::broken("s"), -32011, 502),
-            (RpcError::timed_out("s"), -32012, 504),
-            (RpcError::not_allowed("m"), -32013, 403),
-            (RpcError::overloaded("m"), -32014, 503),
-            (RpcError::draining(), -32015, 503),
+            (RpcError::unreachable("s"), -31010, 502),
+            (RpcError::broken("s"), -31011, 502),
+            (RpcError::timed_out("s"), -31012, 504),
+            (RpcError::not_allowed("m"), -31013, 403),
+            (RpcError::overloaded("m"), -31014, 503),
+            (RpcError::draining(), -31015, 503),
         ]
     }
 
     #[test]
-    fn codes_are_the_protocols_or_in_the_range_left_to_us() {
+    fn codes_are_the_protocols_or_outside_the_reserved_range() {
         let legacy = [-32002, -32042];
         for (error, code, status) in all() {
             assert_eq!((error.code, error.status()), (code, status), "{error:?}");
             let specified = (-32768..=-32100).contains(&code) || (-32022..=-32020).contains(&code);
-            let ours = (-32019..=-32000).contains(&code);
+            let ours = (-31015..=-31010).contains(&code);
             assert!(specified || ours || legacy.contains(&code), "{code}");
             assert!(!(-32099..=-32023).contains(&code) || legacy.contains(&code), "{code}");
         }

@@ -4,6 +4,8 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use crate::limits;
 use crate::net::buffer::Buffer;
 
@@ -20,6 +22,8 @@ pub enum Piece {
     Owned(Buffer),
     /// A part of a buffer that somebody keeps, for example to send it again.
     Shared(Rc<Buffer>, Range<usize>),
+    /// Bytes that all cores share: a list that was made once.
+    Common(Bytes),
 }
 
 impl Piece {
@@ -28,6 +32,7 @@ impl Piece {
             Self::Nothing => &[],
             Self::Owned(buffer) => buffer.filled(),
             Self::Shared(buffer, range) => buffer.filled().get(range.clone()).unwrap_or_default(),
+            Self::Common(bytes) => bytes,
         }
     }
 }
@@ -70,7 +75,7 @@ impl Outgoing {
     pub fn take(&mut self, index: usize) -> Buffer {
         match self.pieces.get_mut(index).map(std::mem::take) {
             Some(Piece::Owned(buffer)) => buffer,
-            Some(Piece::Nothing | Piece::Shared(..)) | None => Buffer::empty(),
+            Some(Piece::Nothing | Piece::Shared(..) | Piece::Common(_)) | None => Buffer::empty(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The catalog as one kind of caller sees it: tables from names to servers, and the lists ready to be sent.
 //!
-//! A view is made whenever a server's list, the config or somebody's rights change, and is then shared by all
-//! callers with the same rights. Answering a list is sending bytes that are there: the caller's id goes
-//! before them, `}` behind. The bytes depend on what is listed alone, so that a model's prompt cache survives
-//! restarts and the moods of servers: items stand in the order of their names, and every definition is as its
-//! server wrote it but for what [`Changes`] says.
+//! A view is made whenever a server's list, the config or somebody's rights change, and is then shared by
+//! all callers with the same rights. Answering a list is sending bytes that are there: the caller's id goes
+//! before them, `}` behind. The bytes depend on what is listed alone, so that a model's prompt cache
+//! survives restarts and the moods of servers: items of several servers stand in the order of their names,
+//! those of one alone in its own, and every definition is as its server wrote it but for what [`Changes`]
+//! says.
 
 use std::sync::{Arc, OnceLock};
 
@@ -109,6 +110,8 @@ pub struct View {
 struct Listed {
     /// In the order of `exposed`, which is unique.
     entries: Vec<Entry>,
+    /// The places of `entries` in the order in which callers get them.
+    order: Vec<usize>,
     scope: CacheScope,
     /// Made when somebody first asks: most callers are modern, and many never ask for resources.
     modern: OnceLock<Box<[Page]>>,
@@ -210,9 +213,14 @@ impl<'a> Plan<'a> {
         let admitted = |entry: &Entry| {
             self.parts.get(entry.server).is_some_and(|part| self.admits(part, &entry.definition))
         };
-        let mut entries: Vec<Entry> = entries.filter(admitted).collect();
-        entries.sort_unstable_by(|one, other| one.exposed.cmp(&other.exposed));
-        Listed { entries, scope: self.cache_scope(kind), ..Listed::default() }
+        let mut numbered: Vec<(usize, Entry)> = entries.filter(admitted).enumerate().collect();
+        numbered.sort_unstable_by(|(_, one), (_, other)| one.exposed.cmp(&other.exposed));
+        let mut order: Vec<usize> = (0..numbered.len()).collect();
+        if let Scope::One(_) = self.scope {
+            order.sort_unstable_by_key(|place| numbered.get(*place).map(|(number, _)| *number));
+        }
+        let entries = numbered.into_iter().map(|(_, entry)| entry).collect();
+        Listed { entries, order, scope: self.cache_scope(kind), ..Listed::default() }
     }
 }
 
@@ -311,7 +319,7 @@ fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[P
     // Where pages begin, but for the first.
     let mut cuts = Vec::new();
     let mut begin = 0;
-    for entry in &listed.entries {
+    for entry in listed.order.iter().filter_map(|place| listed.entries.get(*place)) {
         let start = items.len();
         if start > begin {
             items.push(b',');

@@ -250,3 +250,26 @@ fn a_thousand_orders_of_arrival_give_the_same_bytes() {
         assert_eq!(*expected.get_or_insert_with(|| bodies.clone()), bodies);
     }
 }
+
+#[test]
+fn one_server_alone_keeps_its_own_order() {
+    let store = Store::new();
+    let servers = [tools(&store, "one", &["zebra", "ant", "mouse"]), tools(&store, "two", &["bee"])];
+    let names = |scope| -> Vec<String> {
+        let body: Value =
+            serde_json::from_str(&body(&view(&servers, scope, None), ItemKind::Tool, Reader::Modern))
+                .unwrap();
+        body["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(Scope::One(0)), ["zebra", "ant", "mouse"]);
+    assert_eq!(names(ALL), ["ant", "bee", "mouse", "zebra"]);
+    let alone = view(&servers, Scope::One(0), None);
+    for tool in ["zebra", "ant", "mouse"] {
+        assert_eq!(alone.find(ItemKind::Tool, tool).unwrap().definition.key(), tool);
+    }
+}

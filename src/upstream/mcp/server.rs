@@ -28,6 +28,46 @@ pub struct Server {
     pub idle: Duration,
 }
 
+impl Server {
+    /// Whether the other is the same server spoken to in the same way, so that what is open can go on.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let facts =
+            |server: &Self| (server.era, server.trusted, server.call_deadline, server.sharing, server.idle);
+        self.name == other.name && facts(self) == facts(other) && self.transport.is_same(&other.transport)
+    }
+}
+
+impl Transport {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http(one), Self::Http(two)) | (Self::Sse(one), Self::Sse(two)) => one.is_same(two),
+            (Self::Stdio(one), Self::Stdio(two)) => one == two,
+            (Self::OpenApi(one), Self::OpenApi(two)) => {
+                let same = match (&one.document, &two.document) {
+                    (Document::Text(one), Document::Text(two)) => one == two,
+                    (Document::Remote(one), Document::Remote(two)) => one.is_same(two),
+                    _ => false,
+                };
+                same && one.base.is_same(&two.base)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Remote {
+    fn is_same(&self, other: &Self) -> bool {
+        let way = |remote: &Self| {
+            let proxy = remote.site.proxy.as_ref();
+            proxy.map(|proxy| (proxy.host.clone(), proxy.port, proxy.authorization.clone()))
+        };
+        self.site.origin == other.site.origin
+            && way(self) == way(other)
+            && self.path == other.path
+            && self.headers == other.headers
+    }
+}
+
 /// How a server is reached.
 #[derive(Clone, Debug)]
 pub enum Transport {

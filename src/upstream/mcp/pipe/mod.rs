@@ -22,6 +22,7 @@ use crate::clock;
 use crate::json::{Fault, Key, Kind, elements, fields, fields_at, text};
 use crate::limits;
 use crate::policy::decide::Permit;
+use crate::upstream::mcp::sse::SseSender;
 use crate::upstream::mcp::stdio::StdioSender;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
 
@@ -30,18 +31,23 @@ use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
 pub enum PipeSender {
     /// A child process.
     Stdio(StdioSender),
+    /// An event stream with an address to post to.
+    Sse(SseSender),
 }
 
 impl PipeSender {
     async fn send(&self, permit: &Permit, body: Vec<u8>) -> Result<(), Failure> {
         match self {
             Self::Stdio(sender) => sender.send(permit, body).await,
+            Self::Sse(sender) => sender.send(permit, body).await,
         }
     }
 
     async fn stop(&self) {
         match self {
             Self::Stdio(sender) => sender.stop().await,
+            // It ends with the stream, when the link is let go.
+            Self::Sse(_) => {}
         }
     }
 }

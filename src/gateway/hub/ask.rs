@@ -1,0 +1,98 @@
+//! What a core asks the hub, and what comes back: the only way between the two.
+
+use tokio::sync::mpsc::Sender;
+
+use crate::identity::principal::Principal;
+use crate::ids::ServerName;
+
+/// One HTTP request to an MCP endpoint, read whole and checked as far as HTTP goes.
+#[derive(Debug)]
+pub(in crate::gateway) struct Ask {
+    /// Who calls.
+    pub(in crate::gateway) principal: Principal,
+    /// The one server that the address names; without one, all that the caller may see.
+    pub(in crate::gateway) scope: Option<ServerName>,
+    /// What is asked.
+    pub(in crate::gateway) verb: Verb,
+    /// The header lines that matter.
+    pub(in crate::gateway) facts: HeadFacts,
+    /// Where the answer goes. Dropping the other end hangs up.
+    pub(in crate::gateway) reply: Sender<Reply>,
+}
+
+/// The methods and forms of an MCP endpoint.
+#[derive(Debug)]
+pub(in crate::gateway) enum Verb {
+    /// A message, or a batch of them.
+    Post(Vec<u8>),
+    /// The stream of a legacy session.
+    Get,
+    /// The end of a legacy session.
+    Delete,
+    /// The stream of the HTTP+SSE transport; the text is the path to post to, without its query.
+    OpenSse(String),
+    /// A message for the HTTP+SSE transport.
+    PostSse(Vec<u8>),
+}
+
+/// Header lines of MCP, as they came; of those that may stand once every one, so that the hub can say so.
+#[derive(Debug, Default)]
+pub(in crate::gateway) struct HeadFacts {
+    /// `MCP-Protocol-Version`.
+    pub(in crate::gateway) version: Vec<Vec<u8>>,
+    /// `Mcp-Session-Id`, or `sessionId` of the HTTP+SSE transport's query.
+    pub(in crate::gateway) session: Option<String>,
+    /// `Mcp-Method`.
+    pub(in crate::gateway) method: Vec<Vec<u8>>,
+    /// `Mcp-Name`.
+    pub(in crate::gateway) name: Vec<Vec<u8>>,
+    /// `Mcp-Param-*`: names and values.
+    pub(in crate::gateway) params: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A step of an answer. After `Final`, `Accepted`, `Refused` or `End` nothing follows.
+#[derive(Debug)]
+pub(in crate::gateway) enum Reply {
+    /// What the call is about, for the record; before anything else.
+    About(Box<About>),
+    /// Begins an event stream although there is nothing to send yet.
+    Open,
+    /// A message into the event stream, which begins with it if it has not.
+    Event(Vec<u8>),
+    /// An event with a name of its own: HTTP+SSE's `endpoint`.
+    Named(&'static str, Vec<u8>),
+    /// The response: the last event of a stream that has begun, a JSON document otherwise.
+    Final(Final),
+    /// There is nothing to say: 202, or the end of the stream.
+    Accepted,
+    /// The stream ends.
+    End,
+}
+
+/// A response and the head that carries it when no stream has begun.
+#[derive(Debug)]
+pub(in crate::gateway) struct Final {
+    /// HTTP status, 200 unless a modern error says otherwise.
+    pub(in crate::gateway) status: u16,
+    /// The session that `initialize` has opened.
+    pub(in crate::gateway) session: Option<String>,
+    /// The JSON-RPC message, or several in an array.
+    pub(in crate::gateway) body: Vec<u8>,
+    /// What went wrong, for the log.
+    pub(in crate::gateway) error: String,
+}
+
+/// What a call is about.
+#[derive(Clone, Debug, Default)]
+pub(in crate::gateway) struct About {
+    /// The method's name.
+    pub(in crate::gateway) method: &'static str,
+    /// The server that serves it.
+    pub(in crate::gateway) server: Option<ServerName>,
+    /// Tool, prompt or resource, by the server's own name for it.
+    pub(in crate::gateway) name: String,
+    /// Claude Code's id of the tool call.
+    pub(in crate::gateway) tool_use_id: String,
+    /// The protocol version that the caller speaks.
+    pub(in crate::gateway) version: &'static str,
+}

@@ -1,0 +1,84 @@
+//! The caller's side of one request: who it is, what it declares, and where its answer goes.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Sender;
+
+use crate::gateway::hub::ask::{About, Final, Reply};
+use crate::gateway::hub::session::Session;
+use crate::identity::principal::Principal;
+use crate::ids::ServerName;
+use crate::mcp::bridge::levels::Level;
+use crate::mcp::rpc::{self, RpcError};
+use crate::mcp::version::Version;
+
+/// The HTTP status of an error to a modern caller whose request has passed the checks of the transport: what
+/// the specification gives one, and otherwise none, so that clients show the error's text instead of the
+/// status.
+pub(super) const fn status_of(code: i64) -> u16 {
+    match code {
+        rpc::METHOD_NOT_FOUND => 404,
+        rpc::HEADER_MISMATCH | rpc::MISSING_CAPABILITY | rpc::UNSUPPORTED_VERSION => 400,
+        _ => 200,
+    }
+}
+
+/// Who asks, and in which era.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) principal: Arc<Principal>,
+    pub(super) version: Version,
+    /// The server that the address named.
+    pub(super) scope: Option<ServerName>,
+    /// The session of a legacy caller.
+    pub(super) session: Option<Rc<Session>>,
+    /// The `clientCapabilities`, as written.
+    pub(super) capabilities: Rc<[u8]>,
+    /// The least log level that it wants to hear of; `None` is all of a legacy and none of a modern caller.
+    pub(super) log_level: Option<Level>,
+}
+
+/// One HTTP request of a caller that waits for a response: a retry brings another.
+pub(super) struct Leg {
+    pub(super) reply: Sender<Reply>,
+    /// The request's id, as written.
+    pub(super) id: Vec<u8>,
+    /// Its progress token, as written.
+    pub(super) progress: Option<Vec<u8>>,
+}
+
+impl Leg {
+    /// Says what the call is about.
+    pub(super) async fn about(&self, about: About) {
+        // Whoever has hung up needs no telling, here and below.
+        drop(self.reply.send(Reply::About(Box::new(about))).await);
+    }
+
+    /// Sends a message that belongs to the call.
+    pub(super) async fn event(&self, message: Vec<u8>) {
+        drop(self.reply.send(Reply::Event(message)).await);
+    }
+
+    /// Answers with a result.
+    pub(super) async fn result(&self, result: &[u8]) {
+        let mut body = Vec::with_capacity(result.len() + self.id.len() + 40);
+        rpc::write_result(&mut body, &self.id, result);
+        self.send(200, body, String::new()).await;
+    }
+
+    /// Answers with an error.
+    pub(super) async fn refuse(&self, caller: &Caller, error: &RpcError) {
+        let mut body = Vec::with_capacity(256);
+        rpc::write_error(&mut body, Some(&self.id), error);
+        // A legacy caller reads the error where it reads results.
+        let status = if caller.version.is_modern() { status_of(error.code) } else { 200 };
+        self.send(status, body, error.message.to_string()).await;
+    }
+
+    /// Answers with a whole message.
+    pub(super) async fn send(&self, status: u16, body: Vec<u8>, error: String) {
+        let last = Final { status, session: None, body, error };
+        drop(self.reply.send(Reply::Final(last)).await);
+    }
+}

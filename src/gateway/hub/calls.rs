@@ -1,0 +1,275 @@
+//! Leads a call to its server: by the table of names, with the permit of the rules, once for each tool use.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::clock;
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::ask::About;
+use crate::gateway::hub::caller::{Caller, Leg};
+use crate::gateway::hub::compose::{Question, Target};
+use crate::gateway::hub::listing::Seen;
+use crate::gateway::hub::park::{self, Resume, State};
+use crate::gateway::hub::peer::Peer;
+use crate::gateway::hub::run::{self, Ending, Run};
+use crate::gateway::hub::tasks;
+use crate::mcp::definition::ItemKind;
+use crate::mcp::edit::Edits;
+use crate::mcp::message;
+use crate::mcp::method::Method;
+use crate::mcp::repeat::{self, Turn};
+use crate::mcp::rpc::RpcError;
+use crate::policy::decide::Permit;
+
+/// Serves a request that a server has to answer.
+pub(super) async fn call(
+    hub: &Rc<Hub>,
+    caller: &Caller,
+    leg: Leg,
+    question: Question,
+    seen: &Seen,
+    cancelled: Rc<Notify>,
+) {
+    let begun = clock::now();
+    let mut about = About {
+        method: question.method.name(),
+        version: caller.version.as_str(),
+        tool_use_id: tool_use_id(&question).unwrap_or_default(),
+        ..About::default()
+    };
+    let (peer, target) = match resolve(hub, &question, caller, seen) {
+        Ok(found) => found,
+        Err(error) => {
+            leg.about(about).await;
+            return leg.refuse(caller, &error).await;
+        }
+    };
+    about.server = Some(peer.server.name.clone());
+    about.name.clone_from(&target.name);
+    leg.about(about).await;
+    let permit = match permit(hub, caller, &peer, &question, &target) {
+        Ok(permit) => permit,
+        Err(error) => return leg.refuse(caller, &error).await,
+    };
+    if caller.version.is_modern()
+        && peer.is_modern() == Some(false)
+        && let Some(state) = question.text(question.params.request_state.as_ref())
+    {
+        match park::open(hub, caller, &question, &peer.server.name, &state) {
+            Ok(State::Parked(handle)) => return resume(hub, caller, leg, &question, handle).await,
+            Ok(State::Anew) => {}
+            Err(error) => return leg.refuse(caller, &error).await,
+        }
+    }
+    let mut repeat = repeat_key(caller, &peer, &question, &target);
+    if let Some(key) = repeat {
+        match earlier(hub, key).await {
+            Earlier::None(true) => {}
+            Earlier::None(false) => repeat = None,
+            Earlier::Response(response) => return again(&leg, &response).await,
+        }
+    }
+    let mut run =
+        Run { hub, peer: &peer, permit: &permit, caller, leg, target, question, cancelled, kept: None };
+    let ending = Box::pin(run.run()).await;
+    let kept = run.kept;
+    if let Some(key) = repeat {
+        let response = kept.filter(|_| matches!(ending, Ending::Result { .. })).map(Bytes::from);
+        hub.repeats.settle(key, response, clock::now());
+    }
+    hub.metrics.borrow_mut().mcp.called(&peer.server.name, ending.name(), run::since(begun));
+}
+
+/// Tells a response once more, under another id.
+async fn again(leg: &Leg, response: &[u8]) {
+    let mut edits = Edits::new(response);
+    // It was put together by us, so its id can be found.
+    if let Some(place) = message::response_id(response)
+        && edits.replace(place, &leg.id).is_ok()
+    {
+        leg.send(200, edits.finish(), String::new()).await;
+    }
+}
+
+impl Ending {
+    /// The name in the counters.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Result { is_error: false } => "ok",
+            Self::Result { is_error: true } => "tool_error",
+            Self::Error => "error",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Finds the server and its own name for what is called.
+fn resolve(
+    hub: &Hub,
+    question: &Question,
+    caller: &Caller,
+    seen: &Seen,
+) -> Result<(Rc<Peer>, Target), RpcError> {
+    let params = &question.params;
+    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: false };
+    let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
+    match question.method {
+        Method::ToolsCall => {
+            let name = question.text(params.name.as_ref());
+            let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
+            let found = seen.view.find(ItemKind::Tool, &name);
+            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown tool: {name}")))?;
+            let renamed = (found.definition.key() != name).then_some("name");
+            let annotations = found.definition.annotations();
+            let repeatable = annotations.idempotent == Some(true) || annotations.read_only == Some(true);
+            let tool = Some(Arc::clone(&found.definition));
+            Ok((
+                at(found.server)?,
+                Target { name: found.definition.key().to_owned(), renamed, tool, repeatable },
+            ))
+        }
+        Method::PromptsGet => {
+            let name = question.text(params.name.as_ref());
+            let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
+            let found = seen.view.find(ItemKind::Prompt, &name);
+            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown prompt: {name}")))?;
+            let renamed = (found.definition.key() != name).then_some("name");
+            Ok((
+                at(found.server)?,
+                Target { renamed, repeatable: true, ..plain(found.definition.key().to_owned()) },
+            ))
+        }
+        Method::ResourcesRead => {
+            let uri = question.text(params.uri.as_ref());
+            let uri = uri.ok_or_else(|| RpcError::invalid_params("params.uri is missing"))?;
+            let Some(route) = seen.view.route(&uri) else {
+                return Err(if caller.version.is_modern() {
+                    RpcError::invalid_params(format!("Resource not found: {uri}"))
+                } else {
+                    RpcError::resource_not_found(&uri)
+                });
+            };
+            let renamed = (route.uri != uri).then_some("uri");
+            let name = route.uri.into_owned();
+            Ok((at(route.server)?, Target { repeatable: true, renamed, ..plain(name) }))
+        }
+        Method::Complete => completion(question, seen),
+        Method::TasksGet | Method::TasksUpdate | Method::TasksCancel | Method::TasksResult => {
+            let id = question.text(params.task_id.as_ref());
+            let id = id.ok_or_else(|| RpcError::invalid_params("params.taskId is missing"))?;
+            if let [peer] = seen.peers.as_slice()
+                && caller.scope.is_some()
+            {
+                return Ok((Rc::clone(peer), plain(id)));
+            }
+            let unknown = || RpcError::invalid_params("this task is not known");
+            let at = tasks::inwards(hub, caller, &id).ok_or_else(unknown)?;
+            let peer = seen.peers.iter().find(|peer| peer.server.name.as_str() == at.server);
+            Ok((peer.cloned().ok_or_else(unknown)?, Target { renamed: Some("taskId"), ..plain(at.id) }))
+        }
+        _ => {
+            let name = question.text(question.read.method_span.as_ref()).unwrap_or_default();
+            Err(RpcError::method_not_found(&name))
+        }
+    }
+}
+
+/// The server of what is being completed: an argument of a prompt, or of a resource's template.
+fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), RpcError> {
+    let missing = || RpcError::invalid_params("params.ref is missing or of no known type");
+    let reference = question.at(question.params.reference.as_ref()).ok_or_else(missing)?;
+    let reference: serde_json::Value = serde_json::from_slice(reference).map_err(|_why| missing())?;
+    let text = |name: &str| reference.get(name).and_then(serde_json::Value::as_str);
+    let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
+    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: true };
+    match (text("type"), text("name"), text("uri")) {
+        (Some("ref/prompt"), Some(name), _) => {
+            let found = seen.view.find(ItemKind::Prompt, name);
+            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown prompt: {name}")))?;
+            let renamed = (found.definition.key() != name).then_some("ref");
+            Ok((at(found.server)?, Target { renamed, ..plain(found.definition.key().to_owned()) }))
+        }
+        (Some("ref/resource"), _, Some(uri)) => {
+            let route = seen.view.route(uri);
+            let route = route.ok_or_else(|| RpcError::invalid_params(format!("Unknown resource: {uri}")))?;
+            Ok((at(route.server)?, plain(route.uri.into_owned())))
+        }
+        _ => Err(missing()),
+    }
+}
+
+fn permit(
+    hub: &Hub,
+    caller: &Caller,
+    peer: &Peer,
+    question: &Question,
+    target: &Target,
+) -> Result<Permit, RpcError> {
+    let rules = &hub.snapshot().rules;
+    let decided = if question.method == Method::ToolsCall {
+        rules.decide_tool(&caller.principal, &peer.server.name, &target.name)
+    } else {
+        rules.may_see(&caller.principal, &peer.server.name)
+    };
+    decided.map_err(|denial| RpcError::not_allowed(denial.to_string()))
+}
+
+/// Hands a retry to its parked call, which answers it.
+async fn resume(hub: &Hub, caller: &Caller, leg: Leg, question: &Question, handle: u64) {
+    let params = question.params_bytes().to_vec();
+    match hub.parked.resume(handle, Resume { leg, params }) {
+        Ok(()) => {}
+        Err(unfound) => {
+            let text = "the call that this answers has ended; call again without requestState";
+            unfound.leg.refuse(caller, &RpcError::invalid_params(text)).await;
+        }
+    }
+}
+
+fn tool_use_id(question: &Question) -> Option<String> {
+    question.text(question.params.meta.as_ref()?.tool_use_id.as_ref())
+}
+
+/// What makes a call the same call. One that answers questions is a step of another, not the same again.
+fn repeat_key(caller: &Caller, peer: &Peer, question: &Question, target: &Target) -> Option<u128> {
+    if question.method != Method::ToolsCall || question.params.request_state.is_some() {
+        return None;
+    }
+    let id = tool_use_id(question)?;
+    let arguments = question.at(question.params.arguments.as_ref()).unwrap_or_default();
+    Some(repeat::key([
+        caller.principal.key_id.as_bytes(),
+        peer.server.name.as_str().as_bytes(),
+        target.name.as_bytes(),
+        arguments,
+        id.as_bytes(),
+    ]))
+}
+
+/// How often a call looks whether the same one, which is under way, has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What an earlier call of the same kind has led to.
+enum Earlier {
+    /// There is none, or nothing came of it; `true` when this one has to be settled.
+    None(bool),
+    Response(Bytes),
+}
+
+async fn earlier(hub: &Hub, key: u128) -> Earlier {
+    loop {
+        match hub.repeats.begin(key, clock::now()) {
+            Turn::First => return Earlier::None(true),
+            Turn::Unknown => return Earlier::None(false),
+            Turn::Done(response) => return Earlier::Response(response),
+            // It may be under way on another core, which rings no bell here. It is the exception.
+            Turn::Running => sleep(LOOK_AGAIN).await,
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What a server says without being asked: changes of its lists, of resources, and questions that came beside
+//! the stream of the call that they belong to.
+
+use std::rc::Rc;
+
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use crate::clock;
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::channel::{self, Channel, Link};
+use crate::gateway::hub::peer::Peer;
+use crate::gateway::hub::refresh;
+use crate::gateway::log::Level;
+use crate::mcp::bridge::opening::ServerCapabilities;
+use crate::mcp::message::{self, Kind, Message};
+use crate::mcp::method::Method;
+use crate::mcp::rpc::{self, RpcError};
+use crate::mcp::version::Version;
+use crate::policy::decide::Permit;
+use crate::upstream::mcp::backoff::Backoff;
+use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
+
+/// Which lists have changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changed {
+    pub(super) tools: bool,
+    pub(super) prompts: bool,
+    pub(super) resources: bool,
+}
+
+impl Changed {
+    /// Whether anything has.
+    pub(super) const fn any(self) -> bool {
+        self.tools || self.prompts || self.resources
+    }
+}
+
+/// Listens to a channel for as long as it lasts. Of a modern server only our `own` channel is listened to.
+pub(super) fn follow(hub: &Rc<Hub>, peer: &Rc<Peer>, channel: &Rc<Channel>, own: bool) {
+    let (hub, peer, channel) = (Rc::clone(hub), Rc::clone(peer), Rc::clone(channel));
+    match &channel.link {
+        Link::Pipe(link) => {
+            if let Some(events) = link.events() {
+                drop(spawn_local(follow_pipe(
+                    Rc::clone(&hub),
+                    Rc::clone(&peer),
+                    Rc::clone(&channel),
+                    events,
+                    own,
+                )));
+            }
+            if own && channel.version.is_modern() {
+                drop(spawn_local(listen(hub, peer, channel)));
+            }
+        }
+        Link::Http(_) if channel.version.is_modern() => {
+            if own {
+                drop(spawn_local(listen(hub, peer, channel)));
+            }
+        }
+        Link::Http(_) => drop(spawn_local(get_stream(hub, peer, channel))),
+    }
+}
+
+async fn follow_pipe(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>, mut events: Messages, own: bool) {
+    while let Some(incoming) = events.recv().await {
+        if let Incoming::Message(doc) = incoming {
+            take(&hub, &peer, &channel, doc).await;
+        }
+    }
+    let expected = channel.closed.replace(true);
+    if own && !expected && !peer.retired.get() {
+        hub.log(Level::Warn, "the process of an MCP server has ended", |line| {
+            line.text("server", peer.server.name.as_str())
+        });
+        hub.metrics.borrow_mut().mcp.restarted(&peer.server.name);
+        peer.shelf.mark_stale("its process has ended");
+        refresh::schedule(&hub, &peer);
+    }
+}
+
+/// The stream of a legacy session over HTTP. A server that has none answers 405.
+async fn get_stream(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
+    let Link::Http(link) = &channel.link else { return };
+    let mut backoff = Backoff::default();
+    let mut last_event_id = None;
+    while !channel.closed.get() && !peer.retired.get() {
+        let mut messages = link.listen(&Permit::own(), channel.headers("", None), last_event_id.clone());
+        while let Some(incoming) = messages.recv().await {
+            match incoming {
+                Incoming::Message(doc) => {
+                    backoff.started(clock::now());
+                    take(&hub, &peer, &channel, doc).await;
+                }
+                Incoming::EventId(id) => last_event_id = Some(id).filter(|id| !id.is_empty()),
+                Incoming::Retry(_) => {}
+                Incoming::Failed(Failure::Status { status: 404, .. }) if channel.session.is_some() => {
+                    channel.closed.set(true);
+                    return refresh::schedule(&hub, &peer);
+                }
+                Incoming::Failed(Failure::Status { status: 400..=499, .. }) => return,
+                Incoming::Failed(_) | Incoming::Head { .. } => {}
+            }
+        }
+        sleep(backoff.failed(clock::now(), hub.random())).await;
+    }
+}
+
+/// The stream of changes of a modern server. It is opened anew when it ends, and what may have been missed is
+/// listed anew; when other resources are watched, it is replaced.
+async fn listen(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
+    let mut backoff = Backoff::default();
+    let mut first = true;
+    while channel.is_open() && !peer.retired.get() {
+        let watched: Vec<String> = channel.watched.borrow().keys().cloned().collect();
+        let Some(params) = listen_params(&channel.facts.capabilities, &watched) else {
+            // Nothing to hear of yet.
+            channel.watching.notified().await;
+            continue;
+        };
+        let id = hub.next_id();
+        let mut body = Vec::with_capacity(params.len() + 96);
+        rpc::write_request(&mut body, id, "subscriptions/listen", Some(&params));
+        let headers = channel.headers("subscriptions/listen", None);
+        let out = Outbound { id, body, headers, resumable: false };
+        let mut messages = channel.link.subscribe(&Permit::own(), out);
+        let again = loop {
+            tokio::select! {
+                incoming = messages.recv() => match incoming {
+                    Some(Incoming::Message(doc)) => {
+                        let read = message::read(&doc);
+                        match read.map(|read| read.kind) {
+                            Ok(Kind::Result) => break true,
+                            Ok(Kind::Error) => return,
+                            _ => {}
+                        }
+                        backoff.started(clock::now());
+                        if !std::mem::take(&mut first) {
+                            take(&hub, &peer, &channel, doc).await;
+                        }
+                    }
+                    Some(Incoming::Failed(Failure::Status { status: 400..=499, .. })) => return,
+                    // A pipe lets no call be silent for ever.
+                    Some(Incoming::Failed(Failure::TimedOut)) => break false,
+                    Some(Incoming::Failed(_)) | None => break true,
+                    Some(Incoming::Head { .. } | Incoming::EventId(_) | Incoming::Retry(_)) => {}
+                },
+                () = channel.watching.notified() => break false,
+            }
+        };
+        drop(messages);
+        if again {
+            sleep(backoff.failed(clock::now(), hub.random())).await;
+            refresh::schedule(&hub, &peer);
+        }
+    }
+}
+
+/// What we want to hear of from a modern server; `None` when it tells of nothing.
+fn listen_params(can: &ServerCapabilities, watched: &[String]) -> Option<Vec<u8>> {
+    let mut wanted = Vec::new();
+    for (has, name) in [
+        (can.tools_changed, "toolsListChanged"),
+        (can.prompts_changed, "promptsListChanged"),
+        (can.resources_changed, "resourcesListChanged"),
+    ] {
+        if has {
+            wanted.push(format!("\"{name}\":true"));
+        }
+    }
+    if can.subscribe && !watched.is_empty() {
+        let uris = serde_json::to_string(watched).unwrap_or_default();
+        wanted.push(format!("\"resourceSubscriptions\":{uris}"));
+    }
+    if wanted.is_empty() {
+        return None;
+    }
+    let members = format!("\"notifications\":{{{}}}", wanted.join(","));
+    Some(channel::own_params(Version::V2026_07_28, &members))
+}
+
+/// Takes one unsolicited message.
+pub(super) async fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, channel: &Rc<Channel>, doc: Vec<u8>) {
+    let Ok(read) = message::read(&doc) else { return };
+    match read.kind {
+        Kind::Request => asked(hub, channel, &doc, &read).await,
+        Kind::Notification => match read.method {
+            Method::ToolsListChanged | Method::PromptsListChanged | Method::ResourcesListChanged => {
+                refresh::schedule(hub, peer);
+            }
+            Method::ResourceUpdated => {
+                if let Ok(params) = message::params(&doc, &read)
+                    && let Some(uri) = params.uri.and_then(|uri| message::text(&doc, uri))
+                {
+                    hub.resource_updated(peer, &uri);
+                }
+            }
+            Method::Message => {
+                if let Some(alone) = channel.only_caller().filter(|_| channel.in_flight.borrow().len() == 1) {
+                    drop(alone.asks.try_send(doc));
+                }
+            }
+            _ => {}
+        },
+        Kind::Result | Kind::Error => {}
+    }
+}
+
+/// A request of the server that came on no call's stream: it goes to the calls' one caller, or is refused.
+async fn asked(hub: &Hub, channel: &Channel, doc: &[u8], read: &Message) {
+    let id = read.id.clone().and_then(|id| doc.get(id)).unwrap_or_default();
+    let mut body = Vec::new();
+    match read.method {
+        Method::Ping => rpc::write_result(&mut body, id, b"{}"),
+        Method::Elicit | Method::CreateMessage | Method::ListRoots => match channel.only_caller() {
+            Some(call) if call.asks.try_send(doc.to_vec()).is_ok() => return,
+            _ => {
+                let why = "nobody can be asked: no call, or calls of several callers, are under way";
+                rpc::write_error(&mut body, Some(id), &RpcError::invalid_request(why));
+            }
+        },
+        _ => rpc::write_error(&mut body, Some(id), &RpcError::method_not_found(read.method.name())),
+    }
+    let _ = hub;
+    channel.tell(&Permit::own(), body, "").await;
+}
+
+/// Tells a legacy server to start or stop watching a resource; a modern one is told by a new stream.
+pub(super) async fn watch(hub: &Rc<Hub>, channel: &Rc<Channel>, uri: &str, more: bool) {
+    let changed = {
+        let mut watched = channel.watched.borrow_mut();
+        let count = watched.entry(uri.to_owned()).or_default();
+        *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        let count = *count;
+        if count == 0 {
+            watched.remove(uri);
+        }
+        count == usize::from(more)
+    };
+    if !changed {
+        return;
+    }
+    if channel.version.is_modern() {
+        return channel.watching.notify_one();
+    }
+    let method = if more { "resources/subscribe" } else { "resources/unsubscribe" };
+    let mut params = b"{\"uri\":".to_vec();
+    crate::json::write_string(&mut params, uri);
+    params.push(b'}');
+    let lines = channel.headers(method, None);
+    drop(channel::request(&channel.link, &Permit::own(), hub.next_id(), lines, (method, &params)).await);
+}

@@ -1,0 +1,279 @@
+//! Messages of legacy callers: `initialize`, and everything inside the session that it opens.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{Sender, channel};
+
+use crate::clock;
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::ask::{About, Final, Reply};
+use crate::gateway::hub::caller::{Caller, Leg};
+use crate::gateway::hub::compose::Question;
+use crate::gateway::hub::listing::{self, Seen};
+use crate::gateway::hub::post::Asking;
+use crate::gateway::hub::session::Session;
+use crate::gateway::hub::{calls, modern, streams};
+use crate::limits;
+use crate::mcp::bridge::levels::Level;
+use crate::mcp::message::{self, Kind};
+use crate::mcp::method::Method;
+use crate::mcp::rpc::{self, RpcError};
+use crate::mcp::version::Version;
+
+/// Opens a session.
+pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question) {
+    let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
+    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress: None };
+    let capabilities = question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}");
+    let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
+    // A version that nobody knows, or one that has no sessions, gets the newest that has.
+    let version = Version::parse(&asked).filter(|version| !version.is_modern());
+    let version = version.unwrap_or(Version::LATEST_LEGACY);
+    let session = Rc::new(Session {
+        id: format!("{:016x}{:016x}", hub.random(), hub.random()),
+        key_id: asking.principal.key_id.clone(),
+        scope: asking.scope.clone(),
+        version,
+        capabilities: capabilities.to_vec(),
+        client_info: question.at(question.params.client_info.as_ref()).unwrap_or(b"{}").to_vec(),
+        log_level: Cell::new(None),
+        heard: Cell::new(clock::now()),
+        stream: RefCell::default(),
+        one_stream: false,
+        asked: RefCell::default(),
+        calls: RefCell::default(),
+        subscribed: RefCell::default(),
+    });
+    let caller = caller(&asking.principal, &session);
+    leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
+    let Some(seen) = listing::seen(hub, &asking.principal, asking.scope.as_ref()).await else {
+        return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
+    };
+    if !hub.sessions.open(Rc::clone(&session)) {
+        let text = "too many sessions are open; end some with DELETE, or wait until they expire";
+        return leg.refuse(&caller, &RpcError::overloaded(text)).await;
+    }
+    let result = seen.initialize_result(version);
+    let mut body = Vec::new();
+    rpc::write_result(&mut body, &id, &result);
+    let last = Final { status: 200, session: Some(session.id.clone()), body, error: String::new() };
+    drop(asking.reply.send(Reply::Final(last)).await);
+}
+
+fn caller(principal: &Arc<crate::identity::principal::Principal>, session: &Rc<Session>) -> Caller {
+    Caller {
+        principal: Arc::clone(principal),
+        version: session.version,
+        scope: session.scope.clone(),
+        session: Some(Rc::clone(session)),
+        capabilities: session.capabilities.as_slice().into(),
+        log_level: session.log_level.get(),
+    }
+}
+
+/// Takes one message inside a session.
+pub(super) async fn take(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: Question) {
+    let accept = |reply: Sender<Reply>| async move { drop(reply.send(Reply::Accepted).await) };
+    match question.read.kind {
+        Kind::Result | Kind::Error => {
+            let id = question.at(question.read.id.as_ref()).and_then(|id| str::from_utf8(id).ok());
+            if let Some(id) = id.and_then(|id| id.parse().ok()) {
+                session.answer(id, question.doc);
+            }
+            accept(asking.reply).await;
+        }
+        Kind::Notification => {
+            if question.method == Method::Cancelled
+                && let Some(id) = question.at(question.params.request_id.as_ref())
+                && let Some(call) = session.calls.borrow().get(id)
+            {
+                call.notify_one();
+            }
+            accept(asking.reply).await;
+        }
+        Kind::Request => request(hub, asking, session, question).await,
+    }
+}
+
+async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: Question) {
+    let caller = caller(&asking.principal, &session);
+    let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
+    let meta = question.params.meta.as_ref();
+    let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
+    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress };
+    let about =
+        About { method: question.method.name(), version: session.version.as_str(), ..About::default() };
+    match question.method {
+        Method::Ping => {
+            leg.about(about).await;
+            leg.result(b"{}").await;
+        }
+        Method::SetLevel => {
+            leg.about(about).await;
+            let level = question.text(question.params.level.as_ref());
+            match level.and_then(|level| Level::parse(&level)) {
+                Some(level) => {
+                    session.log_level.set(Some(level));
+                    leg.result(b"{}").await;
+                }
+                None => leg.refuse(&caller, &RpcError::invalid_params("this level does not exist")).await,
+            }
+        }
+        Method::Initialize => {
+            let error = RpcError::invalid_request("this session has been initialized already");
+            leg.refuse(&caller, &error).await;
+        }
+        method if !method.is_client_request(session.version) => {
+            leg.about(about).await;
+            let name = question.text(question.read.method_span.as_ref()).unwrap_or_default();
+            leg.refuse(&caller, &RpcError::method_not_found(&name)).await;
+        }
+        _ => {
+            let Some(seen) = listing::seen(hub, &caller.principal, caller.scope.as_ref()).await else {
+                return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
+            };
+            match question.method {
+                Method::ToolsList
+                | Method::PromptsList
+                | Method::ResourcesList
+                | Method::ResourcesTemplatesList => {
+                    leg.about(about).await;
+                    modern::list(&caller, &leg, &question, &seen).await;
+                }
+                Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                    leg.about(about).await;
+                    subscribe(hub, &caller, &session, &leg, &question, &seen).await;
+                }
+                _ => {
+                    let cancelled = Rc::new(Notify::new());
+                    session.calls.borrow_mut().insert(id.clone(), Rc::clone(&cancelled));
+                    calls::call(hub, &caller, leg, question, &seen, cancelled).await;
+                    session.calls.borrow_mut().remove(&id);
+                    session.heard.set(clock::now());
+                }
+            }
+        }
+    }
+}
+
+async fn subscribe(
+    hub: &Rc<Hub>,
+    caller: &Caller,
+    session: &Session,
+    leg: &Leg,
+    question: &Question,
+    seen: &Seen,
+) {
+    let uri = question.text(question.params.uri.as_ref()).unwrap_or_default();
+    let Some(peer) = seen.view.route(&uri).and_then(|route| seen.peer(route.server)) else {
+        return leg.refuse(caller, &RpcError::resource_not_found(&uri)).await;
+    };
+    let more = question.method == Method::ResourcesSubscribe;
+    let key = (peer.server.name.clone(), uri.clone());
+    if more && session.subscribed.borrow().len() >= limits::MCP_WATCHED_MAX {
+        let error = RpcError::overloaded("too many subscriptions; end some first");
+        return leg.refuse(caller, &error).await;
+    }
+    let changed = {
+        let mut subscribed = session.subscribed.borrow_mut();
+        if more { subscribed.insert(key) } else { subscribed.remove(&key) }
+    };
+    if changed {
+        streams::change_watch(hub, &peer.server.name, &uri, more).await;
+    }
+    leg.result(b"{}").await;
+}
+
+/// Opens the stream of HTTP+SSE: it says where to post, and everything comes back on it.
+pub(super) async fn open_sse(hub: &Rc<Hub>, asking: Asking, path: &str) {
+    let session = Rc::new(Session {
+        id: format!("{:016x}{:016x}", hub.random(), hub.random()),
+        key_id: asking.principal.key_id.clone(),
+        scope: asking.scope.clone(),
+        version: Version::V2024_11_05,
+        capabilities: b"{}".to_vec(),
+        client_info: b"{}".to_vec(),
+        log_level: Cell::new(None),
+        heard: Cell::new(clock::now()),
+        stream: RefCell::new(Some(asking.reply.clone())),
+        one_stream: true,
+        asked: RefCell::default(),
+        calls: RefCell::default(),
+        subscribed: RefCell::default(),
+    });
+    if !hub.sessions.open(Rc::clone(&session)) {
+        let text = "too many sessions are open; wait until some expire";
+        return asking.refuse(503, &RpcError::overloaded(text)).await;
+    }
+    let place = format!("{path}?sessionId={}", session.id).into_bytes();
+    drop(asking.reply.send(Reply::Named("endpoint", place)).await);
+    asking.reply.closed().await;
+    hub.sessions.close(&session.id);
+}
+
+/// Takes a message of HTTP+SSE: 202 at once, the answer on the stream.
+pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, body: Vec<u8>) {
+    let read = message::read(&body).and_then(|read| Ok((message::params(&body, &read)?, read)));
+    let (params, read) = match read {
+        Ok(read) => read,
+        Err(fault) => return asking.refuse(400, &fault.rpc()).await,
+    };
+    drop(asking.reply.send(Reply::Accepted).await);
+    let method = read.method;
+    let question = Question { doc: body, read, params, method };
+    let (reply, mut replies) = channel(limits::MCP_MESSAGES_MAX);
+    let inner = Asking { principal: asking.principal, scope: asking.scope, facts: asking.facts, reply };
+    let serving = async {
+        if method == Method::Initialize {
+            return initialize_in_place(hub, &inner, &session, &question).await;
+        }
+        take(hub, inner, Rc::clone(&session), question).await;
+    };
+    let telling = async {
+        while let Some(one) = replies.recv().await {
+            let message = match one {
+                Reply::Event(message) => message,
+                Reply::Final(last) => last.body,
+                _ => continue,
+            };
+            let stream = session.stream.borrow().clone();
+            if let Some(stream) = stream {
+                drop(stream.send(Reply::Event(message)).await);
+            }
+        }
+    };
+    tokio::join!(serving, telling);
+}
+
+/// `initialize` where the session is the stream: what is agreed upon replaces the session under its id.
+async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Session>, question: &Question) {
+    let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
+    let leg = Leg { reply: asking.reply.clone(), id, progress: None };
+    let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
+    let version = Version::parse(&asked).filter(|version| !version.is_modern());
+    let version = version.unwrap_or(Version::LATEST_LEGACY);
+    let agreed = Rc::new(Session {
+        id: session.id.clone(),
+        key_id: session.key_id.clone(),
+        scope: session.scope.clone(),
+        version,
+        capabilities: question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}").to_vec(),
+        client_info: question.at(question.params.client_info.as_ref()).unwrap_or(b"{}").to_vec(),
+        log_level: Cell::new(None),
+        heard: Cell::new(clock::now()),
+        stream: RefCell::new(session.stream.borrow().clone()),
+        one_stream: true,
+        asked: RefCell::default(),
+        calls: RefCell::default(),
+        subscribed: RefCell::default(),
+    });
+    let caller = caller(&asking.principal, &agreed);
+    let Some(seen) = listing::seen(hub, &asking.principal, asking.scope.as_ref()).await else {
+        return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
+    };
+    hub.sessions.replace(agreed);
+    leg.result(&seen.initialize_result(version)).await;
+}

@@ -1,0 +1,144 @@
+//! Lists as callers see them, made once for all who see the same.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::channel::OUR_INFO;
+use crate::gateway::hub::peer::Peer;
+use crate::gateway::hub::refresh;
+use crate::identity::principal::Principal;
+use crate::ids::ServerName;
+use crate::limits;
+use crate::mcp::bridge::opening::{
+    Keeping, ServerCapabilities, merge_instructions, write_discover_result, write_initialize_result,
+};
+use crate::mcp::definition::ItemKind;
+use crate::mcp::version::Version;
+use crate::mcp::view::{Allow, Part, Plan, Scope, View};
+use crate::policy::decide::ViewKey;
+
+/// The views that have been made since something changed.
+#[derive(Default)]
+pub(super) struct Views(RefCell<HashMap<Whose, Rc<Seen>>>);
+
+/// The rules that decide a view, and the server that the address names.
+type Whose = (ViewKey, Option<ServerName>);
+
+impl Views {
+    /// Forgets all of them: lists or rules have changed.
+    pub(super) fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
+/// A view and the servers that its numbers mean.
+pub(super) struct Seen {
+    pub(super) view: View,
+    pub(super) peers: Vec<Rc<Peer>>,
+    /// Whether the address names no server.
+    pub(super) is_all: bool,
+}
+
+impl Seen {
+    /// What the servers of this address can do together, and what they want models to know.
+    fn together(&self) -> (ServerCapabilities, Option<String>) {
+        let facts: Vec<_> = self
+            .peers
+            .iter()
+            .filter_map(|peer| Some((peer.server.name.as_str(), peer.facts.borrow().clone()?)))
+            .collect();
+        let mut can = ServerCapabilities::default();
+        for (_, facts) in &facts {
+            can.merge(&facts.capabilities);
+        }
+        // We listen to the servers, or list them again and again: either way we say when something changes.
+        (can.tools_changed, can.prompts_changed, can.resources_changed) =
+            (can.tools, can.prompts, can.resources);
+        if self.is_all {
+            // What servers may come to offer while a caller is here.
+            (can.tools, can.tools_changed) = (true, true);
+        }
+        let instructions = match facts.as_slice() {
+            [(_, facts)] if !self.is_all => facts.instructions.clone(),
+            _ => merge_instructions(facts.iter().map(|(name, facts)| (*name, facts.instructions.as_deref()))),
+        };
+        (can, instructions)
+    }
+
+    /// The result of `initialize`.
+    pub(super) fn initialize_result(&self, version: Version) -> Vec<u8> {
+        let (can, instructions) = self.together();
+        write_initialize_result(version, &can, OUR_INFO.as_bytes(), instructions.as_deref())
+    }
+
+    /// The result of `server/discover`.
+    pub(super) fn discover_result(&self) -> Vec<u8> {
+        let (can, instructions) = self.together();
+        let keeping = Keeping { ttl_ms: limits::MCP_DISCOVER_TTL_MS, public: false };
+        write_discover_result(&Version::ALL, &can, OUR_INFO.as_bytes(), instructions.as_deref(), keeping)
+    }
+
+    /// The server of this number.
+    pub(super) fn peer(&self, place: usize) -> Option<&Rc<Peer>> {
+        self.peers.get(place)
+    }
+}
+
+/// What a caller sees at an address. At the very start it waits for the first lists, within bounds; `None`
+/// when the address names a server that does not exist or that the caller may not see.
+pub(super) async fn seen(
+    hub: &Rc<Hub>,
+    principal: &Principal,
+    scope: Option<&ServerName>,
+) -> Option<Rc<Seen>> {
+    let snapshot = hub.snapshot();
+    let visible = |peer: &&Rc<Peer>| {
+        scope.is_none_or(|name| *name == peer.server.name)
+            && snapshot.rules.may_see(principal, &peer.server.name).is_ok()
+    };
+    let peers: Vec<Rc<Peer>> = hub.peers().iter().filter(visible).cloned().collect();
+    if scope.is_some() && peers.is_empty() {
+        return None;
+    }
+    let until = crate::clock::now() + limits::MCP_FIRST_LISTS_DEADLINE;
+    for peer in peers.iter().filter(|peer| !peer.shelf.is_settled()) {
+        peer.shelf.first(until.saturating_duration_since(crate::clock::now())).await;
+    }
+    for peer in &peers {
+        refresh::freshen(hub, peer);
+    }
+    let key = (snapshot.rules.view_key(principal), scope.cloned());
+    if let Some(seen) = hub.views.0.borrow().get(&key) {
+        return Some(Rc::clone(seen));
+    }
+    let lists: Vec<_> =
+        peers.iter().map(|peer| peer.shelf.lists.borrow().clone().unwrap_or_default()).collect();
+    let parts: Vec<Part<'_>> = peers
+        .iter()
+        .zip(&lists)
+        .map(|(peer, lists)| Part { server: &peer.server.name, lists, presentation: &peer.presentation })
+        .collect();
+    let scope_of = match scope {
+        Some(_) => Scope::One(0),
+        None => Scope::All { endpoint_key: &snapshot.mcp.endpoint_key },
+    };
+    let allow = |server: &ServerName, kind: ItemKind, name: &str| match kind {
+        ItemKind::Tool => snapshot.rules.may_call(principal, server, name),
+        ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => true,
+    };
+    // What a server calls public is believed of those alone that an admin trusts, and only where nobody's
+    // rights decide.
+    let public =
+        peers.iter().all(|peer| peer.server.trusted) && snapshot.rules.view_key(principal).is_everything();
+    let ttl_ms = peers.iter().map(|peer| peer.ttl_ms()).min().unwrap_or_default();
+    let allow: Option<Allow<'_>> = if public { None } else { Some(&allow) };
+    let view = View::new(&Plan { parts: &parts, scope: scope_of, allow, ttl_ms });
+    let seen = Rc::new(Seen { view, peers, is_all: scope.is_none() });
+    let mut views = hub.views.0.borrow_mut();
+    if views.len() < limits::MCP_VIEWS_MAX {
+        views.insert(key, Rc::clone(&seen));
+    }
+    Some(seen)
+}

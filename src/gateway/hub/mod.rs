@@ -1,0 +1,296 @@
+//! The hub: one thread that owns everything of MCP that outlives a request. Processes and sessions of
+//! servers, sessions of legacy callers, parked calls, subscriptions, the lists of all servers.
+//!
+//! Cores read requests and write answers; what is asked and answered passes through channels, so no core
+//! waits for a lock of another. Inside, tasks of one thread share plain cells. It runs on readiness whatever
+//! the cores run on: pipes of child processes are of no other kind.
+
+pub(super) mod ask;
+mod caller;
+mod calls;
+mod channel;
+mod compose;
+mod events;
+mod legacy;
+mod listing;
+mod modern;
+mod park;
+mod peer;
+mod post;
+mod refresh;
+mod rounds;
+mod run;
+mod session;
+mod streams;
+mod tasks;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::Receiver;
+use tokio::task::spawn_local;
+use tokio::time::MissedTickBehavior;
+
+use crate::admin::metrics::Metrics;
+use crate::clock;
+use crate::config::snapshot::Snapshot;
+use crate::gateway::hub::ask::Ask;
+use crate::gateway::hub::events::Changed;
+use crate::gateway::hub::listing::Views;
+use crate::gateway::hub::park::Lot;
+use crate::gateway::hub::peer::Peer;
+use crate::gateway::hub::session::Sessions;
+use crate::gateway::hub::streams::Listeners;
+use crate::gateway::log::{CoreLog, Level, Line};
+use crate::gateway::published::Published;
+use crate::gateway::worker::{Mail, Phase};
+use crate::ids::ServerName;
+use crate::limits::Timeouts;
+use crate::mcp::repeat::Repeats;
+use crate::mcp::sealed::SealingKey;
+use crate::mcp::store::Store;
+use crate::net::engine::Engine;
+use crate::upstream::pool::Pool;
+
+/// How often the hub looks after idle things and a changed config.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Every so many ticks idle sessions and channels are looked through.
+const TICKS_PER_REAP: u64 = 10;
+
+/// What the hub is made of.
+pub(super) struct Parts {
+    pub(super) log: CoreLog,
+    pub(super) asks: Receiver<Ask>,
+    pub(super) mail: Receiver<Mail>,
+    pub(super) published: Arc<Published>,
+    pub(super) seal: SealingKey,
+    pub(super) repeats: Arc<Repeats>,
+}
+
+/// The hub's state, shared by the tasks of its thread.
+pub(super) struct Hub {
+    pool: Rc<Pool>,
+    published: Arc<Published>,
+    snapshot: RefCell<(u64, Arc<Snapshot>)>,
+    peers: RefCell<Rc<[Rc<Peer>]>>,
+    sessions: Sessions,
+    listeners: Listeners,
+    parked: Rc<Lot>,
+    views: Views,
+    repeats: Arc<Repeats>,
+    store: Store,
+    seal: SealingKey,
+    ids: Cell<u64>,
+    phase: Cell<Phase>,
+    log: RefCell<CoreLog>,
+    metrics: RefCell<Metrics>,
+}
+
+impl Hub {
+    /// Serves until the process ends.
+    pub(super) async fn run(parts: Parts) {
+        let Parts { log, mut asks, mut mail, published, seal, repeats } = parts;
+        let (number, snapshot) = published.current();
+        let hub = Rc::new(Self {
+            pool: Rc::new(Pool::new(Engine::Epoll)),
+            published,
+            snapshot: RefCell::new((number, snapshot)),
+            peers: RefCell::new(Rc::from([])),
+            sessions: Sessions::default(),
+            listeners: Listeners::default(),
+            parked: Rc::default(),
+            views: Views::default(),
+            repeats,
+            store: Store::new(),
+            seal,
+            ids: Cell::new(0),
+            phase: Cell::new(Phase::Running),
+            log: RefCell::new(log),
+            metrics: RefCell::new(Metrics::default()),
+        });
+        hub.reconcile();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks: u64 = 0;
+        loop {
+            tokio::select! {
+                asked = asks.recv() => match asked {
+                    Some(ask) => {
+                        hub.follow_config();
+                        drop(spawn_local(post::serve(Rc::clone(&hub), ask)));
+                    }
+                    None => break,
+                },
+                received = mail.recv() => match received {
+                    Some(Mail::Phase(phase)) => hub.enter(phase),
+                    // Nobody may be waiting for the answer any more.
+                    Some(Mail::Metrics(answer)) => drop(answer.send(hub.counted())),
+                    None => break,
+                },
+                _ = tick.tick() => {
+                    ticks += 1;
+                    hub.log.borrow_mut().flush();
+                    hub.follow_config();
+                    if ticks.is_multiple_of(TICKS_PER_REAP) {
+                        hub.reap(clock::now());
+                    }
+                }
+            }
+            if hub.phase.get() == Phase::Cut {
+                break;
+            }
+        }
+        hub.stop().await;
+        hub.log.borrow_mut().flush();
+    }
+
+    /// The newest config.
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow().1)
+    }
+
+    /// The servers, in the order of the config.
+    fn peers(&self) -> Rc<[Rc<Peer>]> {
+        Rc::clone(&self.peers.borrow())
+    }
+
+    /// The server of this name.
+    fn peer(&self, name: &ServerName) -> Option<Rc<Peer>> {
+        self.peers.borrow().iter().find(|peer| peer.server.name == *name).cloned()
+    }
+
+    /// The deadlines of connections.
+    fn timeouts(&self) -> Timeouts {
+        self.snapshot.borrow().1.timeouts
+    }
+
+    /// A number that no other message of ours to any server has.
+    fn next_id(&self) -> u64 {
+        let id = self.ids.get() + 1;
+        self.ids.set(id);
+        id
+    }
+
+    /// A number that cannot be guessed.
+    #[expect(clippy::unused_self, reason = "randomness belongs to the hub, wherever it comes from")]
+    fn random(&self) -> u64 {
+        let mut bytes = [0; 8];
+        // Should the system have no randomness, the clock still tells things apart.
+        if getrandom::fill(&mut bytes).is_err() {
+            let now = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            return now.as_secs() ^ u64::from(now.subsec_nanos());
+        }
+        u64::from_le_bytes(bytes)
+    }
+
+    /// Seconds since 1970.
+    #[expect(clippy::unused_self, reason = "time belongs to the hub, wherever it comes from")]
+    fn wall_s(&self) -> u64 {
+        clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
+    /// Writes a line.
+    fn log(&self, level: Level, message: &str, fill: impl FnOnce(Line<'_>) -> Line<'_>) {
+        self.log.borrow_mut().line(level, message, fill);
+    }
+
+    /// Lists of a server have changed: whoever listens is told, and what was made of them is forgotten.
+    fn changed(&self, peer: &Peer, changed: Changed) {
+        self.views.forget();
+        streams::tell_changed(self, &peer.server.name, changed);
+    }
+
+    /// A resource of a server has changed.
+    fn resource_updated(&self, peer: &Peer, uri: &str) {
+        streams::tell_updated(self, &peer.server.name, uri);
+    }
+
+    fn follow_config(self: &Rc<Self>) {
+        if self.snapshot.borrow().0 == self.published.number() {
+            return;
+        }
+        *self.snapshot.borrow_mut() = self.published.current();
+        self.reconcile();
+    }
+
+    /// Makes the servers those of the config: what is as it was goes on, what has changed begins anew.
+    fn reconcile(self: &Rc<Self>) {
+        let snapshot = self.snapshot();
+        let old = self.peers();
+        let mut fresh = Vec::new();
+        let peers: Vec<Rc<Peer>> = snapshot
+            .mcp
+            .servers
+            .iter()
+            .map(|wanted| {
+                let same = old.iter().find(|peer| peer.is_as(&wanted.server, &wanted.presentation));
+                same.map_or_else(
+                    || {
+                        let peer = Peer::new(Arc::clone(&wanted.server), wanted.presentation.clone());
+                        fresh.push(Rc::clone(&peer));
+                        peer
+                    },
+                    Rc::clone,
+                )
+            })
+            .collect();
+        for peer in old.iter().filter(|peer| !peers.iter().any(|kept| Rc::ptr_eq(kept, peer))) {
+            peer.retired.set(true);
+            peer.reap(clock::now());
+        }
+        let same = fresh.is_empty() && peers.len() == old.len();
+        *self.peers.borrow_mut() = peers.into();
+        self.views.forget();
+        if !same {
+            let all = Changed { tools: true, prompts: true, resources: true };
+            streams::tell_all_changed(self, all);
+        }
+        for peer in fresh {
+            refresh::schedule(self, &peer);
+        }
+    }
+
+    fn reap(&self, now: Instant) {
+        self.pool.reap(now);
+        self.sessions.reap(now);
+        self.listeners.reap();
+        for peer in self.peers().iter() {
+            peer.reap(now);
+        }
+        self.repeats.sweep(now);
+        self.store.sweep();
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        if phase != Phase::Running {
+            // What is held open for news alone ends now, and says so.
+            streams::end_all(self);
+        }
+    }
+
+    fn counted(&self) -> Metrics {
+        let mut metrics = self.metrics.borrow().clone();
+        metrics.log_lines_lost = self.log.borrow().lost;
+        metrics.idle_upstreams = self.pool.idle() as u64;
+        metrics.mcp.sessions = self.sessions.len() as u64;
+        metrics.mcp.parked = self.parked.len() as u64;
+        metrics.mcp.listeners = self.listeners.len() as u64;
+        for peer in self.peers().iter() {
+            let tools = peer.shelf.lists.borrow().as_ref().map_or(0, |lists| lists.tools.items.len() as u64);
+            metrics.mcp.state(&peer.server.name, peer.shelf.stale.borrow().is_empty(), tools);
+        }
+        metrics
+    }
+
+    /// Ends processes and sessions of servers.
+    async fn stop(&self) {
+        for peer in self.peers().iter() {
+            peer.retired.set(true);
+            peer.stop().await;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Requests of modern callers: each stands for itself.
+
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::ask::About;
+use crate::gateway::hub::caller::{Caller, Leg};
+use crate::gateway::hub::calls;
+use crate::gateway::hub::compose::Question;
+use crate::gateway::hub::listing::{self, Seen};
+use crate::gateway::hub::streams::{self, ListenFilter};
+use crate::mcp::definition::ItemKind;
+use crate::mcp::method::Method;
+use crate::mcp::mirror;
+use crate::mcp::rpc::RpcError;
+use crate::mcp::view::Reader;
+
+/// Serves one request whose headers have been checked.
+pub(super) async fn take(
+    hub: &Rc<Hub>,
+    caller: &Caller,
+    leg: Leg,
+    question: Question,
+    params: &[(Vec<u8>, Vec<u8>)],
+) {
+    let Some(seen) = listing::seen(hub, &caller.principal, caller.scope.as_ref()).await else {
+        return leg.refuse(caller, &unknown_server(caller)).await;
+    };
+    let about =
+        || About { method: question.method.name(), version: caller.version.as_str(), ..About::default() };
+    match question.method {
+        Method::Discover => {
+            leg.about(about()).await;
+            leg.result(&seen.discover_result()).await;
+        }
+        Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::ResourcesTemplatesList => {
+            leg.about(about()).await;
+            list(caller, &leg, &question, &seen).await;
+        }
+        Method::Listen => {
+            leg.about(about()).await;
+            match ListenFilter::read(question.at(question.params.notifications.as_ref())) {
+                Ok(filter) => streams::listen(hub, caller, leg, filter, &seen).await,
+                Err(error) => leg.refuse(caller, &error).await,
+            }
+        }
+        Method::ToolsCall => {
+            let tool = question.text(question.params.name.as_ref()).unwrap_or_default();
+            if let Some(found) = seen.view.find(ItemKind::Tool, &tool) {
+                let arguments = question.at(question.params.arguments.as_ref());
+                let headers = params.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+                if let Err(why) = mirror::check(found.definition.param_headers(), arguments, &headers) {
+                    leg.about(about()).await;
+                    return leg.refuse(caller, &RpcError::header_mismatch(why.to_string())).await;
+                }
+            }
+            calls::call(hub, caller, leg, question, &seen, Rc::new(Notify::new())).await;
+        }
+        _ => calls::call(hub, caller, leg, question, &seen, Rc::new(Notify::new())).await,
+    }
+}
+
+/// What an address that names no server of this caller is answered with.
+pub(super) fn unknown_server(caller: &Caller) -> RpcError {
+    let name = caller.scope.as_ref().map_or("", |name| name.as_str());
+    RpcError::not_allowed(format!("there is no MCP server {name:?} for your key"))
+}
+
+/// Answers a list from what is cached.
+pub(super) async fn list(caller: &Caller, leg: &Leg, question: &Question, seen: &Seen) {
+    let kind = match question.method {
+        Method::PromptsList => ItemKind::Prompt,
+        Method::ResourcesList => ItemKind::Resource,
+        Method::ResourcesTemplatesList => ItemKind::Template,
+        _ => ItemKind::Tool,
+    };
+    let reader = if caller.version.is_modern() { Reader::Modern } else { Reader::Legacy };
+    let cursor = question.text(question.params.cursor.as_ref());
+    match seen.view.page(kind, reader, cursor.as_deref()) {
+        Some(result) => leg.result(result).await,
+        None => leg.refuse(caller, &RpcError::invalid_params("this cursor is not one of ours")).await,
+    }
+}

@@ -1,0 +1,225 @@
+//! Keeps the lists of every server: asked once, not once per caller, and again when they may have changed.
+//!
+//! What a server has listed last stays until it lists anew: a server that is slow or dead is marked stale,
+//! and neither empties nor delays what the others offer.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+
+use crate::clock;
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::channel::{self, ALL_CAPABILITIES, Channel, NoResult};
+use crate::gateway::hub::events::Changed;
+use crate::gateway::hub::peer::{Lane, Opening, Peer};
+use crate::gateway::log::Level;
+use crate::limits;
+use crate::mcp::definition::{Definition, ItemKind};
+use crate::mcp::list::{List, Pages, ServerLists};
+use crate::policy::decide::Permit;
+use crate::upstream::mcp::Failure;
+
+/// What is known of one server's lists.
+#[derive(Default)]
+pub(super) struct Shelf {
+    /// The last good lists.
+    pub(super) lists: RefCell<Option<Arc<ServerLists>>>,
+    /// Why the lists may be old; empty when they are not.
+    pub(super) stale: RefCell<String>,
+    /// When they were listed.
+    pub(super) listed: Cell<Option<Instant>>,
+    /// Whether somebody is at it.
+    running: Cell<bool>,
+    /// Whether something has happened since they began.
+    again: Cell<bool>,
+    /// When the last listing began.
+    begun: Cell<Option<Instant>>,
+    /// Wakes those who wait for the first lists, or for the news that there are none.
+    settled: Notify,
+    tried: Cell<bool>,
+}
+
+impl Shelf {
+    /// Says that the lists may be old.
+    pub(super) fn mark_stale(&self, why: &str) {
+        why.clone_into(&mut self.stale.borrow_mut());
+    }
+
+    /// Whether the first listing has come to an end, well or badly.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.tried.get()
+    }
+
+    fn settle(&self) {
+        self.tried.set(true);
+        self.settled.notify_waiters();
+    }
+
+    /// Waits for the end of the first listing, but not for longer than `patience`.
+    pub(super) async fn first(&self, patience: Duration) {
+        let waiting = self.settled.notified();
+        if !self.tried.get() {
+            drop(timeout(patience, waiting).await);
+        }
+    }
+}
+
+/// Has the lists of a server read anew, soon and once, however often it is asked for.
+pub(super) fn schedule(hub: &Rc<Hub>, peer: &Rc<Peer>) {
+    if peer.retired.get() {
+        return;
+    }
+    peer.shelf.again.set(true);
+    if !peer.shelf.running.replace(true) {
+        drop(spawn_local(run(Rc::clone(hub), Rc::clone(peer))));
+    }
+}
+
+/// Has them read anew when they are older than half of what the server says they are good for.
+pub(super) fn freshen(hub: &Rc<Hub>, peer: &Rc<Peer>) {
+    let shelf = &peer.shelf;
+    let Some(listed) = shelf.listed.get() else { return };
+    let notifies = peer.facts.borrow().as_ref().is_some_and(|facts| facts.capabilities.tools_changed);
+    let ttl = shelf.lists.borrow().as_ref().and_then(|lists| lists.tools.ttl_ms).map(Duration::from_millis);
+    let good_for = match ttl {
+        _ if notifies => return,
+        Some(ttl) => ttl / 2,
+        None => Duration::ZERO,
+    };
+    if clock::now().saturating_duration_since(listed) > good_for.max(limits::MCP_RELIST_GAP) {
+        schedule(hub, peer);
+    }
+}
+
+async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
+    let shelf = &peer.shelf;
+    while shelf.again.get() && !peer.retired.get() {
+        if let Some(begun) = shelf.begun.get() {
+            let since = clock::now().saturating_duration_since(begun);
+            sleep(limits::MCP_REFRESH_GAP.saturating_sub(since)).await;
+        }
+        shelf.again.set(false);
+        shelf.begun.set(Some(clock::now()));
+        let listed = timeout(limits::MCP_LIST_DEADLINE, load(&hub, &peer)).await;
+        match listed.unwrap_or(Err(NoResult::Failed(Failure::TimedOut))) {
+            Ok(lists) => take(&hub, &peer, lists),
+            Err(why) => {
+                let why = why.to_string();
+                hub.metrics.borrow_mut().mcp.listed(&peer.server.name, "failed");
+                if *shelf.stale.borrow() != why {
+                    hub.log(Level::Warn, "the lists of an MCP server are not fresh", |line| {
+                        line.text("server", peer.server.name.as_str()).text("error", &why)
+                    });
+                }
+                shelf.mark_stale(&why);
+                shelf.settle();
+                shelf.again.set(true);
+                sleep(peer.rest().max(limits::MCP_REFRESH_GAP)).await;
+            }
+        }
+        shelf.settle();
+    }
+    shelf.running.set(false);
+}
+
+fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists) {
+    let shelf = &peer.shelf;
+    shelf.listed.set(Some(clock::now()));
+    let was_stale = !std::mem::take(&mut *shelf.stale.borrow_mut()).is_empty();
+    let changed = match shelf.lists.borrow().as_ref() {
+        None => Changed { tools: true, prompts: true, resources: true },
+        Some(old) => Changed {
+            tools: differ(&old.tools, &lists.tools),
+            prompts: differ(&old.prompts, &lists.prompts),
+            resources: differ(&old.resources, &lists.resources) || differ(&old.templates, &lists.templates),
+        },
+    };
+    let outcome = if changed.any() { "changed" } else { "same" };
+    hub.metrics.borrow_mut().mcp.listed(&peer.server.name, outcome);
+    if changed.any() || was_stale {
+        hub.log(Level::Info, "listed an MCP server", |line| {
+            line.text("server", peer.server.name.as_str())
+                .number("tools", lists.tools.items.len() as u64)
+                .number("prompts", lists.prompts.items.len() as u64)
+                .number("resources", (lists.resources.items.len() + lists.templates.items.len()) as u64)
+        });
+    }
+    let left_out = ItemKind::ALL.into_iter().flat_map(|kind| &lists.list(kind).left_out);
+    for item in left_out.take(limits::MCP_LEFT_OUT_SHOWN_MAX) {
+        hub.log(Level::Warn, "a definition was left out", |line| {
+            line.text("server", peer.server.name.as_str())
+                .text("name", item.key.as_deref().unwrap_or_default())
+                .text("why", &item.why.to_string())
+        });
+    }
+    *shelf.lists.borrow_mut() = Some(Arc::new(lists));
+    if changed.any() {
+        hub.changed(peer, changed);
+    }
+}
+
+/// Whether two lists are not of the same definitions in the same order.
+fn differ(old: &List, new: &List) -> bool {
+    let same = |(one, other): (&Arc<Definition>, &Arc<Definition>)| {
+        Arc::ptr_eq(one, other) || one.raw() == other.raw()
+    };
+    old.items.len() != new.items.len() || !old.items.iter().zip(&new.items).all(same)
+}
+
+/// Lists everything that a server offers.
+async fn load(hub: &Rc<Hub>, peer: &Rc<Peer>) -> Result<ServerLists, NoResult> {
+    let opening = Opening { lane: Lane::Own, capabilities: ALL_CAPABILITIES };
+    let channel = peer.channel(hub, opening).await?;
+    let can = &channel.facts.capabilities;
+    let (tools, prompts, resources, templates) = tokio::join!(
+        all(hub, &channel, ItemKind::Tool, can.tools),
+        all(hub, &channel, ItemKind::Prompt, can.prompts),
+        all(hub, &channel, ItemKind::Resource, can.resources),
+        all(hub, &channel, ItemKind::Template, can.resources),
+    );
+    // A server that has resources need not know of templates.
+    let templates = match templates {
+        Err(NoResult::Refused { .. }) => List::default(),
+        other => other?,
+    };
+    Ok(ServerLists { tools: tools?, prompts: prompts?, resources: resources?, templates })
+}
+
+/// All pages of one list.
+async fn all(hub: &Rc<Hub>, channel: &Rc<Channel>, kind: ItemKind, offered: bool) -> Result<List, NoResult> {
+    let mut pages = Pages::new(kind);
+    if !offered {
+        return Ok(pages.finish());
+    }
+    let (mut cursor, method) = (None::<String>, kind.method());
+    loop {
+        let members = cursor.as_ref().map(|cursor| {
+            let mut text = b"\"cursor\":".to_vec();
+            crate::json::write_string(&mut text, cursor);
+            String::from_utf8(text).unwrap_or_default()
+        });
+        let params = channel::own_params(channel.version, members.as_deref().unwrap_or_default());
+        let lines = channel.headers(method, None);
+        let permit = Permit::own();
+        let asked = channel::request(&channel.link, &permit, hub.next_id(), lines, (method, &params));
+        let answered = match asked.await {
+            // The session is gone: the next try opens another.
+            Err(NoResult::Failed(failure @ Failure::Status { status: 404, .. })) => {
+                channel.closed.set(channel.session.is_some());
+                return Err(NoResult::Failed(failure));
+            }
+            other => other?,
+        };
+        let next = pages.add(&hub.store, answered.result());
+        cursor = next.map_err(|why| Failure::Garbage(why.to_string()))?;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(pages.finish())
+}

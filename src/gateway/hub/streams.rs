@@ -1,0 +1,257 @@
+//! Streams that callers hold open for news: `subscriptions/listen` of the modern era, the GET stream of a
+//! legacy session, and the one stream of HTTP+SSE.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use tokio::sync::mpsc::Sender;
+
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::ask::{Final, Reply};
+use crate::gateway::hub::caller::{Caller, Leg};
+use crate::gateway::hub::channel::ALL_CAPABILITIES;
+use crate::gateway::hub::events::{self, Changed};
+use crate::gateway::hub::listing::Seen;
+use crate::gateway::hub::peer::Opening;
+use crate::gateway::hub::session::Session;
+use crate::ids::ServerName;
+use crate::json;
+use crate::limits;
+use crate::mcp::message::SUBSCRIPTION_ID;
+use crate::mcp::rpc::{self, RpcError};
+
+/// What a modern caller wants to hear of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ListenFilter {
+    tools: bool,
+    prompts: bool,
+    resource_list: bool,
+    resources: Vec<String>,
+}
+
+impl ListenFilter {
+    /// Reads `notifications` of a `subscriptions/listen`.
+    ///
+    /// # Errors
+    /// -32602 when it is missing or not of its shape.
+    pub(super) fn read(notifications: Option<&[u8]>) -> Result<Self, RpcError> {
+        let wrong = || RpcError::invalid_params("params.notifications is missing or not a filter");
+        let notifications = notifications.ok_or_else(wrong)?;
+        let filter: serde_json::Value = serde_json::from_slice(notifications).map_err(|_why| wrong())?;
+        let filter = filter.as_object().ok_or_else(wrong)?;
+        let wants = |name: &str| filter.get(name).and_then(serde_json::Value::as_bool).unwrap_or_default();
+        let uris = match filter.get("resourceSubscriptions") {
+            None => Vec::new(),
+            Some(uris) => uris.as_array().ok_or_else(wrong)?.clone(),
+        };
+        let uri = |uri: &serde_json::Value| uri.as_str().map(str::to_owned).ok_or_else(wrong);
+        Ok(Self {
+            tools: wants("toolsListChanged"),
+            prompts: wants("promptsListChanged"),
+            resource_list: wants("resourcesListChanged"),
+            resources: uris.iter().take(limits::MCP_WATCHED_MAX).map(uri).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// `params` of the first message: what will be told of, tagged with the request's id.
+    fn acknowledgement(&self, id: &[u8]) -> Vec<u8> {
+        let mut parts = Vec::new();
+        for (has, name) in [
+            (self.tools, "toolsListChanged"),
+            (self.prompts, "promptsListChanged"),
+            (self.resource_list, "resourcesListChanged"),
+        ] {
+            if has {
+                parts.push(format!("\"{name}\":true"));
+            }
+        }
+        if !self.resources.is_empty() {
+            let uris = serde_json::to_string(&self.resources).unwrap_or_default();
+            parts.push(format!("\"resourceSubscriptions\":{uris}"));
+        }
+        let mut params = format!("{{\"_meta\":{{\"{SUBSCRIPTION_ID}\":").into_bytes();
+        params.extend_from_slice(id);
+        params.extend_from_slice(format!("}},\"notifications\":{{{}}}}}", parts.join(",")).as_bytes());
+        params
+    }
+}
+
+/// A modern caller's stream.
+struct Listener {
+    /// The id of its request, as written: what every message on it is tagged with.
+    id: Vec<u8>,
+    key_id: std::sync::Arc<str>,
+    scope: Option<ServerName>,
+    filter: ListenFilter,
+    reply: Sender<Reply>,
+    /// Which server each watched resource belongs to.
+    watched: HashSet<(ServerName, String)>,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Listeners(RefCell<Vec<Rc<Listener>>>);
+
+impl Listeners {
+    /// Forgets those whose callers have left.
+    pub(super) fn reap(&self) {
+        self.0.borrow_mut().retain(|listener| !listener.reply.is_closed());
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+}
+
+impl Listener {
+    /// Tells it something; a listener that does not read loses it and, being full, is cut by its core.
+    fn tell(&self, method: &str, uri: Option<&str>) {
+        let mut params = b"{\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":".to_vec();
+        params.extend_from_slice(&self.id);
+        params.push(b'}');
+        if let Some(uri) = uri {
+            params.extend_from_slice(b",\"uri\":");
+            json::write_string(&mut params, uri);
+        }
+        params.push(b'}');
+        let mut body = Vec::new();
+        rpc::write_notification(&mut body, method, Some(&params));
+        drop(self.reply.try_send(Reply::Event(body)));
+    }
+}
+
+/// Opens a modern caller's stream and holds it until the caller leaves.
+pub(super) async fn listen(hub: &Rc<Hub>, caller: &Caller, leg: Leg, filter: ListenFilter, seen: &Rc<Seen>) {
+    let key_id = caller.principal.key_id.clone();
+    let own = hub.listeners.0.borrow().iter().filter(|other| other.key_id == key_id).count();
+    if own >= limits::MCP_STREAMS_OF_KEY_MAX || hub.listeners.len() >= limits::MCP_STREAMS_MAX {
+        let text = "too many open streams; close some first";
+        return leg.refuse(caller, &RpcError::overloaded(text)).await;
+    }
+    let mut filter = filter;
+    // Only what is there to be watched is promised.
+    let mut watched = HashSet::new();
+    filter.resources.retain(|uri| match seen.view.route(uri).and_then(|route| seen.peer(route.server)) {
+        Some(peer) => watched.insert((peer.server.name.clone(), uri.clone())),
+        None => false,
+    });
+    for (server, uri) in &watched {
+        change_watch(hub, server, uri, true).await;
+    }
+    let mut acknowledged = Vec::new();
+    let params = filter.acknowledgement(&leg.id);
+    rpc::write_notification(&mut acknowledged, "notifications/subscriptions/acknowledged", Some(&params));
+    leg.event(acknowledged).await;
+    let listener = Rc::new(Listener {
+        id: leg.id.clone(),
+        key_id,
+        scope: caller.scope.clone(),
+        filter,
+        reply: leg.reply.clone(),
+        watched,
+    });
+    hub.listeners.0.borrow_mut().push(Rc::clone(&listener));
+    leg.reply.closed().await;
+    hub.listeners.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, &listener));
+    for (server, uri) in &listener.watched {
+        change_watch(hub, server, uri, false).await;
+    }
+}
+
+/// Starts or stops watching a resource of a server for one caller.
+pub(super) async fn change_watch(hub: &Rc<Hub>, server: &ServerName, uri: &str, more: bool) {
+    let Some(peer) = hub.peer(server) else { return };
+    // All callers share what our own channel watches: what is told is the same for all of them.
+    let opening = Opening { lane: super::peer::Lane::Own, capabilities: ALL_CAPABILITIES };
+    if let Ok(channel) = peer.channel(hub, opening).await {
+        events::watch(hub, &channel, uri, more).await;
+    }
+}
+
+/// Gives a legacy session its stream; one that it had before ends.
+pub(super) async fn open(session: &Rc<Session>, reply: Sender<Reply>) {
+    drop(reply.send(Reply::Open).await);
+    let before = session.stream.borrow_mut().replace(reply.clone());
+    if let Some(before) = before {
+        drop(before.try_send(Reply::End));
+    }
+    reply.closed().await;
+}
+
+/// Tells all who listen that lists of a server have changed.
+pub(super) fn tell_changed(hub: &Hub, server: &ServerName, changed: Changed) {
+    tell_lists(hub, Some(server), changed);
+}
+
+/// Tells all who listen that servers came or went.
+pub(super) fn tell_all_changed(hub: &Hub, changed: Changed) {
+    tell_lists(hub, None, changed);
+}
+
+fn tell_lists(hub: &Hub, server: Option<&ServerName>, changed: Changed) {
+    let concerns = |scope: &Option<ServerName>| match (scope, server) {
+        (Some(scope), Some(server)) => scope == server,
+        _ => true,
+    };
+    let kinds = [
+        (changed.tools, "notifications/tools/list_changed"),
+        (changed.prompts, "notifications/prompts/list_changed"),
+        (changed.resources, "notifications/resources/list_changed"),
+    ];
+    for listener in hub.listeners.0.borrow().iter().filter(|listener| concerns(&listener.scope)) {
+        let wanted = [listener.filter.tools, listener.filter.prompts, listener.filter.resource_list];
+        for ((changed, method), wanted) in kinds.iter().zip(wanted) {
+            if *changed && wanted {
+                listener.tell(method, None);
+            }
+        }
+    }
+    for session in hub.sessions.all().iter().filter(|session| concerns(&session.scope)) {
+        for (changed, method) in &kinds {
+            if *changed {
+                let mut body = Vec::new();
+                rpc::write_notification(&mut body, method, None);
+                session.tell(body);
+            }
+        }
+    }
+}
+
+/// Tells all who watch a resource that it has changed.
+pub(super) fn tell_updated(hub: &Hub, server: &ServerName, uri: &str) {
+    let key = (server.clone(), uri.to_owned());
+    for listener in hub.listeners.0.borrow().iter().filter(|listener| listener.watched.contains(&key)) {
+        listener.tell("notifications/resources/updated", Some(uri));
+    }
+    for session in hub.sessions.all() {
+        if session.subscribed.borrow().contains(&key) {
+            let mut params = b"{\"uri\":".to_vec();
+            json::write_string(&mut params, uri);
+            params.push(b'}');
+            let mut body = Vec::new();
+            rpc::write_notification(&mut body, "notifications/resources/updated", Some(&params));
+            session.tell(body);
+        }
+    }
+}
+
+/// Ends all streams as they should end: a modern one by its response, a legacy one by its end.
+pub(super) fn end_all(hub: &Hub) {
+    for listener in hub.listeners.0.borrow_mut().drain(..) {
+        let mut result =
+            b"{\"resultType\":\"complete\",\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":".to_vec();
+        result.extend_from_slice(&listener.id);
+        result.extend_from_slice(b"}}");
+        let mut body = Vec::new();
+        rpc::write_result(&mut body, &listener.id, &result);
+        let last = Final { status: 200, session: None, body, error: String::new() };
+        drop(listener.reply.try_send(Reply::Final(last)));
+    }
+    for session in hub.sessions.all() {
+        if let Some(stream) = session.stream.borrow_mut().take() {
+            drop(stream.try_send(Reply::End));
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! The HTTP side of MCP: reads and checks a request on its core, asks the hub, and writes what comes back as
+//! a JSON document or as an event stream, whichever the answer turns out to be.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use tokio::sync::mpsc::{Receiver, channel, error::TrySendError};
+
+use crate::call::Outcome;
+use crate::clock;
+use crate::error::{CallError, Code};
+use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::hub::ask::{Ask, Final, HeadFacts, Reply, Verb};
+use crate::gateway::record::Record;
+use crate::gateway::request_body;
+use crate::gateway::serve_llm::{identify, note_first_byte};
+use crate::gateway::worker::{Phase, Worker};
+use crate::http::encode::{self, CHUNK_END, Fields, LAST_CHUNK, RelayedResponse};
+use crate::http::head::{Framing, Method};
+use crate::ids::ServerName;
+use crate::limits;
+use crate::mcp::origin::Doors;
+use crate::mcp::rpc::{self, RpcError};
+use crate::net::buffer::Buffer;
+use crate::net::outgoing::Outgoing;
+
+/// Where an MCP request goes, by its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// The server of `/mcp/<server>`.
+    pub(super) server: Option<String>,
+    /// The form of transport.
+    pub(super) form: Form,
+}
+
+/// The transports that an endpoint serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Streamable HTTP.
+    Streamable,
+    /// The event stream of HTTP+SSE.
+    SseStream,
+    /// Where HTTP+SSE posts to.
+    SsePost,
+}
+
+/// Keeps a stream alive through proxies and clients that expect something now and then.
+const KEEP_ALIVE: &[u8] = b":\n\n";
+
+/// Serves one request.
+///
+/// # Errors
+/// What the caller is to be told as long as no answer has begun.
+pub(super) async fn serve(
+    worker: &Worker,
+    caller: &mut Caller,
+    team: Option<&str>,
+    endpoint: Endpoint,
+    record: &mut Record,
+) -> Result<(), CallError> {
+    let snapshot = worker.snapshot();
+    let mcp = &snapshot.mcp;
+    let input = caller.stream.input();
+    let header = |name| caller.head.headers.first(input, name);
+    let doors = Doors { hosts: &mcp.allowed_hosts, origins: &mcp.allowed_origins, loopback: worker.loopback };
+    if !doors.admit(header("host"), header("origin")) {
+        let text = "this Host or Origin is not let in; see `mcp: { allowed_hosts, allowed_origins }`";
+        return Err(CallError::new(Code::Forbidden).context(text));
+    }
+    let principal = identify(&snapshot, caller, team, record)?.clone();
+    if endpoint.form != Form::Streamable && !mcp.legacy_sse {
+        let text =
+            "HTTP+SSE is switched off; use Streamable HTTP at /mcp, or set `mcp: { legacy_sse: true }`";
+        return Err(CallError::new(Code::NotFound).context(text));
+    }
+    let facts = facts(caller, endpoint.form)?;
+    check_media(caller)?;
+    let scope = endpoint.server.as_deref().map(ServerName::new);
+    let verb = match (caller.head.method, endpoint.form) {
+        (Method::Get, Form::Streamable) => Verb::Get,
+        (Method::Delete, Form::Streamable) => Verb::Delete,
+        (Method::Get, Form::SseStream) => Verb::OpenSse(post_path(team, endpoint.server.as_deref())),
+        (Method::Post, form) => {
+            let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
+            record.request_bytes = whole.body().len() as u64;
+            if whole.body().len() > limits::MCP_MESSAGE_BYTES_MAX {
+                let most = limits::MCP_MESSAGE_BYTES_MAX / (1024 * 1024);
+                return Err(CallError::new(Code::BodyTooLarge)
+                    .context(format!("a JSON-RPC message may have up to {most} MiB")));
+            }
+            let body = whole.body().to_vec();
+            if form == Form::Streamable { Verb::Post(body) } else { Verb::PostSse(body) }
+        }
+        _ => return Err(Code::MethodNotAllowed.into()),
+    };
+    let streams = matches!(verb, Verb::Get | Verb::OpenSse(_) | Verb::Post(_));
+    let (reply, replies) = channel(limits::MCP_MESSAGES_MAX);
+    let ask = Ask { principal, scope, verb, facts, reply };
+    match worker.hub.try_send(ask) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => return Err(Code::Overloaded.into()),
+        Err(TrySendError::Closed(_)) => return Err(Code::Draining.into()),
+    }
+    let ping = snapshot.timeouts.ping;
+    drop(snapshot);
+    let mut answer = Answer { worker, opened: false, session: None };
+    answer.relay(caller, replies, streams.then_some(ping), record).await
+}
+
+/// The path that HTTP+SSE posts to.
+fn post_path(team: Option<&str>, server: Option<&str>) -> String {
+    let team = team.map(|team| format!("/t/{team}")).unwrap_or_default();
+    let server = server.map(|server| format!("/{server}")).unwrap_or_default();
+    format!("{team}/mcp{server}/messages")
+}
+
+/// The header lines of MCP.
+///
+/// # Errors
+/// 400 when a session is named twice: nobody knows which one others would read.
+fn facts(caller: &Caller, form: Form) -> Result<HeadFacts, CallError> {
+    let input = caller.stream.input();
+    let mut facts = HeadFacts::default();
+    for (name, value) in caller.head.headers.iter(input) {
+        let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
+        match name.len() {
+            8 if is(b"mcp-name") => facts.name.push(value.to_vec()),
+            10 if is(b"mcp-method") => facts.method.push(value.to_vec()),
+            20 if is(b"mcp-protocol-version") => facts.version.push(value.to_vec()),
+            14 if is(b"mcp-session-id") => {
+                let id = String::from_utf8_lossy(value).into_owned();
+                if facts.session.replace(id).is_some() {
+                    let text = "the header Mcp-Session-Id is there twice";
+                    return Err(CallError::new(Code::BadRequest).context(text));
+                }
+            }
+            11.. => {
+                let prefix = name.get(..10).filter(|start| start.eq_ignore_ascii_case(b"mcp-param-"));
+                if prefix.is_some() {
+                    facts.params.push((name.to_vec(), value.to_vec()));
+                }
+            }
+            _ => {}
+        }
+    }
+    if form != Form::Streamable {
+        let (_, query) = caller.head.path_and_query(input);
+        let query = query.and_then(|query| str::from_utf8(query).ok()).unwrap_or_default();
+        facts.session = query.split('&').find_map(|pair| pair.strip_prefix("sessionId=")).map(str::to_owned);
+    }
+    Ok(facts)
+}
+
+/// Checks `Content-Type` and `Accept` where they are sent. A missing one is let pass: the first revisions
+/// did not ask for it.
+fn check_media(caller: &Caller) -> Result<(), CallError> {
+    let input = caller.stream.input();
+    let header = |name| caller.head.headers.first(input, name);
+    if caller.head.method == Method::Post
+        && let Some(kind) = header("content-type")
+        && !kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
+    {
+        return Err(CallError::new(Code::UnsupportedMedia).context("expected Content-Type: application/json"));
+    }
+    let mut accepts = caller.head.headers.all(input, "accept").peekable();
+    if accepts.peek().is_none() || caller.head.method == Method::Delete {
+        return Ok(());
+    }
+    let (mut json, mut events) = (false, false);
+    for kind in accepts.flat_map(|line| line.split(|&byte| byte == b',')) {
+        let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+        let is = |word: &[u8]| kind.eq_ignore_ascii_case(word);
+        json |= is(b"application/json") || is(b"application/*") || is(b"*/*");
+        events |= is(b"text/event-stream") || is(b"text/*") || is(b"*/*");
+    }
+    let fits = if caller.head.method == Method::Get { events } else { json && events };
+    if fits {
+        return Ok(());
+    }
+    let text = "expected Accept: application/json, text/event-stream";
+    Err(CallError::new(Code::NotAcceptable).context(text))
+}
+
+/// Writes an error of the HTTP side as JSON-RPC has it: without an id, since the message was not looked at.
+pub(super) fn write_error(out: &mut Vec<u8>, error: &CallError) {
+    let text = error.message().to_owned();
+    let error = match error.code() {
+        Code::Unauthenticated | Code::Forbidden => RpcError::not_allowed(text),
+        Code::Overloaded => RpcError::overloaded(text),
+        Code::Draining => RpcError::draining(),
+        code if code.status() >= 500 => RpcError { message: text.into(), ..RpcError::internal() },
+        _ => RpcError::invalid_request(text),
+    };
+    rpc::write_error_without_id(out, &error);
+}
+
+/// Why a wait for the hub ended.
+enum Wake {
+    Reply(Option<Reply>),
+    HungUp,
+    Silent,
+    Cut,
+}
+
+/// An answer in the making.
+struct Answer<'a> {
+    worker: &'a Worker,
+    /// Whether the head of an event stream has left.
+    opened: bool,
+    session: Option<String>,
+}
+
+impl Answer<'_> {
+    async fn relay(
+        &mut self,
+        caller: &mut Caller,
+        mut replies: Receiver<Reply>,
+        ping: Option<std::time::Duration>,
+        record: &mut Record,
+    ) -> Result<(), CallError> {
+        loop {
+            let patience = ping.unwrap_or(limits::MCP_IDLE);
+            let outcome = match self.next(caller, &mut replies, patience).await {
+                Wake::Reply(Some(Reply::About(about))) => {
+                    record.mcp = Some(about);
+                    Ok(())
+                }
+                Wake::Reply(Some(Reply::Open)) => self.open(caller, record).await,
+                Wake::Reply(Some(Reply::Event(data))) => self.event(caller, "message", data, record).await,
+                Wake::Reply(Some(Reply::Named(name, data))) => self.event(caller, name, data, record).await,
+                Wake::Reply(Some(Reply::Final(last))) => return self.finish(caller, last, record).await,
+                Wake::Reply(Some(Reply::Accepted)) => {
+                    if self.opened {
+                        return self.end(caller).await;
+                    }
+                    return sent(caller.reply(record, 202, "application/json", &[], b"").await);
+                }
+                Wake::Reply(Some(Reply::End)) => {
+                    if !self.opened {
+                        sent(self.open(caller, record).await)?;
+                    }
+                    return self.end(caller).await;
+                }
+                // The hub has let go of the call without a word: only when it ends.
+                Wake::Reply(None) | Wake::Cut => {
+                    record.outcome = Outcome::Drained;
+                    if !self.opened {
+                        return Err(Code::Draining.into());
+                    }
+                    return self.end(caller).await;
+                }
+                Wake::HungUp => {
+                    record.outcome = Outcome::CallerGone;
+                    caller.keep_alive = false;
+                    return Ok(());
+                }
+                Wake::Silent if ping.is_none() => Ok(()),
+                Wake::Silent if !self.opened => self.open(caller, record).await,
+                Wake::Silent => self.chunk(caller, &[KEEP_ALIVE], record).await,
+            };
+            sent(outcome)?;
+        }
+    }
+
+    async fn next(
+        &self,
+        caller: &mut Caller,
+        replies: &mut Receiver<Reply>,
+        patience: std::time::Duration,
+    ) -> Wake {
+        caller.deadline.set(clock::now(), patience);
+        let Caller { stream, deadline, .. } = caller;
+        poll_fn(|cx| {
+            if let Poll::Ready(reply) = replies.poll_recv(cx) {
+                return Poll::Ready(Wake::Reply(reply));
+            }
+            if self.worker.phase.get() == Phase::Cut {
+                return Poll::Ready(Wake::Cut);
+            }
+            if poll_hung_up(stream, cx).is_ready() {
+                return Poll::Ready(Wake::HungUp);
+            }
+            deadline.poll_passed(cx).map(|()| Wake::Silent)
+        })
+        .await
+    }
+
+    /// Sends the head of an event stream.
+    async fn open(&mut self, caller: &mut Caller, record: &mut Record) -> io::Result<()> {
+        if std::mem::replace(&mut self.opened, true) {
+            return Ok(());
+        }
+        let (id, date) = (record.id.shown(), self.worker.today.date());
+        let mut lines: Vec<(&str, &[u8])> = vec![
+            ("content-type", b"text/event-stream"),
+            ("cache-control", b"no-cache, no-transform"),
+            ("x-accel-buffering", b"no"),
+            ("date", &date),
+            ("request-id", &id),
+        ];
+        if let Some(session) = &self.session {
+            lines.push(("mcp-session-id", session.as_bytes()));
+        }
+        let chunked = caller.takes_chunks();
+        caller.keep_alive &= chunked && !caller.unread && self.worker.phase.get() == Phase::Running;
+        let head = RelayedResponse {
+            status: 200,
+            reason: b"",
+            framing: if chunked { Framing::Chunked } else { Framing::UntilClose },
+            close: !caller.keep_alive,
+            extra: &lines,
+        };
+        caller.out.clear();
+        encode::response_head(&mut caller.out, &head, Fields::NONE);
+        record.status = 200;
+        note_first_byte(record);
+        let head = Buffer::from(&caller.out[..]);
+        self.worker.streams.set(self.worker.streams.get() + 1);
+        caller.send(Outgoing::one(head)).await.map(drop)
+    }
+
+    async fn event(
+        &mut self,
+        caller: &mut Caller,
+        name: &str,
+        mut data: Vec<u8>,
+        record: &mut Record,
+    ) -> io::Result<()> {
+        self.open(caller, record).await?;
+        // An event's data ends at a line end, and JSON may have them between its tokens.
+        for byte in data.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
+        let pieces: [&[u8]; 5] = [b"event: ", name.as_bytes(), b"\ndata: ", &data, b"\n\n"];
+        self.chunk(caller, &pieces, record).await
+    }
+
+    async fn chunk(&self, caller: &mut Caller, pieces: &[&[u8]], record: &mut Record) -> io::Result<()> {
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let mut buffer = Buffer::with_room(bytes + encode::CHUNK_HEADROOM + CHUNK_END.len());
+        let chunked = caller.takes_chunks();
+        if chunked {
+            buffer.extend(encode::chunk_prefix(bytes).as_bytes());
+        }
+        for piece in pieces {
+            buffer.extend(piece);
+        }
+        if chunked {
+            buffer.extend(CHUNK_END);
+        }
+        record.answer_bytes += bytes as u64;
+        caller.send(Outgoing::one(buffer)).await.map(drop)
+    }
+
+    /// Sends the response, as the last event or as a document.
+    async fn finish(
+        &mut self,
+        caller: &mut Caller,
+        last: Final,
+        record: &mut Record,
+    ) -> Result<(), CallError> {
+        record.error = last.error;
+        self.session = last.session;
+        if self.opened {
+            sent(self.event(caller, "message", last.body, record).await)?;
+            return self.end(caller).await;
+        }
+        let mut lines: Vec<(&str, &[u8])> = Vec::new();
+        if let Some(session) = &self.session {
+            lines.push(("mcp-session-id", session.as_bytes()));
+        }
+        sent(caller.reply(record, last.status, "application/json", &lines, &last.body).await)
+    }
+
+    /// Ends an event stream.
+    async fn end(&self, caller: &mut Caller) -> Result<(), CallError> {
+        if caller.takes_chunks() {
+            sent(caller.send(Outgoing::one(Buffer::from(LAST_CHUNK))).await.map(drop))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        if self.opened {
+            self.worker.streams.set(self.worker.streams.get().saturating_sub(1));
+        }
+    }
+}
+
+fn sent(result: io::Result<()>) -> Result<(), CallError> {
+    result.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
+}
