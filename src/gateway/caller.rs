@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::call::Endpoint;
 use crate::clock;
 use crate::error::{CallError, Code};
@@ -20,7 +22,7 @@ use crate::limits::{self, Timeouts};
 use crate::llm::anthropic;
 use crate::net::buffer::Buffer;
 use crate::net::deadline::Deadline;
-use crate::net::outgoing::Outgoing;
+use crate::net::outgoing::{Outgoing, Piece};
 use crate::net::stream::Stream;
 
 /// Seconds after which a caller may come back when we are short of something.
@@ -165,6 +167,37 @@ impl Caller {
         record.answer_bytes = body.len() as u64;
         record.first_byte = Some(clock::now().saturating_duration_since(record.started));
         self.send(Outgoing::one(Buffer::from(&self.out[..]))).await.map(drop)
+    }
+
+    /// Sends an answer that lies between two short pieces and belongs to all cores.
+    pub(super) async fn reply_around(
+        &mut self,
+        record: &mut Record,
+        content_type: &str,
+        front: &[u8],
+        middle: Bytes,
+        end: &[u8],
+    ) -> io::Result<()> {
+        let (id, date) = (record.id.shown(), self.today.date());
+        let mut lines: Vec<(&str, &[u8])> = vec![("date", &date), ("request-id", &id)];
+        self.keep_alive &= !self.unread;
+        if !self.keep_alive {
+            lines.push(("connection", b"close"));
+        }
+        let total = front.len() + middle.len() + end.len();
+        self.out.clear();
+        encode::own_head(&mut self.out, 200, content_type, &lines, total as u64);
+        self.out.extend_from_slice(front);
+        record.status = 200;
+        record.answer_bytes = total as u64;
+        record.first_byte = Some(clock::now().saturating_duration_since(record.started));
+        let outgoing = Outgoing::new([
+            Piece::Owned(Buffer::from(&self.out[..])),
+            Piece::Common(middle),
+            Piece::Owned(Buffer::from(end)),
+            Piece::Nothing,
+        ]);
+        self.send(outgoing).await.map(drop)
     }
 
     /// Refuses the request for the reason that `error` gives: in Anthropic's envelope, or as JSON-RPC.

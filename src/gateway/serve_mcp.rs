@@ -3,17 +3,20 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, channel, error::TrySendError};
 
 use crate::call::Outcome;
 use crate::clock;
+use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::direct::{self, Lane, Post};
 use crate::gateway::hub::ask::{Ask, Final, HeadFacts, Reply, Verb};
 use crate::gateway::record::Record;
-use crate::gateway::request_body;
+use crate::gateway::request_body::{self, Whole};
 use crate::gateway::serve_llm::{identify, note_first_byte};
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode::{self, CHUNK_END, Fields, LAST_CHUNK, RelayedResponse};
@@ -82,15 +85,27 @@ pub(super) async fn serve(
         (Method::Delete, Form::Streamable) => Verb::Delete,
         (Method::Get, Form::SseStream) => Verb::OpenSse(post_path(team, endpoint.server.as_deref())),
         (Method::Post, form) => {
-            let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
-            record.request_bytes = whole.body().len() as u64;
-            if whole.body().len() > limits::MCP_MESSAGE_BYTES_MAX {
-                let most = limits::MCP_MESSAGE_BYTES_MAX / (1024 * 1024);
-                return Err(CallError::new(Code::BodyTooLarge)
-                    .context(format!("a JSON-RPC message may have up to {most} MiB")));
+            let whole = body(worker, caller, &snapshot, record).await?;
+            if form == Form::SsePost {
+                Verb::PostSse(whole.body().to_vec())
+            } else {
+                let (principal, scope) = (&principal, scope.as_ref());
+                let post = Post { snapshot: &snapshot, principal, scope, facts: &facts, body: whole.body() };
+                match direct::lane(worker, &post) {
+                    Lane::Hub => Verb::Post(whole.body().to_vec()),
+                    Lane::List(about, id, result) => {
+                        record.mcp = Some(about);
+                        return list(caller, record, &id, result).await;
+                    }
+                    Lane::Call(about, call) => {
+                        record.mcp = Some(about);
+                        drop(whole);
+                        let ping = Some(snapshot.timeouts.ping);
+                        let mut answer = Answer { worker, opened: false, session: None };
+                        return answer.relay(caller, Source::Direct(call), ping, record).await;
+                    }
+                }
             }
-            let body = whole.body().to_vec();
-            if form == Form::Streamable { Verb::Post(body) } else { Verb::PostSse(body) }
         }
         _ => return Err(Code::MethodNotAllowed.into()),
     };
@@ -105,7 +120,24 @@ pub(super) async fn serve(
     let ping = snapshot.timeouts.ping;
     drop(snapshot);
     let mut answer = Answer { worker, opened: false, session: None };
-    answer.relay(caller, replies, streams.then_some(ping), record).await
+    answer.relay(caller, Source::Hub(replies), streams.then_some(ping), record).await
+}
+
+/// The body of a message.
+async fn body(
+    worker: &Worker,
+    caller: &mut Caller,
+    snapshot: &Snapshot,
+    record: &mut Record,
+) -> Result<Whole, CallError> {
+    let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
+    record.request_bytes = whole.body().len() as u64;
+    if whole.body().len() > limits::MCP_MESSAGE_BYTES_MAX {
+        let most = limits::MCP_MESSAGE_BYTES_MAX / (1024 * 1024);
+        let text = format!("a JSON-RPC message may have up to {most} MiB");
+        return Err(CallError::new(Code::BodyTooLarge).context(text));
+    }
+    Ok(whole)
 }
 
 /// The path that HTTP+SSE posts to.
@@ -195,6 +227,27 @@ pub(super) fn write_error(out: &mut Vec<u8>, error: &CallError) {
     rpc::write_error_without_id(out, &error);
 }
 
+/// Answers a list that is there: the caller's id in front, `}` behind, nothing copied in between.
+async fn list(caller: &mut Caller, record: &mut Record, id: &[u8], result: Bytes) -> Result<(), CallError> {
+    let front = [b"{\"jsonrpc\":\"2.0\",\"id\":", id, b",\"result\":"].concat();
+    sent(caller.reply_around(record, "application/json", &front, result, b"}").await)
+}
+
+/// Where an answer comes from.
+enum Source<'w> {
+    Hub(Receiver<Reply>),
+    Direct(Box<direct::Call<'w>>),
+}
+
+impl Source<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        match self {
+            Self::Hub(replies) => replies.poll_recv(cx),
+            Self::Direct(call) => call.poll_reply(cx),
+        }
+    }
+}
+
 /// Why a wait for the hub ended.
 enum Wake {
     Reply(Option<Reply>),
@@ -215,13 +268,13 @@ impl Answer<'_> {
     async fn relay(
         &mut self,
         caller: &mut Caller,
-        mut replies: Receiver<Reply>,
+        mut source: Source<'_>,
         ping: Option<std::time::Duration>,
         record: &mut Record,
     ) -> Result<(), CallError> {
         loop {
             let patience = ping.unwrap_or(limits::MCP_IDLE);
-            let outcome = match self.next(caller, &mut replies, patience).await {
+            let outcome = match self.next(caller, &mut source, patience).await {
                 Wake::Reply(Some(Reply::About(about))) => {
                     record.mcp = Some(about);
                     Ok(())
@@ -266,13 +319,13 @@ impl Answer<'_> {
     async fn next(
         &self,
         caller: &mut Caller,
-        replies: &mut Receiver<Reply>,
+        source: &mut Source<'_>,
         patience: std::time::Duration,
     ) -> Wake {
         caller.deadline.set(clock::now(), patience);
         let Caller { stream, deadline, .. } = caller;
         poll_fn(|cx| {
-            if let Poll::Ready(reply) = replies.poll_recv(cx) {
+            if let Poll::Ready(reply) = source.poll(cx) {
                 return Poll::Ready(Wake::Reply(reply));
             }
             if self.worker.phase.get() == Phase::Cut {

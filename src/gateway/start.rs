@@ -17,8 +17,10 @@ use crate::gateway::budget::Budget;
 use crate::gateway::hub;
 use crate::gateway::log::{CoreLog, Level, Sink};
 use crate::gateway::published::Published;
+use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Mail, Parts, Worker};
 use crate::limits;
+use crate::mcp::repeat::Repeats;
 use crate::mcp::sealed::SealingKey;
 use crate::net::engine::{Engine, EngineChoice};
 use crate::net::listener::{Listener, bind};
@@ -105,6 +107,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (hub_mailbox, hub_mail) = channel(limits::MAIL_MAX);
     let mailboxes: Arc<[Sender<Mail>]> = senders.into_iter().chain([hub_mailbox]).collect();
     let (hub, asks) = channel(limits::MCP_ASKS_MAX);
+    let (showcase, repeats) = (Arc::<Showcase>::default(), Arc::<Repeats>::default());
     let loopback = addresses.iter().all(|address| address.ip().is_loopback());
     let (report, reports) = mpsc::channel();
     let mut cores = Vec::with_capacity(sockets.len());
@@ -116,6 +119,9 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             published: Arc::clone(&published),
             hub: hub.clone(),
             loopback,
+            showcase: Arc::clone(&showcase),
+            repeats: Arc::clone(&repeats),
+            number: number as u64,
         };
         let core = Core { choice: fixed.engine, sockets, mail, parts, report: report.clone() };
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
@@ -126,7 +132,8 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         asks,
         mail: hub_mail,
         published: Arc::clone(&published),
-        repeats: Arc::default(),
+        repeats,
+        showcase,
         seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
     };
     cores.push(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?);

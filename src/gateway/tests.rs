@@ -52,6 +52,9 @@ impl Core {
             published: Arc::new(Published::new(snapshot(upstream))),
             hub: tokio::sync::mpsc::channel(1).0,
             loopback: true,
+            showcase: Arc::default(),
+            repeats: Arc::default(),
+            number: 0,
         };
         let engine = runtime.engine();
         let worker = Worker::new(engine, parts);

@@ -1,6 +1,7 @@
 //! One core: its connections, pools, counters and log, none of which another core can hold up.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,11 +21,15 @@ use crate::gateway::connection;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::published::Published;
+use crate::gateway::showcase::{Showcase, Taken};
 use crate::gateway::today::Today;
-use crate::ids::CallId;
+use crate::ids::{CallId, ServerName};
 use crate::limits;
+use crate::mcp::repeat::Repeats;
 use crate::net::engine::Engine;
 use crate::net::listener::Listener;
+use crate::upstream::mcp::http::HttpLink;
+use crate::upstream::mcp::server::Server;
 use crate::upstream::pool::Pool;
 
 /// How often a core hands over its log lines.
@@ -32,6 +37,9 @@ const LOG_TICK: Duration = Duration::from_millis(100);
 
 /// Every so many ticks the pool is looked through.
 const TICKS_PER_REAP: u64 = 10;
+
+/// Bits of message ids that a core counts in: 10^12 messages, and room for 4,000 cores below 2^53.
+const CORE_BITS: u32 = 40;
 
 /// How long a listener rests when it may not or cannot accept.
 const ACCEPT_REST: Duration = Duration::from_millis(20);
@@ -66,9 +74,12 @@ impl Deref for Held {
     }
 }
 
+/// Connections to MCP servers by name, each with the config that it was made for.
+type Links = HashMap<ServerName, (Arc<Server>, Rc<HttpLink>)>;
+
 /// One core's state. Shared by the tasks of one thread.
 pub(super) struct Worker {
-    pub(super) pool: Pool,
+    pub(super) pool: Rc<Pool>,
     pub(super) metrics: RefCell<Metrics>,
     pub(super) log: RefCell<CoreLog>,
     pub(super) phase: Cell<Phase>,
@@ -76,6 +87,14 @@ pub(super) struct Worker {
     pub(super) mailboxes: Arc<[Sender<Mail>]>,
     /// Answers on their way.
     pub(super) streams: Cell<u64>,
+    /// What the hub shows, and what this core has taken of it.
+    pub(super) showcase: Arc<Showcase>,
+    pub(super) shown: Taken,
+    /// Tool uses that may come twice, on whatever core.
+    pub(super) repeats: Arc<Repeats>,
+    /// The connections of this core to modern MCP servers.
+    pub(super) links: RefCell<Links>,
+    message_ids: Cell<u64>,
     /// Where calls of the MCP side go.
     pub(super) hub: Sender<Ask>,
     /// Whether all addresses that we listen on are loopback ones.
@@ -99,6 +118,10 @@ pub(super) struct Parts {
     pub(super) published: Arc<Published>,
     pub(super) hub: Sender<Ask>,
     pub(super) loopback: bool,
+    pub(super) showcase: Arc<Showcase>,
+    pub(super) repeats: Arc<Repeats>,
+    /// The number of the core, from 0.
+    pub(super) number: u64,
 }
 
 impl Worker {
@@ -110,13 +133,18 @@ impl Worker {
             Engine::Epoll => metrics.workers = [0, 1],
         }
         Rc::new(Self {
-            pool: Pool::new(engine),
+            pool: Rc::new(Pool::new(engine)),
             metrics: RefCell::new(metrics),
             log: RefCell::new(parts.log),
             phase: Cell::new(Phase::Running),
             budget: parts.budget,
             mailboxes: parts.mailboxes,
             streams: Cell::new(0),
+            showcase: parts.showcase,
+            shown: Taken::default(),
+            repeats: parts.repeats,
+            links: RefCell::default(),
+            message_ids: Cell::new((parts.number + 1) << CORE_BITS),
             hub: parts.hub,
             loopback: parts.loopback,
             today: Rc::default(),
@@ -142,6 +170,14 @@ impl Worker {
     /// An id for the next call.
     pub(super) fn next_id(&self) -> CallId {
         self.ids.borrow_mut().next()
+    }
+
+    /// A number for a message to an MCP server that no other message of this process has. The hub counts from
+    /// zero, each core from a place of its own; all stay below 2^53, which JSON numbers hold exactly.
+    pub(super) fn next_message_id(&self) -> u64 {
+        let id = self.message_ids.get() + 1;
+        self.message_ids.set(id);
+        id
     }
 
     /// Wakes the task whenever the phase changes; the guard forgets it again.

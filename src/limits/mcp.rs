@@ -296,6 +296,13 @@ pub const MCP_PARKED_MAX: usize = 4 * 1024;
 /// How long a question to a caller may stay open: a person has to notice and to decide.
 pub const MCP_PARKED_DEADLINE: Duration = Duration::from_secs(300);
 
+/// How long further questions of a legacy server are waited for before a modern caller is told the first:
+/// each round costs a person another look.
+pub const MCP_GATHER: Duration = Duration::from_millis(25);
+
+/// How often a pipe is told that a parked call is not its server's silence.
+pub const MCP_PARKED_TOUCH: Duration = Duration::from_secs(20);
+
 /// Rounds of questions before a call is given up: what the SDKs allow.
 pub const MCP_ROUNDS_MAX: u32 = 10;
 

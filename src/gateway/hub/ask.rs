@@ -4,6 +4,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
+use crate::mcp::headers::{Given, Headers};
 
 /// One HTTP request to an MCP endpoint, read whole and checked as far as HTTP goes.
 #[derive(Debug)]
@@ -48,6 +49,17 @@ pub(in crate::gateway) struct HeadFacts {
     pub(in crate::gateway) name: Vec<Vec<u8>>,
     /// `Mcp-Param-*`: names and values.
     pub(in crate::gateway) params: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl HeadFacts {
+    /// The headers that every modern request has.
+    pub(in crate::gateway) fn standard(&self) -> Headers<'_> {
+        Headers { version: given(&self.version), method: given(&self.method), name: given(&self.name) }
+    }
+}
+
+fn given(values: &[Vec<u8>]) -> Given<'_> {
+    Given::of(values.iter().map(Vec::as_slice))
 }
 
 /// A step of an answer. After `Final`, `Accepted`, `Refused` or `End` nothing follows.

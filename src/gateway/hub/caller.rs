@@ -6,23 +6,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
 use crate::gateway::hub::ask::{About, Final, Reply};
+use crate::gateway::hub::failures;
 use crate::gateway::hub::session::Session;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::version::Version;
-
-/// The HTTP status of an error to a modern caller whose request has passed the checks of the transport: what
-/// the specification gives one, and otherwise none, so that clients show the error's text instead of the
-/// status.
-pub(super) const fn status_of(code: i64) -> u16 {
-    match code {
-        rpc::METHOD_NOT_FOUND => 404,
-        rpc::HEADER_MISMATCH | rpc::MISSING_CAPABILITY | rpc::UNSUPPORTED_VERSION => 400,
-        _ => 200,
-    }
-}
 
 /// Who asks, and in which era.
 #[derive(Clone)]
@@ -72,7 +62,7 @@ impl Leg {
         let mut body = Vec::with_capacity(256);
         rpc::write_error(&mut body, Some(&self.id), error);
         // A legacy caller reads the error where it reads results.
-        let status = if caller.version.is_modern() { status_of(error.code) } else { 200 };
+        let status = if caller.version.is_modern() { failures::status_of(error.code) } else { 200 };
         self.send(status, body, error.message.to_string()).await;
     }
 

@@ -30,6 +30,15 @@ pub(super) struct Changed {
 }
 
 impl Changed {
+    /// What either says.
+    pub(super) const fn or(self, other: Self) -> Self {
+        Self {
+            tools: self.tools || other.tools,
+            prompts: self.prompts || other.prompts,
+            resources: self.resources || other.resources,
+        }
+    }
+
     /// Whether anything has.
     pub(super) const fn any(self) -> bool {
         self.tools || self.prompts || self.resources
@@ -186,9 +195,9 @@ pub(super) async fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, channel: &Rc<Channel>, 
     match read.kind {
         Kind::Request => asked(hub, channel, &doc, &read).await,
         Kind::Notification => match read.method {
-            Method::ToolsListChanged | Method::PromptsListChanged | Method::ResourcesListChanged => {
-                refresh::schedule(hub, peer);
-            }
+            Method::ToolsListChanged => said(hub, peer, |said| said.tools = true),
+            Method::PromptsListChanged => said(hub, peer, |said| said.prompts = true),
+            Method::ResourcesListChanged => said(hub, peer, |said| said.resources = true),
             Method::ResourceUpdated => {
                 if let Ok(params) = message::params(&doc, &read)
                     && let Some(uri) = params.uri.and_then(|uri| message::text(&doc, uri))
@@ -205,6 +214,14 @@ pub(super) async fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, channel: &Rc<Channel>, 
         },
         Kind::Result | Kind::Error => {}
     }
+}
+
+/// A server says that a list has changed: it is listed anew, and callers are told even if we see no difference.
+fn said(hub: &Rc<Hub>, peer: &Rc<Peer>, what: impl FnOnce(&mut Changed)) {
+    let mut said = peer.shelf.said.get();
+    what(&mut said);
+    peer.shelf.said.set(said);
+    refresh::schedule(hub, peer);
 }
 
 /// A request of the server that came on no call's stream: it goes to the calls' one caller, or is refused.

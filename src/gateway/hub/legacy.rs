@@ -49,7 +49,9 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     });
     let caller = caller(&asking.principal, &session);
     leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
-    let Some(seen) = listing::seen(hub, &asking.principal, asking.scope.as_ref()).await else {
+    let scope = asking.scope.as_ref();
+    let patience = listing::patience(scope, true);
+    let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
         return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
     };
     if !hub.sessions.open(Rc::clone(&session)) {
@@ -132,7 +134,9 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
             leg.refuse(&caller, &RpcError::method_not_found(&name)).await;
         }
         _ => {
-            let Some(seen) = listing::seen(hub, &caller.principal, caller.scope.as_ref()).await else {
+            let scope = caller.scope.as_ref();
+            let patience = listing::patience(scope, false);
+            let Some(seen) = listing::seen(hub, &caller.principal, scope, patience).await else {
                 return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
             };
             match question.method {
@@ -271,7 +275,9 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
         subscribed: RefCell::default(),
     });
     let caller = caller(&asking.principal, &agreed);
-    let Some(seen) = listing::seen(hub, &asking.principal, asking.scope.as_ref()).await else {
+    let scope = asking.scope.as_ref();
+    let patience = listing::patience(scope, true);
+    let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
         return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
     };
     hub.sessions.replace(agreed);

@@ -3,11 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::channel::OUR_INFO;
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::refresh;
+use crate::gateway::showcase::{Shown, Way};
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::limits;
@@ -18,6 +22,7 @@ use crate::mcp::definition::ItemKind;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Allow, Part, Plan, Scope, View};
 use crate::policy::decide::ViewKey;
+use crate::upstream::mcp::server::Transport;
 
 /// The views that have been made since something changed.
 #[derive(Default)]
@@ -35,7 +40,7 @@ impl Views {
 
 /// A view and the servers that its numbers mean.
 pub(super) struct Seen {
-    pub(super) view: View,
+    pub(super) view: Arc<View>,
     pub(super) peers: Vec<Rc<Peer>>,
     /// Whether the address names no server.
     pub(super) is_all: bool,
@@ -56,7 +61,7 @@ impl Seen {
         // We listen to the servers, or list them again and again: either way we say when something changes.
         (can.tools_changed, can.prompts_changed, can.resources_changed) =
             (can.tools, can.prompts, can.resources);
-        if self.is_all {
+        if self.is_all || facts.is_empty() {
             // What servers may come to offer while a caller is here.
             (can.tools, can.tools_changed) = (true, true);
         }
@@ -86,12 +91,34 @@ impl Seen {
     }
 }
 
+/// Shows a view to the cores.
+fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[Rc<Peer>]) {
+    let way = |peer: &Rc<Peer>| Way {
+        server: Arc::clone(&peer.server),
+        direct: peer.is_modern() == Some(true) && matches!(peer.server.transport, Transport::Http(_)),
+    };
+    let shown = Shown {
+        view: Arc::clone(view),
+        ways: peers.iter().map(way).collect(),
+        until: peers.iter().filter_map(|peer| refresh::fresh_until(peer)).min(),
+        config: snapshot.version.clone(),
+    };
+    hub.showcase.put(key.clone(), Arc::new(shown));
+}
+
+/// How long a question waits for the first lists: those that open a conversation, whose clients are in a
+/// hurry, and those for all servers not for long, a question for one server alone as long as it takes to start.
+pub(super) const fn patience(scope: Option<&ServerName>, opens: bool) -> Duration {
+    if opens || scope.is_none() { limits::MCP_FIRST_LISTS_DEADLINE } else { limits::MCP_OPEN_DEADLINE }
+}
+
 /// What a caller sees at an address. At the very start it waits for the first lists, within bounds; `None`
 /// when the address names a server that does not exist or that the caller may not see.
 pub(super) async fn seen(
     hub: &Rc<Hub>,
     principal: &Principal,
     scope: Option<&ServerName>,
+    patience: Duration,
 ) -> Option<Rc<Seen>> {
     let snapshot = hub.snapshot();
     let visible = |peer: &&Rc<Peer>| {
@@ -102,7 +129,7 @@ pub(super) async fn seen(
     if scope.is_some() && peers.is_empty() {
         return None;
     }
-    let until = crate::clock::now() + limits::MCP_FIRST_LISTS_DEADLINE;
+    let until = crate::clock::now() + patience;
     for peer in peers.iter().filter(|peer| !peer.shelf.is_settled()) {
         peer.shelf.first(until.saturating_duration_since(crate::clock::now())).await;
     }
@@ -134,7 +161,8 @@ pub(super) async fn seen(
         peers.iter().all(|peer| peer.server.trusted) && snapshot.rules.view_key(principal).is_everything();
     let ttl_ms = peers.iter().map(|peer| peer.ttl_ms()).min().unwrap_or_default();
     let allow: Option<Allow<'_>> = if public { None } else { Some(&allow) };
-    let view = View::new(&Plan { parts: &parts, scope: scope_of, allow, ttl_ms });
+    let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, ttl_ms }));
+    show(hub, &snapshot, &key, &view, &peers);
     let seen = Rc::new(Seen { view, peers, is_all: scope.is_none() });
     let mut views = hub.views.0.borrow_mut();
     if views.len() < limits::MCP_VIEWS_MAX {

@@ -11,6 +11,7 @@ mod calls;
 mod channel;
 mod compose;
 mod events;
+pub(super) mod failures;
 mod legacy;
 mod listing;
 mod modern;
@@ -45,6 +46,7 @@ use crate::gateway::hub::session::Sessions;
 use crate::gateway::hub::streams::Listeners;
 use crate::gateway::log::{CoreLog, Level, Line};
 use crate::gateway::published::Published;
+use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Mail, Phase};
 use crate::ids::ServerName;
 use crate::limits::Timeouts;
@@ -68,6 +70,7 @@ pub(super) struct Parts {
     pub(super) published: Arc<Published>,
     pub(super) seal: SealingKey,
     pub(super) repeats: Arc<Repeats>,
+    pub(super) showcase: Arc<Showcase>,
 }
 
 /// The hub's state, shared by the tasks of its thread.
@@ -81,6 +84,7 @@ pub(super) struct Hub {
     parked: Rc<Lot>,
     views: Views,
     repeats: Arc<Repeats>,
+    showcase: Arc<Showcase>,
     store: Store,
     seal: SealingKey,
     ids: Cell<u64>,
@@ -92,7 +96,7 @@ pub(super) struct Hub {
 impl Hub {
     /// Serves until the process ends.
     pub(super) async fn run(parts: Parts) {
-        let Parts { log, mut asks, mut mail, published, seal, repeats } = parts;
+        let Parts { log, mut asks, mut mail, published, seal, repeats, showcase } = parts;
         let (number, snapshot) = published.current();
         let hub = Rc::new(Self {
             pool: Rc::new(Pool::new(Engine::Epoll)),
@@ -104,6 +108,7 @@ impl Hub {
             parked: Rc::default(),
             views: Views::default(),
             repeats,
+            showcase,
             store: Store::new(),
             seal,
             ids: Cell::new(0),
@@ -197,10 +202,15 @@ impl Hub {
         self.log.borrow_mut().line(level, message, fill);
     }
 
-    /// Lists of a server have changed: whoever listens is told, and what was made of them is forgotten.
-    fn changed(&self, peer: &Peer, changed: Changed) {
-        self.views.forget();
+    /// Lists of a server have changed: whoever listens is told.
+    fn tell_changed(&self, peer: &Peer, changed: Changed) {
         streams::tell_changed(self, &peer.server.name, changed);
+    }
+
+    /// Forgets what was made of the lists, here and on the cores.
+    fn forget_views(&self) {
+        self.views.forget();
+        self.showcase.clear();
     }
 
     /// A resource of a server has changed.
@@ -243,7 +253,7 @@ impl Hub {
         }
         let same = fresh.is_empty() && peers.len() == old.len();
         *self.peers.borrow_mut() = peers.into();
-        self.views.forget();
+        self.forget_views();
         if !same {
             let all = Changed { tools: true, prompts: true, resources: true };
             streams::tell_all_changed(self, all);

@@ -25,7 +25,10 @@ pub(super) async fn take(
     question: Question,
     params: &[(Vec<u8>, Vec<u8>)],
 ) {
-    let Some(seen) = listing::seen(hub, &caller.principal, caller.scope.as_ref()).await else {
+    let scope = caller.scope.as_ref();
+    let opens = matches!(question.method, Method::Discover | Method::Listen);
+    let patience = listing::patience(scope, opens);
+    let Some(seen) = listing::seen(hub, &caller.principal, scope, patience).await else {
         return leg.refuse(caller, &unknown_server(caller)).await;
     };
     let about =

@@ -80,6 +80,8 @@ pub(super) struct Parking {
     open: Vec<(String, Asked)>,
     count: usize,
     place: Option<Place>,
+    /// Until when further questions are waited for: a server asks several things at once one after another.
+    gathering: Option<Instant>,
 }
 
 struct Place {
@@ -96,6 +98,14 @@ impl Parking {
     pub(super) fn ask(&mut self, asked: Asked) {
         self.count += 1;
         self.open.push((format!("input-{}", self.count), asked));
+        if !self.is_parked() && self.gathering.is_none() {
+            self.gathering = Some(clock::now() + limits::MCP_GATHER);
+        }
+    }
+
+    /// Until when further questions are waited for before the caller is told.
+    pub(super) const fn gathering(&self) -> Option<Instant> {
+        self.gathering
     }
 
     /// Whether the caller's retry is awaited.
@@ -119,6 +129,7 @@ impl Parking {
         question: &Question,
         server: &ServerName,
     ) -> Result<Vec<u8>, RpcError> {
+        self.gathering = None;
         let key_id = &caller.principal.key_id;
         let until = clock::now() + limits::MCP_PARKED_DEADLINE;
         let place = match &mut self.place {

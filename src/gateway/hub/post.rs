@@ -18,22 +18,11 @@ use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::bridge::levels::Level;
-use crate::mcp::headers::{self, Given, Headers};
+use crate::mcp::headers;
 use crate::mcp::message::{self, Kind};
 use crate::mcp::method::Method;
 use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::version::Version;
-
-impl HeadFacts {
-    /// The headers that every modern request has.
-    fn standard(&self) -> Headers<'_> {
-        Headers { version: given(&self.version), method: given(&self.method), name: given(&self.name) }
-    }
-}
-
-fn given(values: &[Vec<u8>]) -> Given<'_> {
-    Given::of(values.iter().map(Vec::as_slice))
-}
 
 /// Everything of an ask but its body.
 pub(super) struct Asking {

@@ -33,6 +33,8 @@ pub(super) struct Shelf {
     pub(super) stale: RefCell<String>,
     /// When they were listed.
     pub(super) listed: Cell<Option<Instant>>,
+    /// What the server has said to have changed since the last listing began.
+    pub(super) said: Cell<Changed>,
     /// Whether somebody is at it.
     running: Cell<bool>,
     /// Whether something has happened since they began.
@@ -80,18 +82,23 @@ pub(super) fn schedule(hub: &Rc<Hub>, peer: &Rc<Peer>) {
     }
 }
 
-/// Has them read anew when they are older than half of what the server says they are good for.
-pub(super) fn freshen(hub: &Rc<Hub>, peer: &Rc<Peer>) {
+/// Until when the lists of a server can be given out without asking it again: `None` when it says when they
+/// change, otherwise half of what it says they are good for. What is not fresh is looked at every time.
+pub(super) fn fresh_until(peer: &Peer) -> Option<Instant> {
     let shelf = &peer.shelf;
-    let Some(listed) = shelf.listed.get() else { return };
-    let notifies = peer.facts.borrow().as_ref().is_some_and(|facts| facts.capabilities.tools_changed);
-    let ttl = shelf.lists.borrow().as_ref().and_then(|lists| lists.tools.ttl_ms).map(Duration::from_millis);
-    let good_for = match ttl {
-        _ if notifies => return,
-        Some(ttl) => ttl / 2,
-        None => Duration::ZERO,
+    let Some(listed) = shelf.listed.get().filter(|_| shelf.stale.borrow().is_empty()) else {
+        return Some(clock::now());
     };
-    if clock::now().saturating_duration_since(listed) > good_for.max(limits::MCP_RELIST_GAP) {
+    if peer.facts.borrow().as_ref().is_some_and(|facts| facts.capabilities.tools_changed) {
+        return None;
+    }
+    let ttl = shelf.lists.borrow().as_ref().and_then(|lists| lists.tools.ttl_ms).map(Duration::from_millis);
+    Some(listed + ttl.map_or(Duration::ZERO, |ttl| ttl / 2).max(limits::MCP_RELIST_GAP))
+}
+
+/// Has them read anew when they are not fresh any more.
+pub(super) fn freshen(hub: &Rc<Hub>, peer: &Rc<Peer>) {
+    if peer.shelf.listed.get().is_some() && fresh_until(peer).is_some_and(|until| clock::now() >= until) {
         schedule(hub, peer);
     }
 }
@@ -104,10 +111,11 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
             sleep(limits::MCP_REFRESH_GAP.saturating_sub(since)).await;
         }
         shelf.again.set(false);
+        let said = shelf.said.take();
         shelf.begun.set(Some(clock::now()));
         let listed = timeout(limits::MCP_LIST_DEADLINE, load(&hub, &peer)).await;
         match listed.unwrap_or(Err(NoResult::Failed(Failure::TimedOut))) {
-            Ok(lists) => take(&hub, &peer, lists),
+            Ok(lists) => take(&hub, &peer, lists, said),
             Err(why) => {
                 let why = why.to_string();
                 hub.metrics.borrow_mut().mcp.listed(&peer.server.name, "failed");
@@ -127,7 +135,7 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
     shelf.running.set(false);
 }
 
-fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists) {
+fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists, said: Changed) {
     let shelf = &peer.shelf;
     shelf.listed.set(Some(clock::now()));
     let was_stale = !std::mem::take(&mut *shelf.stale.borrow_mut()).is_empty();
@@ -158,8 +166,11 @@ fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists) {
         });
     }
     *shelf.lists.borrow_mut() = Some(Arc::new(lists));
-    if changed.any() {
-        hub.changed(peer, changed);
+    if changed.any() || was_stale {
+        hub.forget_views();
+    }
+    if changed.or(said).any() {
+        hub.tell_changed(peer, changed.or(said));
     }
 }
 

@@ -1,5 +1,5 @@
 //! Questions to a legacy caller, in the middle of its call: from a legacy server one by one, from a modern
-//! one all at once before the call is sent again. And the words for calls that fail.
+//! one all at once before the call is sent again.
 
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use crate::gateway::hub::ask::Reply;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::channel::{self, Channel};
 use crate::gateway::hub::compose::Input;
+use crate::gateway::hub::failures;
 use crate::gateway::hub::park::Asked;
 use crate::gateway::hub::run::Run;
 use crate::limits;
@@ -21,7 +22,6 @@ use crate::mcp::bridge::rounds::{self as input, InputMethod};
 use crate::mcp::message::{self, Kind};
 use crate::mcp::rpc::{self, RpcError};
 use crate::policy::decide::Permit;
-use crate::upstream::mcp::Failure;
 
 /// Why a caller could not be asked.
 pub(super) enum Unasked {
@@ -72,7 +72,7 @@ pub(super) async fn pass_on(run: &Run<'_>, channel: &Rc<Channel>, asked: Asked) 
             }
             Some((doc, read)) => {
                 let error = read.error.and_then(|place| doc.get(place)).unwrap_or(b"{}");
-                write_raw_error(&mut body, &asked.server_id, error);
+                failures::write_raw_error(&mut body, &asked.server_id, error);
             }
             None => {
                 let error = RpcError::invalid_request("the caller did not answer");
@@ -141,15 +141,6 @@ fn tool_error(text: &str) -> Vec<u8> {
     out
 }
 
-/// Writes an error response around an error object that came from elsewhere.
-pub(super) fn write_raw_error(out: &mut Vec<u8>, id: &[u8], error: &[u8]) {
-    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-    out.extend_from_slice(id);
-    out.extend_from_slice(b",\"error\":");
-    out.extend_from_slice(error);
-    out.push(b'}');
-}
-
 /// Makes sure that a legacy server logs loudly enough for this caller. Others on the same session get what
 /// they want by filter.
 pub(super) async fn set_log_level(hub: &Hub, channel: &Rc<Channel>, caller: &Caller) {
@@ -166,79 +157,4 @@ pub(super) async fn set_log_level(hub: &Hub, channel: &Rc<Channel>, caller: &Cal
     let what = ("logging/setLevel", params.as_bytes());
     // A server that declines logs as it likes.
     drop(channel::request(&channel.link, &Permit::own(), hub.next_id(), lines, what).await);
-}
-
-/// What a caller reads of a failure: whose, and what to make of it, but not where the server is.
-pub(super) fn told(server: &str, failure: &Failure) -> RpcError {
-    match failure {
-        Failure::Unreachable(_) => RpcError::unreachable(server),
-        Failure::TimedOut => RpcError::timed_out(server),
-        Failure::Ended | Failure::TooLarge | Failure::Garbage(_) | Failure::Status { .. } => {
-            let mut error = RpcError::broken(server);
-            error.message = format!("MCP server {server}: {}", said(failure)).into();
-            error
-        }
-    }
-}
-
-fn said(failure: &Failure) -> String {
-    match failure {
-        Failure::Ended => "it ended before it answered; the call may have run".to_owned(),
-        Failure::TooLarge => {
-            let most = limits::MCP_MESSAGE_BYTES_MAX / (1024 * 1024);
-            format!("its answer is larger than {most} MiB")
-        }
-        Failure::Garbage(_) => "its answer cannot be understood".to_owned(),
-        Failure::Status { status: 401 | 403, .. } => {
-            "it refuses the gateway's credential; the platform team has to renew it".to_owned()
-        }
-        Failure::Status { status, body, .. } => {
-            let text = without_secrets(body);
-            if text.is_empty() {
-                format!("it answered with status {status}")
-            } else {
-                format!("status {status}: {text}")
-            }
-        }
-        Failure::Unreachable(_) => "it could not be reached".to_owned(),
-        Failure::TimedOut => "it did not answer in time".to_owned(),
-    }
-}
-
-/// The beginning of a server's error page as a model may read it: one line of text, without markup, and
-/// without what looks like a credential.
-fn without_secrets(body: &str) -> String {
-    const SHOWN_CHARS: usize = 200;
-    let mut text = String::new();
-    let mut inside_tag = false;
-    for c in body.chars() {
-        match c {
-            '<' => inside_tag = true,
-            '>' if inside_tag => {
-                inside_tag = false;
-                text.push(' ');
-            }
-            c if !inside_tag => text.push(if c.is_control() { ' ' } else { c }),
-            _ => {}
-        }
-    }
-    let looks_secret = |word: &str| {
-        let long = word.chars().filter(char::is_ascii_alphanumeric).count() >= 20;
-        long && word.chars().any(|c| c.is_ascii_digit())
-    };
-    let words = text.split_whitespace().map(|word| if looks_secret(word) { "[removed]" } else { word });
-    let text: Vec<&str> = words.collect();
-    text.join(" ").chars().take(SHOWN_CHARS).collect()
-}
-
-/// A short stable name for the counters.
-pub(super) const fn failure_name(failure: &Failure) -> &'static str {
-    match failure {
-        Failure::Unreachable(_) => "unreachable",
-        Failure::Ended => "ended",
-        Failure::TimedOut => "timeout",
-        Failure::Status { .. } => "status",
-        Failure::TooLarge => "too_large",
-        Failure::Garbage(_) => "garbage",
-    }
 }

@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, channel as bounded};
+use tokio::time::{sleep, sleep_until};
 
 use crate::clock;
 use crate::gateway::hub::Hub;
-use crate::gateway::hub::caller::{self, Caller, Leg};
+use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::channel::{ALL_CAPABILITIES, Channel, InFlight, Link};
 use crate::gateway::hub::compose::{self, Input, Question, Target};
+use crate::gateway::hub::failures;
 use crate::gateway::hub::park::{self, Parking, Resume};
 use crate::gateway::hub::peer::{Opening, Peer};
 use crate::gateway::hub::rounds;
@@ -158,6 +160,7 @@ impl Run<'_> {
         let mut parking = Parking::default();
         loop {
             let modern = self.caller.version.is_modern();
+            let gathering = parking.gathering();
             let turn = tokio::select! {
                 biased;
                 incoming = flight.messages.recv() => match incoming {
@@ -174,6 +177,14 @@ impl Run<'_> {
                 () = self.leg.reply.closed(), if modern && !parking.is_parked() => {
                     self.cancel(flight, "the caller has hung up").await;
                     Turn::Done(Ending::Cancelled)
+                }
+                () = gathered(gathering), if gathering.is_some() => self.park(&mut parking).await,
+                () = sleep(limits::MCP_PARKED_TOUCH), if parking.is_parked() => {
+                    // The server waits for us, so it is not the one who is silent.
+                    if let Link::Pipe(link) = &flight.channel.link {
+                        link.touch(flight.id);
+                    }
+                    Turn::On
                 }
                 resumed = parking.resumed(), if parking.is_parked() => match resumed {
                     Some(resume) => self.resume(flight, &mut parking, resume).await,
@@ -330,11 +341,11 @@ impl Run<'_> {
             return self.fail(&Failure::Garbage("an error that is no error object".into())).await;
         };
         let mut body = Vec::with_capacity(adapted.len() + 64);
-        rounds::write_raw_error(&mut body, &self.leg.id, &adapted);
+        failures::write_raw_error(&mut body, &self.leg.id, &adapted);
         let code = errors::error_code(&adapted).unwrap_or_default();
         let status = match flight.status {
             _ if !self.caller.version.is_modern() => 200,
-            200..=299 => caller::status_of(code),
+            200..=299 => failures::status_of(code),
             other => other,
         };
         self.leg.send(status, body, format!("the server answered with error {code}")).await;
@@ -369,9 +380,6 @@ impl Run<'_> {
         let asked = park::Asked { server_id, method, params };
         if self.caller.version.is_modern() {
             parking.ask(asked);
-            if !parking.is_parked() {
-                return self.park(parking).await;
-            }
         } else {
             rounds::pass_on(self, &flight.channel, asked).await;
         }
@@ -432,10 +440,17 @@ impl Run<'_> {
 
     /// Tells the caller that the call failed on its way: what happened, and whether it may have run.
     async fn fail(&self, failure: &Failure) -> Ending {
-        let error = rounds::told(self.peer.server.name.as_str(), failure);
-        self.hub.metrics.borrow_mut().mcp.failed(&self.peer.server.name, rounds::failure_name(failure));
+        let error = failures::told(self.peer.server.name.as_str(), failure);
+        self.hub.metrics.borrow_mut().mcp.failed(&self.peer.server.name, failures::name(failure));
         self.leg.refuse(self.caller, &error).await;
         Ending::Failed
+    }
+}
+
+/// Waits until no more questions are waited for.
+async fn gathered(until: Option<Instant>) {
+    if let Some(until) = until {
+        sleep_until(until.into()).await;
     }
 }
 

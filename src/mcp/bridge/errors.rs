@@ -72,10 +72,19 @@ pub fn error_for_modern<'a>(error: &'a [u8], method: &str, visits: bool) -> Resu
     }
     let code = match code {
         LEGACY_RESOURCE_NOT_FOUND if method == "resources/read" => INVALID_PARAMS,
+        // Servers of both eras say this in either, and it means the same.
+        MISSING_CAPABILITY if names_capabilities(&members)? => {
+            return Ok(ForModern::Error(Cow::Borrowed(error)));
+        }
         LEGACY_RESOURCE_NOT_FOUND | -32099..=-32020 => INTERNAL,
         _ => return Ok(ForModern::Error(Cow::Borrowed(error))),
     };
     Ok(ForModern::Error(with_code(&members, code)?))
+}
+
+fn names_capabilities(error: &Members<'_>) -> Result<bool, Fault> {
+    let Some(data) = error.object("data") else { return Ok(false) };
+    Ok(Members::read(data)?.object("requiredCapabilities").is_some())
 }
 
 /// A modern server's error as a modern client may see it. What concerns only our own request to the server,

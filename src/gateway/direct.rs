@@ -1,0 +1,358 @@
+//! What a core serves of MCP by itself: lists from a finished view, and calls of modern callers to modern
+//! servers, which need nothing that outlives them. Everything else, and everything odd, is the hub's.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::clock;
+use crate::config::snapshot::Snapshot;
+use crate::gateway::hub::ask::{About, Final, HeadFacts, Reply};
+use crate::gateway::hub::failures;
+use crate::gateway::showcase::{Shown, Way};
+use crate::gateway::worker::Worker;
+use crate::identity::principal::Principal;
+use crate::ids::ServerName;
+use crate::json;
+use crate::mcp::bridge::capabilities::TASKS_EXTENSION;
+use crate::mcp::bridge::errors;
+use crate::mcp::bridge::levels::Level;
+use crate::mcp::definition::ItemKind;
+use crate::mcp::edit::{Change, Edits};
+use crate::mcp::fault::Fault;
+use crate::mcp::headers;
+use crate::mcp::message::{self, Kind, Message, Params};
+use crate::mcp::method::Method;
+use crate::mcp::mirror;
+use crate::mcp::repeat::{self, Turn};
+use crate::mcp::rpc;
+use crate::mcp::version::Version;
+use crate::mcp::view::{Entry, Reader};
+use crate::policy::decide::Permit;
+use crate::upstream::mcp::http::HttpLink;
+use crate::upstream::mcp::server::Transport;
+use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
+
+/// What becomes of a message.
+pub(super) enum Lane<'w> {
+    /// The hub has to see it.
+    Hub,
+    /// A list that is there: the caller's id and the result.
+    List(Box<About>, Vec<u8>, Bytes),
+    /// A call that is under way.
+    Call(Box<About>, Box<Call<'w>>),
+}
+
+/// A caller's message with what is known of it.
+pub(super) struct Post<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) principal: &'a Principal,
+    pub(super) scope: Option<&'a ServerName>,
+    pub(super) facts: &'a HeadFacts,
+    pub(super) body: &'a [u8],
+}
+
+/// Finds the lane of a message, and begins its call when this core makes it.
+pub(super) fn lane<'w>(worker: &'w Worker, post: &Post<'_>) -> Lane<'w> {
+    lane_of(worker, post).unwrap_or(Lane::Hub)
+}
+
+fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>) -> Option<Lane<'w>> {
+    let read = message::read(post.body).ok().filter(|read| read.kind == Kind::Request)?;
+    let list = match read.method {
+        Method::ToolsList => Some(ItemKind::Tool),
+        Method::PromptsList => Some(ItemKind::Prompt),
+        Method::ResourcesList => Some(ItemKind::Resource),
+        Method::ResourcesTemplatesList => Some(ItemKind::Template),
+        Method::ToolsCall => None,
+        _ => return None,
+    };
+    let params = message::params(post.body, &read).ok()?;
+    let standard = post.facts.standard();
+    if !headers::is_modern(&read, &params, &standard) {
+        return None;
+    }
+    headers::check(post.body, &read, &params, &standard).ok()?;
+    let rules = &post.snapshot.rules;
+    let shown = worker.shown.find(
+        &worker.showcase,
+        post.principal,
+        post.scope,
+        || rules.view_key(post.principal),
+        (&post.snapshot.version, clock::now()),
+    )?;
+    let id = post.body.get(read.id.clone()?)?;
+    let about =
+        About { method: read.method.name(), version: Version::V2026_07_28.as_str(), ..About::default() };
+    if let Some(kind) = list {
+        let cursor = params.cursor.and_then(|cursor| message::text(post.body, cursor));
+        let page = shown.view.page(kind, Reader::Modern, cursor.as_deref())?;
+        return Some(Lane::List(Box::new(about), id.to_vec(), page.clone()));
+    }
+    begin(worker, post, &shown, (&read, &params), about)
+}
+
+/// Begins a call, unless something about it is the hub's.
+fn begin<'w>(
+    worker: &'w Worker,
+    post: &Post<'_>,
+    shown: &Shown,
+    (read, params): (&Message, &Params),
+    mut about: About,
+) -> Option<Lane<'w>> {
+    let doc = post.body;
+    let name = message::text(doc, params.name.clone()?)?;
+    let entry = shown.view.find(ItemKind::Tool, &name)?;
+    let way = shown.ways.get(entry.server).filter(|way| way.direct)?;
+    let meta = params.meta.as_ref()?;
+    let declared = doc.get(meta.client_capabilities.clone()?)?;
+    // A task's id would have to be made ours.
+    let tasks = memchr::memmem::find(declared, TASKS_EXTENSION.as_bytes()).is_some();
+    if params.task.is_some() || (tasks && post.scope.is_none()) {
+        return None;
+    }
+    let tool = &entry.definition;
+    let arguments = params.arguments.clone().and_then(|place| doc.get(place));
+    if !tool.param_headers().is_empty() {
+        let given = post.facts.params.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        mirror::check(tool.param_headers(), arguments, &given).ok()?;
+    }
+    let server = &way.server.name;
+    let permit = post.snapshot.rules.decide_tool(post.principal, server, tool.key()).ok()?;
+    let id = worker.next_message_id();
+    let body = composed(doc, (read, params), entry, id).ok()?;
+    let out = Outbound { id, body, headers: lines(entry, arguments)?, resumable: false };
+    let tool_use_id = meta.tool_use_id.clone().and_then(|place| message::text(doc, place));
+    let repeat = match &tool_use_id {
+        Some(use_id) if params.request_state.is_none() => {
+            let key = repeat::key([
+                post.principal.key_id.as_bytes(),
+                server.as_str().as_bytes(),
+                tool.key().as_bytes(),
+                arguments.unwrap_or_default(),
+                use_id.as_bytes(),
+            ]);
+            match worker.repeats.begin(key, clock::now()) {
+                Turn::First => Some(key),
+                Turn::Unknown => None,
+                // The hub waits for it, or tells it again.
+                Turn::Running | Turn::Done(_) => return None,
+            }
+        }
+        _ => None,
+    };
+    about.server = Some(server.clone());
+    tool.key().clone_into(&mut about.name);
+    about.tool_use_id = tool_use_id.unwrap_or_default().into_owned();
+    let level = meta.log_level.clone().and_then(|place| message::text(doc, place));
+    let call = Call {
+        worker,
+        server: server.clone(),
+        messages: link(worker, way)?.call(&permit, out),
+        id: doc.get(read.id.clone()?)?.to_vec(),
+        progress: meta.progress_token.clone().and_then(|place| doc.get(place)).map(<[u8]>::to_vec),
+        level: level.and_then(|level| Level::parse(&level)),
+        status: 200,
+        repeat,
+        begun: clock::now(),
+        ended: false,
+        _permit: permit,
+    };
+    Some(Lane::Call(Box::new(about), Box::new(call)))
+}
+
+/// The connection of this core to a server.
+fn link(worker: &Worker, way: &Way) -> Option<Rc<HttpLink>> {
+    let Transport::Http(remote) = &way.server.transport else { return None };
+    let mut links = worker.links.borrow_mut();
+    if let Some((server, link)) = links.get(&way.server.name)
+        && Arc::ptr_eq(server, &way.server)
+    {
+        return Some(Rc::clone(link));
+    }
+    let timeouts = worker.snapshot().timeouts;
+    let link = HttpLink::new(Rc::clone(&worker.pool), remote.clone(), timeouts, way.server.call_deadline);
+    links.insert(way.server.name.clone(), (Arc::clone(&way.server), Rc::clone(&link)));
+    Some(link)
+}
+
+/// The caller's message under our id and token, and the server's own name for the tool.
+fn composed(
+    doc: &[u8],
+    (read, params): (&Message, &Params),
+    entry: &Entry,
+    id: u64,
+) -> Result<Vec<u8>, Fault> {
+    let number = id.to_string();
+    let mut edits = Edits::new(doc);
+    if let Some(place) = read.id.clone() {
+        edits.replace(place, number.as_bytes())?;
+    }
+    if let Some(place) = params.meta.as_ref().and_then(|meta| meta.progress_token.clone()) {
+        edits.replace(place, number.as_bytes())?;
+    }
+    if *entry.exposed != *entry.definition.key()
+        && let Some(params) = read.params.clone()
+    {
+        let mut name = Vec::with_capacity(entry.definition.key().len() + 2);
+        json::write_string(&mut name, entry.definition.key());
+        edits.set(params, &[("name", Change::Put(&name))])?;
+    }
+    Ok(edits.finish())
+}
+
+/// The headers in which a modern request repeats parts of its body.
+fn lines(entry: &Entry, arguments: Option<&[u8]>) -> Option<Vec<(String, String)>> {
+    let tool = &entry.definition;
+    let mut lines = vec![
+        ("mcp-protocol-version".to_owned(), Version::V2026_07_28.as_str().to_owned()),
+        ("mcp-method".to_owned(), Method::ToolsCall.name().to_owned()),
+        ("mcp-name".to_owned(), mirror::encode_value(tool.key()).into_owned()),
+    ];
+    if !tool.param_headers().is_empty() {
+        lines.extend(mirror::lines(tool.param_headers(), arguments).ok()?);
+    }
+    Some(lines)
+}
+
+/// A call that this core has made.
+pub(super) struct Call<'w> {
+    worker: &'w Worker,
+    server: ServerName,
+    messages: Messages,
+    /// The caller's id, as written.
+    id: Vec<u8>,
+    /// The caller's progress token, as written.
+    progress: Option<Vec<u8>>,
+    /// From which level on it wants to hear log messages.
+    level: Option<Level>,
+    /// Status of the server's answer.
+    status: u16,
+    /// What to settle when it ends.
+    repeat: Option<u128>,
+    begun: Instant,
+    ended: bool,
+    _permit: Permit,
+}
+
+impl Call<'_> {
+    /// The next step of the answer; `None` after the last.
+    pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        while !self.ended {
+            let reply = match ready!(self.messages.poll_recv(cx)) {
+                None => Some(self.failed(&Failure::Ended)),
+                Some(Incoming::Failed(failure)) => Some(self.failed(&failure)),
+                Some(Incoming::Head { status, .. }) => {
+                    self.status = status;
+                    None
+                }
+                Some(Incoming::Message(doc)) => self.message(&doc),
+                Some(Incoming::EventId(_) | Incoming::Retry(_)) => None,
+            };
+            if reply.is_some() {
+                return Poll::Ready(reply);
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn message(&mut self, doc: &[u8]) -> Option<Reply> {
+        let Ok(read) = message::read(doc) else {
+            return Some(self.failed(&Failure::Garbage("no JSON-RPC message".to_owned())));
+        };
+        match (read.kind, read.id.clone()) {
+            (Kind::Result, Some(place)) => {
+                let mut edits = Edits::new(doc);
+                if edits.replace(place, &self.id).is_err() {
+                    return Some(self.failed(&Failure::Garbage("an id inside of a result".to_owned())));
+                }
+                let body = edits.finish();
+                let result = read.result.and_then(|place| doc.get(place)).unwrap_or_default();
+                let (complete, is_error) = look(result);
+                let outcome = if is_error { "tool_error" } else { "ok" };
+                self.end(outcome, complete.then(|| Bytes::copy_from_slice(&body)));
+                Some(Reply::Final(Final { status: 200, session: None, body, error: String::new() }))
+            }
+            (Kind::Error, _) => Some(self.error(doc, &read)),
+            (Kind::Notification, _) => self.notification(doc, &read),
+            // No modern server asks in the middle of a call.
+            (Kind::Request | Kind::Result, _) => None,
+        }
+    }
+
+    fn error(&mut self, doc: &[u8], read: &Message) -> Reply {
+        let raw = read.error.clone().and_then(|place| doc.get(place)).unwrap_or_default();
+        let Ok(error) = errors::error_between_modern(raw, Method::ToolsCall.name()) else {
+            return self.failed(&Failure::Garbage("an error that is no error object".to_owned()));
+        };
+        let code = errors::error_code(&error).unwrap_or_default();
+        let mut body = Vec::with_capacity(error.len() + 64);
+        failures::write_raw_error(&mut body, &self.id, &error);
+        let status = if (200..300).contains(&self.status) { failures::status_of(code) } else { self.status };
+        self.end("error", None);
+        let error = format!("the server answered with error {code}");
+        Reply::Final(Final { status, session: None, body, error })
+    }
+
+    fn notification(&self, doc: &[u8], read: &Message) -> Option<Reply> {
+        let params = message::params(doc, read).ok()?;
+        match read.method {
+            Method::Progress => {
+                let mut edits = Edits::new(doc);
+                edits.replace(params.progress_token?, self.progress.as_ref()?).ok()?;
+                Some(Reply::Event(edits.finish()))
+            }
+            Method::Message => {
+                let level = message::text(doc, params.level?).and_then(|level| Level::parse(&level))?;
+                level.reaches(self.level?).then(|| Reply::Event(doc.to_vec()))
+            }
+            _ => None,
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) -> Reply {
+        self.worker.metrics.borrow_mut().mcp.failed(&self.server, failures::name(failure));
+        self.end("failed", None);
+        let error = failures::told(self.server.as_str(), failure);
+        let mut body = Vec::with_capacity(256);
+        rpc::write_error(&mut body, Some(&self.id), &error);
+        let status = failures::status_of(error.code);
+        Reply::Final(Final { status, session: None, body, error: error.message.into_owned() })
+    }
+
+    fn end(&mut self, outcome: &'static str, response: Option<Bytes>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let now = clock::now();
+        if let Some(key) = self.repeat.take() {
+            self.worker.repeats.settle(key, response, now);
+        }
+        let took = now.saturating_duration_since(self.begun);
+        self.worker.metrics.borrow_mut().mcp.called(&self.server, outcome, took);
+    }
+}
+
+/// A caller that hangs up has cancelled its call; the connection to the server closes with it.
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.end("cancelled", None);
+    }
+}
+
+/// Whether a result is the last word of its call, and whether it says that the tool failed.
+fn look(result: &[u8]) -> (bool, bool) {
+    let (mut complete, mut is_error) = (true, false);
+    let read = json::fields(result, |field| {
+        match field.key.raw {
+            b"resultType" => complete = field.value.bytes(result) == b"\"complete\"",
+            b"isError" => is_error = field.value.kind == json::Kind::True,
+            _ => {}
+        }
+        Ok::<_, json::Fault>(())
+    });
+    (read.is_ok() && complete, is_error)
+}

@@ -1,0 +1,109 @@
+//! What the hub shows the cores: finished views of the catalog, so that a list is answered and a call is led
+//! to its server without a word between threads.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::identity::principal::Principal;
+use crate::ids::ServerName;
+use crate::mcp::view::View;
+use crate::policy::decide::ViewKey;
+use crate::upstream::mcp::server::Server;
+
+/// A view with what a core needs beside it. Never changed, only replaced.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) view: Arc<View>,
+    /// The servers that the view's numbers mean.
+    pub(super) ways: Vec<Way>,
+    /// Until when it may be served without asking the hub, which then has the servers listed anew.
+    pub(super) until: Option<Instant>,
+    /// The version of the config whose rules made it.
+    pub(super) config: String,
+}
+
+/// How a core reaches a server.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) server: Arc<Server>,
+    /// Whether a modern caller's call can be sent by any core: each stands for itself, over HTTP.
+    pub(super) direct: bool,
+}
+
+/// The rules that decide a view, and the server that the address names.
+type Whose = (ViewKey, Option<ServerName>);
+
+/// What the hub has shown since something changed. Cores compare the number on every request and take the
+/// lock only for a view that they have not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Showcase {
+    number: AtomicU64,
+    shown: Mutex<HashMap<Whose, Arc<Shown>>>,
+}
+
+impl Showcase {
+    /// Takes everything away: it has changed.
+    pub(super) fn clear(&self) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.clear();
+        self.number.fetch_add(1, Ordering::Release);
+    }
+
+    /// Shows a view. What a core took before stays right until `clear`.
+    pub(super) fn put(&self, whose: Whose, view: Arc<Shown>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.insert(whose, view);
+    }
+
+    fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    fn find(&self, whose: &Whose) -> Option<Arc<Shown>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).get(whose).cloned()
+    }
+}
+
+/// What one core has taken.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    held: RefCell<(u64, HashMap<Holder, Arc<Shown>>)>,
+}
+
+/// The key that calls, and the server that the address names.
+type Holder = (Arc<str>, Option<ServerName>);
+
+impl Taken {
+    /// What this caller sees at this address, as long as it is fresh and of this config.
+    pub(super) fn find(
+        &self,
+        showcase: &Showcase,
+        principal: &Principal,
+        scope: Option<&ServerName>,
+        whose: impl FnOnce() -> ViewKey,
+        (config, now): (&str, Instant),
+    ) -> Option<Arc<Shown>> {
+        let mut held = self.held.borrow_mut();
+        let number = showcase.number();
+        if held.0 != number {
+            *held = (number, HashMap::new());
+        }
+        let holder = (Arc::clone(&principal.key_id), scope.cloned());
+        let fresh =
+            |shown: &Arc<Shown>| shown.config == config && shown.until.is_none_or(|until| now < until);
+        if let Some(shown) = held.1.get(&holder) {
+            if fresh(shown) {
+                return Some(Arc::clone(shown));
+            }
+            held.1.remove(&holder);
+        }
+        let shown = showcase.find(&(whose(), scope.cloned())).filter(fresh)?;
+        if held.1.len() < crate::limits::MCP_VIEWS_MAX {
+            held.1.insert(holder, Arc::clone(&shown));
+        }
+        Some(shown)
+    }
+}
