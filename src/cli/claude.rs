@@ -17,6 +17,10 @@ pub(crate) fn run(config: Option<&Path>, wish: &Claude, output: &mut Output<'_>)
         let text = "--write puts settings in their place; send `--format mcp` to a file: > .mcp.json";
         return Err(Failure::Usage(text.to_owned()));
     }
+    if let (Format::Mcp, Some(name @ (TOKEN | API_KEY))) = (wish.format, wish.key_env.as_deref()) {
+        let text = format!("--key-env: Claude Code hides {name} from MCP servers; name another variable");
+        return Err(Failure::Usage(text));
+    }
     let outline = outline::outline(config);
     // Whoever names an address may be far from the config, or may not be allowed to read it.
     let name = outline.as_ref().map_or_else(|_far| "tollgate".to_owned(), |found| found.endpoint_key.clone());
@@ -51,9 +55,13 @@ pub(crate) fn run(config: Option<&Path>, wish: &Claude, output: &mut Output<'_>)
         Format::Settings => output.json(&merged(Json::Map(Vec::new()), &url, key.as_deref())?)?,
         Format::Mcp => {
             // Such a file is shared, so a key that a variable holds stays in it; Claude Code looks there.
-            let variable = wish.key_env.as_deref().unwrap_or(TOKEN);
+            let variable = wish.key_env.as_deref().unwrap_or(MCP_KEY);
             let key = wish.key.clone().unwrap_or_else(|| format!("${{{variable}}}"));
             output.json(&mcp_file(&name, &url, &key))?;
+            if wish.key.is_none() {
+                let why = format!("Claude Code hides {TOKEN} from MCP servers");
+                output.note(&format!("set {variable} to the key where `claude` runs: {why}"))?;
+            }
         }
     }
     if wish.format != Format::Mcp {
@@ -106,6 +114,11 @@ fn mcp_file(name: &str, url: &str, key: &str) -> Json {
 
 const URL: &str = "ANTHROPIC_BASE_URL";
 const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+const API_KEY: &str = "ANTHROPIC_API_KEY";
+
+/// What holds the key for a `.mcp.json`: in such a file Claude Code puts nothing in place of `TOKEN` and
+/// `API_KEY`, so that a project cannot send them away.
+const MCP_KEY: &str = "TOLLGATE_KEY";
 
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))

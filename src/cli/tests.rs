@@ -183,7 +183,9 @@ fn what_a_developer_needs_for_the_tools() {
     assert_eq!(file(&["--key", "tg_x"]), server(here, "Bearer tg_x"));
     assert_eq!(file(&["--key-env", "PATH"]), server(here, "Bearer ${PATH}"));
     let there = ["--base-url", "https://gate.example.com/"];
-    assert_eq!(file(&there), server("https://gate.example.com/mcp", "Bearer ${ANTHROPIC_AUTH_TOKEN}"));
+    assert_eq!(file(&there), server("https://gate.example.com/mcp", "Bearer ${TOLLGATE_KEY}"));
+    let hidden = ["claude", "--format", "mcp", "--key-env", "ANTHROPIC_AUTH_TOKEN"];
+    assert_eq!(folder.run(&hidden).0, 2, "Claude Code would send an empty key");
     assert_eq!(folder.run(&["claude", "--format", "mcp", "--write", "."]).0, 2);
 
     // A config that cannot be read here does not matter to who names the address.
