@@ -214,11 +214,15 @@ fn check_media(caller: &Caller) -> Result<(), CallError> {
     Err(CallError::new(Code::NotAcceptable).context(text))
 }
 
+/// What a client must be told whose user looks at a config of MCP, not at variables of a shell.
+const NO_KEY: &str = "no valid key was sent: the header Authorization must be `Bearer YOUR_TOLLGATE_KEY`";
+
 /// Writes an error of the HTTP side as JSON-RPC has it: without an id, since the message was not looked at.
 pub(super) fn write_error(out: &mut Vec<u8>, error: &CallError) {
     let text = error.message().to_owned();
     let error = match error.code() {
-        Code::Unauthenticated | Code::Forbidden => RpcError::not_allowed(text),
+        Code::Unauthenticated => RpcError::not_allowed(NO_KEY),
+        Code::Forbidden => RpcError::not_allowed(text),
         Code::Overloaded => RpcError::overloaded(text),
         Code::Draining => RpcError::draining(),
         code if code.status() >= 500 => RpcError { message: text.into(), ..RpcError::internal() },
