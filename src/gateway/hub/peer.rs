@@ -1,5 +1,6 @@
 //! One MCP server as the hub knows it: its era, its channels, and when to try again.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,6 +17,7 @@ use crate::gateway::hub::channel::{self, Answered, Channel, Link, NoResult};
 use crate::gateway::hub::events;
 use crate::gateway::hub::refresh::Shelf;
 use crate::gateway::log::Level;
+use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::bridge::capabilities::{self, CapabilitySet};
 use crate::mcp::bridge::opening::{self, ServerFacts};
@@ -241,14 +243,15 @@ impl Peer {
                     Some(known) => known,
                     None => {
                         // In a process of its own: some legacy servers end at a request before `initialize`.
-                        let probe = self.spawn(hub)?;
+                        // It says nothing that the next one does not say as well.
+                        let probe = self.spawn(hub, false)?;
                         let found = self.ask_era(hub, &Link::Pipe(Rc::clone(&probe))).await;
                         probe.stop().await;
                         found?
                     }
                 };
                 self.modern.set(Some(modern));
-                let link = Link::Pipe(self.spawn(hub)?);
+                let link = Link::Pipe(self.spawn(hub, true)?);
                 self.begin(hub, link, opening, modern).await
             }
             Transport::OpenApi(_) => {
@@ -272,17 +275,16 @@ impl Peer {
         self.begin(hub, Link::Http(link(self.server.call_deadline)), opening, modern).await
     }
 
-    fn spawn(self: &Rc<Self>, hub: &Rc<Hub>) -> Result<Rc<PipeLink>, Failure> {
+    /// Starts the program of this server; `aloud` when what it remarks goes to the log.
+    fn spawn(self: &Rc<Self>, hub: &Rc<Hub>, aloud: bool) -> Result<Rc<PipeLink>, Failure> {
         let Transport::Stdio(program) = &self.server.transport else {
             return Err(Failure::Unreachable(std::io::ErrorKind::Unsupported.into()));
         };
         let (hub, name) = (Rc::clone(hub), self.server.name.clone());
         let (sender, receiver) = stdio::open(program, Patience::default(), move |remark| {
-            let (what, text) = match remark {
-                Remark::Said(text) => ("an MCP server says", text),
-                _ => ("an MCP server misbehaves", ""),
-            };
-            hub.log(Level::Info, what, |line| line.text("server", name.as_str()).text("text", text));
+            if aloud {
+                tell(&hub, &name, remark);
+            }
         })?;
         Ok(PipeLink::new(PipeSender::Stdio(sender), receiver, self.server.call_deadline))
     }
@@ -362,6 +364,20 @@ impl Peer {
         channel.link.post(&permit, out).await?;
         Ok(channel)
     }
+}
+
+/// Writes down what a program has remarked.
+fn tell(hub: &Hub, name: &ServerName, remark: Remark<'_>) {
+    let (level, what, text) = match remark {
+        Remark::Said(text) => (Level::Info, "an MCP server says", Cow::Borrowed(text)),
+        Remark::Garbage(text) => (Level::Warn, "an MCP server writes what is no message", text.into()),
+        Remark::LeftOut(lines) => {
+            (Level::Warn, "an MCP server says too much", format!("{lines} lines were left out").into())
+        }
+        Remark::Ended(Some(status)) => (Level::Info, "an MCP server has ended", status.to_string().into()),
+        Remark::Ended(None) => (Level::Info, "an MCP server has ended", Cow::Borrowed("")),
+    };
+    hub.log(level, what, |line| line.text("server", name.as_str()).text("text", &text));
 }
 
 /// Asks a modern server what it is.
