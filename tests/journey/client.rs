@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::gateway::KEY;
 use crate::program::read_some;
 
 /// Longer than anything that a test waits for on purpose.
@@ -271,6 +272,15 @@ pub(crate) fn post(target: &str, key: &str, headers: &[(&str, &str)], body: &[u8
     let mut request = head.into_bytes();
     request.extend_from_slice(body);
     request
+}
+
+/// A message to `/mcp`, as a client on this machine writes it.
+pub(crate) fn mcp(body: &Value, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut all = vec![("Accept", "application/json, text/event-stream")];
+    all.extend_from_slice(headers);
+    let request = post("/mcp", KEY, &all, body.to_string().as_bytes());
+    // A gateway on loopback lets in the names of loopback only.
+    String::from_utf8_lossy(&request).replacen("Host: gate.test", "Host: localhost", 1).into_bytes()
 }
 
 /// A request to `/v1/messages?beta=true` for a model, streaming or not.

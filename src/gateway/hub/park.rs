@@ -187,6 +187,11 @@ impl Parking {
         }
     }
 
+    /// Gives up the open questions: the ids that the server waits for, as written.
+    pub(super) fn unanswered(&mut self) -> impl Iterator<Item = Vec<u8>> {
+        self.open.drain(..).map(|(_, asked)| asked.server_id)
+    }
+
     /// Takes the answers that are there to open questions: what each request of the server gets.
     pub(super) fn answered(&mut self, retry: &Retry<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut answered = Vec::new();

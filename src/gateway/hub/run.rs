@@ -163,7 +163,9 @@ impl Run<'_> {
             let gathering = parking.gathering();
             let turn = tokio::select! {
                 biased;
-                incoming = flight.messages.recv() => match incoming {
+                // What comes while the caller has no request open waits for its retry: a server may ask one
+                // thing and answer the call without having heard.
+                incoming = flight.messages.recv(), if !parking.is_parked() => match incoming {
                     Some(incoming) => self.take(flight, &mut parking, incoming).await,
                     None => Turn::Done(self.fail(&Failure::Ended).await),
                 },
@@ -195,6 +197,7 @@ impl Run<'_> {
                 },
             };
             if !matches!(turn, Turn::On) {
+                self.leave_open(flight, &mut parking).await;
                 return turn;
             }
         }
@@ -422,6 +425,16 @@ impl Run<'_> {
             }
         }
         if parking.has_open() { self.park(parking).await } else { Turn::On }
+    }
+
+    /// Tells the server that nobody will answer what it has asked and did not wait for.
+    async fn leave_open(&self, flight: &Flight, parking: &mut Parking) {
+        for server_id in parking.unanswered() {
+            let error = RpcError::invalid_request("the call in which this was asked has ended");
+            let mut body = Vec::new();
+            rpc::write_error(&mut body, Some(&server_id), &error);
+            flight.channel.tell(self.permit, body, "").await;
+        }
     }
 
     /// Tells the server that nobody waits any more. Over HTTP a modern one learns it by the end of the
