@@ -17,6 +17,13 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// `claude -p` in a home of its own, without a way to the outside.
 pub(crate) fn claude(home: &Path, base_url: &str, key: &str) -> Command {
+    let mut command = bare(home, base_url, key);
+    command.args(["-p", "--output-format", "json", "--strict-mcp-config"]);
+    command
+}
+
+/// The same without arguments.
+pub(crate) fn bare(home: &Path, base_url: &str, key: &str) -> Command {
     let mut command = Command::new(peers::claude());
     command
         .current_dir(home)
@@ -28,8 +35,7 @@ pub(crate) fn claude(home: &Path, base_url: &str, key: &str) -> Command {
         .env("DISABLE_TELEMETRY", "1")
         .env("DISABLE_AUTOUPDATER", "1")
         .env("ANTHROPIC_BASE_URL", base_url)
-        .env("ANTHROPIC_AUTH_TOKEN", key)
-        .args(["-p", "--output-format", "json", "--strict-mcp-config"]);
+        .env("ANTHROPIC_AUTH_TOKEN", key);
     command
 }
 

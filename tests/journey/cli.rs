@@ -1,12 +1,11 @@
 //! The command line: what a person types, and the start with nothing at all.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::client::{messages, once, post};
-use crate::gateway::{Engine, Folder, Gateway, config, for_each_engine, tollgate};
+use crate::gateway::{Engine, Folder, Gateway, config, for_each_engine, tollgate, usual_port};
 use crate::program::{self, Outcome};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -16,7 +15,7 @@ fn run(folder: &Folder, arguments: &[&str]) -> Outcome {
 }
 
 /// The value of the line `export ANTHROPIC_AUTH_TOKEN=...`.
-fn printed_key(stdout: &str) -> String {
+pub(crate) fn printed_key(stdout: &str) -> String {
     let mut lines = stdout.lines().filter_map(|line| line.strip_prefix("export ANTHROPIC_AUTH_TOKEN="));
     let key = lines.next().unwrap_or_else(|| panic!("no key was printed: {stdout:?}")).to_owned();
     assert!(key.starts_with("tg_"), "{key}");
@@ -40,13 +39,13 @@ fn demo_answers(gateway: &Gateway, key: &str) {
 #[test]
 fn nothing_at_all_is_enough_to_start() {
     let folder = Folder::new();
-    if let Err(why) = TcpListener::bind("127.0.0.1:4000") {
-        eprintln!("WARNING: port 4000 is taken ({why}); only the refusal to start is tested");
+    let Some(_usual_port) = usual_port() else {
+        eprintln!("only the refusal to start is tested");
         let outcome = run(&folder, &[]);
         assert!(!outcome.status.success(), "{outcome:?}");
         assert!(outcome.stderr.contains("127.0.0.1:4000"), "{outcome:?}");
         return;
-    }
+    };
     let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
     assert_eq!(gateway.addr().to_string(), "127.0.0.1:4000");
     let printed = gateway.printed("export ANTHROPIC_AUTH_TOKEN=");

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,6 +126,20 @@ pub(crate) fn tollgate(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.current_dir(folder).env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin");
     command
+}
+
+/// The port of a gateway that has no config, for one test at a time; nothing where another program has it.
+pub(crate) fn usual_port() -> Option<MutexGuard<'static, ()>> {
+    static ONE: Mutex<()> = Mutex::new(());
+    // A test that failed with it has given the port back all the same.
+    let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    match TcpListener::bind("127.0.0.1:4000") {
+        Ok(_free) => Some(guard),
+        Err(why) => {
+            eprintln!("WARNING: port 4000 is taken ({why}); a start without a config is not tested");
+            None
+        }
+    }
 }
 
 /// A running gateway; killed when dropped.

@@ -33,8 +33,10 @@ mod http_refusals;
 mod pings;
 
 // The MCP side.
+mod mcp_claude_code;
 mod mcp_conformance;
 mod mcp_old_sdks;
+mod mcp_sessions;
 
 // The life of the process.
 mod cli;

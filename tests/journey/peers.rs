@@ -40,6 +40,13 @@ const NODE: &str = "22.23.3";
 /// The official conformance suite of MCP.
 const CONFORMANCE: &[&str] = &["@modelcontextprotocol/conformance@0.2.0-alpha.12"];
 
+/// Servers that people run behind a gateway.
+const MCP_SERVERS: &[&str] = &[
+    "@modelcontextprotocol/server-everything@2026.8.31",
+    "@modelcontextprotocol/server-filesystem@2026.8.31",
+    "@modelcontextprotocol/server-memory@2026.8.31",
+];
+
 /// One TypeScript SDK of each revision of MCP, side by side under names of their own.
 const MCP_TYPESCRIPT: &[&str] = &[
     "sdk-1.0.4@npm:@modelcontextprotocol/sdk@1.0.4",
@@ -162,6 +169,13 @@ pub(crate) fn conformance_suite() -> &'static Path {
     FOLDER.get_or_init(|| {
         npm("mcp-conformance", CONFORMANCE).join("node_modules/@modelcontextprotocol/conformance")
     })
+}
+
+/// The script of one of the servers that people run: `everything`, `filesystem` or `memory`.
+pub(crate) fn mcp_server(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| npm("mcp-servers", MCP_SERVERS));
+    folder.join(format!("node_modules/@modelcontextprotocol/server-{name}/dist/index.js"))
 }
 
 /// The folder in whose `node_modules` the TypeScript SDKs are.

@@ -31,12 +31,15 @@ pub(crate) fn text_start() -> String {
     )
 }
 
-/// The end of a message, with the final usage.
+/// The end of text block 0 and of its message, with the final usage.
 pub(crate) fn message_end(stop_reason: &str) -> String {
+    event("content_block_stop", &json!({ "type": "content_block_stop", "index": 0 })) + &end(stop_reason)
+}
+
+fn end(stop_reason: &str) -> String {
     let delta = json!({ "stop_reason": stop_reason, "stop_sequence": null });
     let usage = json!({ "output_tokens": 5 });
-    event("content_block_stop", &json!({ "type": "content_block_stop", "index": 0 }))
-        + &event("message_delta", &json!({ "type": "message_delta", "delta": delta, "usage": usage }))
+    event("message_delta", &json!({ "type": "message_delta", "delta": delta, "usage": usage }))
         + &event("message_stop", &json!({ "type": "message_stop" }))
 }
 
@@ -48,15 +51,23 @@ pub(crate) fn text_message(model: &str, pieces: &[&str]) -> String {
 
 /// A whole message that calls one tool.
 pub(crate) fn tool_message(model: &str, tool: &str, input: &Value) -> String {
-    let block = json!({ "type": "tool_use", "id": "toolu_01", "name": tool, "input": {} });
-    let delta = json!({ "type": "input_json_delta", "partial_json": input.to_string() });
-    message_start(model)
-        + &event(
-            "content_block_start",
-            &json!({ "type": "content_block_start", "index": 0, "content_block": block }),
-        )
-        + &event("content_block_delta", &json!({ "type": "content_block_delta", "index": 0, "delta": delta }))
-        + &message_end("tool_use")
+    tools_message(model, &[("toolu_01", tool, input)])
+}
+
+/// A whole message that calls several tools, each with its id, name and input.
+pub(crate) fn tools_message(model: &str, calls: &[(&str, &str, &Value)]) -> String {
+    let mut text = message_start(model);
+    for (index, (id, tool, input)) in calls.iter().enumerate() {
+        let block = json!({ "type": "tool_use", "id": id, "name": tool, "input": {} });
+        let delta = json!({ "type": "input_json_delta", "partial_json": input.to_string() });
+        let start = json!({ "type": "content_block_start", "index": index, "content_block": block });
+        let delta = json!({ "type": "content_block_delta", "index": index, "delta": delta });
+        let stop = json!({ "type": "content_block_stop", "index": index });
+        text += &event("content_block_start", &start);
+        text += &event("content_block_delta", &delta);
+        text += &event("content_block_stop", &stop);
+    }
+    text + &end("tool_use")
 }
 
 /// The names of the events of a stream, in order.

@@ -27,9 +27,17 @@ pub(crate) fn plain() -> Peer {
 }
 
 fn answer(script: &Script, seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+    if (seen.method.as_str(), seen.path()) != ("POST", "/v1/messages") {
+        return beside(seen, exchange);
+    }
+    message(script, seen, exchange)?;
+    Ok(After::KeepOpen)
+}
+
+/// Answers what Claude Code asks beside messages.
+pub(super) fn beside(seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
     let json = [("Content-Type", "application/json"), ("request-id", "req_upstream_1")];
     match (seen.method.as_str(), seen.path()) {
-        ("POST", "/v1/messages") => message(script, seen, exchange)?,
         ("POST", "/v1/messages/count_tokens") => exchange.answer(200, &json, b"{\"input_tokens\":42}")?,
         ("GET", "/v1/models") => {
             let model = json!({ "type": "model", "id": "claude-scripted", "display_name": "Scripted",
@@ -60,6 +68,11 @@ fn message(script: &Script, seen: &Seen, exchange: &mut Exchange) -> io::Result<
         Some((tool, input)) if !answered => sse::tool_message(model, tool, input),
         _ => sse::text_message(model, script.text),
     };
+    stream_events(&stream, exchange)
+}
+
+/// Sends a whole stream, event by event.
+pub(super) fn stream_events(stream: &str, exchange: &mut Exchange) -> io::Result<()> {
     exchange.start_events()?;
     for event in stream.split_inclusive("\n\n") {
         exchange.chunk(event.as_bytes())?;
