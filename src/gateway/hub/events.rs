@@ -216,7 +216,8 @@ pub(super) async fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, channel: &Rc<Channel>, 
     }
 }
 
-/// A server says that a list has changed: it is listed anew, and callers are told even if we see no difference.
+/// A server says that a list has changed: it is listed anew, and callers are told even if we see no
+/// difference.
 fn said(hub: &Rc<Hub>, peer: &Rc<Peer>, what: impl FnOnce(&mut Changed)) {
     let mut said = peer.shelf.said.get();
     what(&mut said);

@@ -107,7 +107,8 @@ fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[
 }
 
 /// How long a question waits for the first lists: those that open a conversation, whose clients are in a
-/// hurry, and those for all servers not for long, a question for one server alone as long as it takes to start.
+/// hurry, and those for all servers not for long, a question for one server alone as long as it takes to
+/// start.
 pub(super) const fn patience(scope: Option<&ServerName>, opens: bool) -> Duration {
     if opens || scope.is_none() { limits::MCP_FIRST_LISTS_DEADLINE } else { limits::MCP_OPEN_DEADLINE }
 }
