@@ -5,11 +5,13 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
 #![expect(clippy::print_stderr, reason = "a bench may say what it measures")]
 
+#[path = "samples/list.rs"]
+mod list;
+
 use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use serde_json::json;
 use tollgate::ids::ServerName;
 use tollgate::mcp::definition::ItemKind;
 use tollgate::mcp::list::{List, Pages, ServerLists};
@@ -42,10 +44,11 @@ fn ingest(criterion: &mut Criterion) {
 
 fn view(criterion: &mut Criterion) {
     let store = Store::new();
-    let list = |server: usize| read(&store, &made(server, 50));
+    let listed = |server: u64| read(&store, &list::made(server, 50));
     let lists: Vec<ServerLists> =
-        (0..40).map(|server| ServerLists { tools: list(server), ..ServerLists::default() }).collect();
-    let names: Vec<ServerName> = (0..40).map(|server| ServerName::new(&format!("server{server}"))).collect();
+        (0..40).map(|server| ServerLists { tools: listed(server), ..ServerLists::default() }).collect();
+    let names: Vec<ServerName> =
+        (0..40).map(|server: u64| ServerName::new(&format!("server{server}"))).collect();
     let presentation = Presentation::default();
     let parts: Vec<Part<'_>> = names
         .iter()
@@ -85,23 +88,7 @@ fn published() -> Vec<Vec<u8>> {
     let lists: Vec<Vec<u8>> = files.iter().filter_map(|path| std::fs::read(path).ok()).collect();
     if lists.is_empty() {
         eprintln!("WARNING: {} has no lists; made ones are measured", folder.display());
-        return (0..40).map(|server| made(server, 50)).collect();
+        return (0..40).map(|server| list::made(server, 50)).collect();
     }
     lists
-}
-
-/// A list of `count` tools of about 1.5 KiB, of which every second has a name that all servers have.
-fn made(server: usize, count: usize) -> Vec<u8> {
-    let tool = |index: usize| {
-        let name =
-            if index.is_multiple_of(2) { format!("only_{server}_{index}") } else { format!("tool_{index}") };
-        json!({"name": name, "description": "Finds the issues that \"match\" a query.\n\n".repeat(12),
-            "annotations": {"readOnlyHint": true, "openWorldHint": false},
-            "inputSchema": {"type": "object", "required": ["query"], "properties": {
-                "query": {"type": "string", "description": "What to look for, in the words of the search"},
-                "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
-                "sort": {"type": "string", "enum": ["created", "updated", "comments"]},
-                "server": {"type": "string", "const": format!("server{server}")}}}})
-    };
-    json!({"tools": (0..count).map(tool).collect::<Vec<_>>()}).to_string().into_bytes()
 }

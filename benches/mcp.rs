@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
 
+#[path = "samples/call.rs"]
+mod call;
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -10,12 +13,12 @@ use tollgate::mcp::edit::Edits;
 use tollgate::mcp::fault::Fault;
 use tollgate::mcp::message::{params, read, response_id};
 
-criterion_group!(benches, call, reply);
+criterion_group!(benches, calls, replies);
 criterion_main!(benches);
 
-fn call(criterion: &mut Criterion) {
+fn calls(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mcp_call");
-    let call = tools_call();
+    let call = call::tools_call("github__search", 0);
     group.throughput(Throughput::Bytes(call.len() as u64));
     group.bench_function(BenchmarkId::new("read", call.len()), |bench| {
         bench.iter(|| {
@@ -43,7 +46,7 @@ fn splice(call: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(edits.finish())
 }
 
-fn reply(criterion: &mut Criterion) {
+fn replies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mcp_reply");
     let result = json!({"content": [{"type": "text", "text": "Some \"words\".\n".repeat(4500)}]});
     let first = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{result}}}");
@@ -56,20 +59,4 @@ fn reply(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-/// A call as Claude Code writes it: 591 bytes, most of them `_meta`, the id at the end.
-fn tools_call() -> Vec<u8> {
-    let meta = concat!(
-        r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
-        r#""io.modelcontextprotocol/clientInfo":{"name":"claude-code","title":"Claude Code","#,
-        r#""version":"2.1.330"},"io.modelcontextprotocol/clientCapabilities":{"roots":{},"#,
-        r#""elicitation":{"form":{},"url":{}}},"claudecode/toolUseId":"toolu_01A09q90qw90lq917835lq9","#,
-        r#""progressToken":3}"#,
-    );
-    let start = r#"{"method":"tools/call","params":{"name":"github__search","arguments":{"query":""#;
-    let end = format!("\"}},{meta}}},\"jsonrpc\":\"2.0\",\"id\":3}}");
-    let query = "is:open label:bug in:title,body ".repeat(20);
-    let words = query.bytes().take(591 - start.len() - end.len());
-    start.bytes().chain(words).chain(end.bytes()).collect()
 }

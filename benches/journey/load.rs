@@ -1,9 +1,11 @@
 //! The load: many connections, one thread, one epoll loop, either as fast as answers come or at a fixed rate.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,10 +24,28 @@ const ASK_DEADLINE: Duration = Duration::from_secs(5);
 /// Requests that may wait for a free connection at a fixed rate: beyond it the rate is plainly not held.
 const WAITING_MAX: usize = 100_000;
 
+/// Digits of the number that tells one question from every other.
+pub(crate) const NUMBER_DIGITS: usize = 16;
+
+/// The numbers that were used: none comes twice in one run of the bench.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+/// What is asked, and what an answer has to be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Question {
+    pub(crate) request: Vec<u8>,
+    /// Where in the request `NUMBER_DIGITS` digits stand that have to differ each time.
+    pub(crate) number_at: Option<usize>,
+    /// Bytes of the body of every answer; one of another length is none.
+    pub(crate) answer_bytes: Option<usize>,
+    /// Whether the latency is that of the first byte of an answer, not of its last.
+    pub(crate) first_byte: bool,
+}
+
 /// One run of load.
 pub(crate) struct Load<'a> {
     pub(crate) target: SocketAddr,
-    pub(crate) request: &'a [u8],
+    pub(crate) question: &'a Question,
     pub(crate) connections: usize,
     /// Requests per second over all connections; `None` sends the next when the last was answered.
     pub(crate) rate: Option<f64>,
@@ -48,18 +68,29 @@ pub(crate) struct Seen {
     pub(crate) served: usize,
 }
 
-/// Asks one question on a connection of its own, and returns how many bytes the answer's body had.
-pub(crate) fn ask(target: SocketAddr, request: &[u8]) -> Result<usize> {
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Head and body, with framing.
+    pub(crate) bytes: Vec<u8>,
+    /// Bytes of the body, without framing.
+    pub(crate) body_bytes: usize,
+}
+
+/// Asks one question on a connection of its own.
+pub(crate) fn ask(target: SocketAddr, request: &[u8]) -> Result<Said> {
     let mut socket = TcpStream::connect_timeout(&target, ASK_DEADLINE)?;
     socket.set_read_timeout(Some(ASK_DEADLINE))?;
     socket.write_all(request)?;
     let mut answer = Answer::default();
-    let mut buffer = vec![0; READ_BYTES];
+    let (mut buffer, mut bytes) = (vec![0; READ_BYTES], Vec::new());
     loop {
         let count = socket.read(&mut buffer).context("no answer")?;
         ensure!(count > 0, "closed before the answer ended");
-        if answer.take(buffer.get(..count).unwrap_or_default(), &mut |_| {})? {
-            return Ok(answer.body_bytes);
+        let piece = buffer.get(..count).unwrap_or_default();
+        bytes.extend_from_slice(piece);
+        if answer.take(piece, &mut |_| {})? {
+            return Ok(Said { bytes, body_bytes: answer.body_bytes });
         }
     }
 }
@@ -85,7 +116,7 @@ pub(crate) fn drive(load: &Load<'_>, mark: &mut dyn FnMut() -> Result<()>) -> Re
 struct Run<'a> {
     load: &'a Load<'a>,
     poll: Poll,
-    conns: Vec<Conn>,
+    conns: Vec<Conn<'a>>,
     /// Connections without a question, longest idle first.
     idle: VecDeque<usize>,
     /// When questions should have been sent that found no idle connection.
@@ -95,11 +126,14 @@ struct Run<'a> {
     buffer: Vec<u8>,
 }
 
-struct Conn {
+struct Conn<'a> {
     socket: TcpStream,
+    request: Cow<'a, [u8]>,
     /// Bytes of the request that are on their way.
     sent: usize,
     asked_at: Instant,
+    /// Whether nothing of the answer has come yet.
+    waits: bool,
     answer: Answer,
     answers: u64,
 }
@@ -113,8 +147,10 @@ impl<'a> Run<'a> {
             socket.set_nonblocking(true)?;
             socket.set_nodelay(true)?;
             poll.add(socket.as_raw_fd(), u64::try_from(index)?, Watch::Edge)?;
-            let sent = load.request.len();
-            conns.push(Conn { socket, sent, asked_at: now, answer: Answer::default(), answers: 0 });
+            let request = Cow::Borrowed(load.question.request.as_slice());
+            let sent = request.len();
+            let answer = Answer::default();
+            conns.push(Conn { socket, request, sent, asked_at: now, waits: false, answer, answers: 0 });
         }
         Ok(Self {
             load,
@@ -181,16 +217,22 @@ impl<'a> Run<'a> {
     fn ask(&mut self, index: usize, at: Instant) -> Result<()> {
         let conn = self.conns.get_mut(index).context("no such connection")?;
         conn.asked_at = at;
+        conn.waits = true;
         conn.sent = 0;
-        conn.send(self.load.request)
+        if let Some(place) = self.load.question.number_at {
+            let number = format!("{:016}", NUMBERS.fetch_add(1, Ordering::Relaxed));
+            let digits = conn.request.to_mut().get_mut(place..place + NUMBER_DIGITS);
+            digits.context("no room for the number")?.copy_from_slice(number.as_bytes());
+        }
+        conn.send()
     }
 
     fn turn(&mut self, index: usize) -> Result<()> {
         let conn = self.conns.get_mut(index).context("no such connection")?;
-        conn.send(self.load.request)?;
+        conn.send()?;
         let mut ended = false;
         let arrived_ns = wire::since_ns(self.load.origin, clock::now());
-        let latencies = &mut self.seen.latencies_ns;
+        let (latencies, question) = (&mut self.seen.latencies_ns, self.load.question);
         loop {
             let count = match conn.socket.read(&mut self.buffer) {
                 Ok(0) => bail!("the proxy closed a connection in use"),
@@ -198,6 +240,9 @@ impl<'a> Run<'a> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error).context("the proxy broke a connection"),
             };
+            if std::mem::take(&mut conn.waits) && question.first_byte {
+                latencies.push(wire::since_ns(conn.asked_at, clock::now()));
+            }
             let bytes = self.buffer.get(..count).unwrap_or_default();
             ended |=
                 conn.answer.take(bytes, &mut |stamp| latencies.push(arrived_ns.saturating_sub(stamp)))?;
@@ -208,9 +253,13 @@ impl<'a> Run<'a> {
         if !ended {
             return Ok(());
         }
+        if let Some(expected) = question.answer_bytes {
+            let bytes = conn.answer.body_bytes;
+            ensure!(bytes == expected, "an answer of {bytes} bytes instead of {expected}");
+        }
         conn.answers += 1;
         let now = clock::now();
-        if !self.load.streams {
+        if !self.load.streams && !question.first_byte {
             latencies.push(wire::since_ns(conn.asked_at, now));
         }
         if self.load.rate.is_none() {
@@ -221,10 +270,10 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Conn {
+impl Conn<'_> {
     /// Sends as much of the request as the socket takes; the next edge goes on.
-    fn send(&mut self, request: &[u8]) -> Result<()> {
-        while let Some(rest) = request.get(self.sent..).filter(|rest| !rest.is_empty()) {
+    fn send(&mut self) -> Result<()> {
+        while let Some(rest) = self.request.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match self.socket.write(rest) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::load::{self, Load, Seen};
+use crate::load::{self, Load, Question, Seen};
+use crate::mcp::messages;
 use crate::proxies::{Proxy, Variant, Yard};
-use crate::wire::{self, Pace};
+use crate::wire::{self, ANSWER_BYTES, Pace};
 
 /// Streams held open for the measurement of memory.
 pub(crate) const HELD_STREAMS: usize = 1000;
@@ -33,6 +34,14 @@ pub(crate) enum Kind {
     Small,
     Large,
     Stream(Pace),
+    /// A call of a tool of an MCP server that has so many.
+    Call {
+        tools: usize,
+    },
+    /// The list of so many tools.
+    List {
+        tools: usize,
+    },
 }
 
 /// One row group of the table.
@@ -42,19 +51,24 @@ pub(crate) struct Case {
     pub(crate) connections: usize,
 }
 
+/// What a proxy is asked until it answers.
+pub(crate) const READY: Case = Case { kind: Kind::Small, connections: 1 };
+
 impl Case {
     pub(crate) fn name(self) -> String {
         let kind = match self.kind {
-            Kind::Small => "2 KiB",
-            Kind::Large => "60 KiB",
-            Kind::Stream(pace) if pace.gap.is_zero() => "SSE unpaced",
-            Kind::Stream(pace) if pace.ticks => "SSE ticks",
-            Kind::Stream(_) => "SSE even",
+            Kind::Small => "2 KiB".to_owned(),
+            Kind::Large => "60 KiB".to_owned(),
+            Kind::Stream(pace) if pace.gap.is_zero() => "SSE unpaced".to_owned(),
+            Kind::Stream(pace) if pace.ticks => "SSE ticks".to_owned(),
+            Kind::Stream(_) => "SSE even".to_owned(),
+            Kind::Call { tools } => format!("call 1 of {tools}"),
+            Kind::List { tools } => format!("list {tools}"),
         };
         let connections = self.connections;
         match self.kind {
             Kind::Stream(_) => format!("{kind}, {connections} streams"),
-            Kind::Small | Kind::Large => format!("{kind}, {connections} conn"),
+            _ => format!("{kind}, {connections} conn"),
         }
     }
 
@@ -62,11 +76,18 @@ impl Case {
         matches!(self.kind, Kind::Stream(_))
     }
 
-    fn request(self) -> Vec<u8> {
+    pub(crate) fn question(self) -> Question {
+        let whole = Some(ANSWER_BYTES);
         match self.kind {
-            Kind::Small => wire::small_request(),
-            Kind::Large => wire::large_request(),
-            Kind::Stream(pace) => wire::stream_request(pace),
+            Kind::Small => {
+                Question { request: wire::small_request(), answer_bytes: whole, ..Question::default() }
+            }
+            Kind::Large => {
+                Question { request: wire::large_request(), answer_bytes: whole, ..Question::default() }
+            }
+            Kind::Stream(pace) => Question { request: wire::stream_request(pace), ..Question::default() },
+            Kind::Call { tools } => messages::call(tools),
+            Kind::List { tools } => messages::list(tools),
         }
     }
 }
@@ -173,16 +194,16 @@ impl Plan {
     }
 
     fn measure(&self, case: Case, running: &[(Variant, Proxy)], measured: &mut Measured) -> Result<()> {
-        let request = case.request();
+        let question = case.question();
         let mut cells: Vec<Cell> = running
             .iter()
             .map(|(variant, _)| Cell { case, variant: *variant, full: vec![], half: vec![], half_rate: None })
             .collect();
-        self.rounds(case, &request, None, (running, &mut cells), measured)?;
+        self.rounds(case, &question, None, (running, &mut cells), measured)?;
         let slowest =
             cells.iter().map(|cell| crate::report::median(&cell.full, |turn| turn.per_s)).reduce(f64::min);
         if let Some(slowest) = slowest.filter(|rate| !case.streams() && *rate > 0.0) {
-            self.rounds(case, &request, Some(slowest / 2.0), (running, &mut cells), measured)?;
+            self.rounds(case, &question, Some(slowest / 2.0), (running, &mut cells), measured)?;
         }
         measured.cells.append(&mut cells);
         Ok(())
@@ -192,7 +213,7 @@ impl Plan {
     fn rounds(
         &self,
         case: Case,
-        request: &[u8],
+        question: &Question,
         rate: Option<f64>,
         (running, cells): (&[(Variant, Proxy)], &mut Vec<Cell>),
         measured: &mut Measured,
@@ -202,7 +223,7 @@ impl Plan {
             writeln!(stderr(), "{}, {load} load, round {round} of {}", case.name(), self.rounds)?;
             for (variant, proxy) in running {
                 let Some(place) = cells.iter().position(|cell| cell.variant == *variant) else { continue };
-                match (self.turn(case, request, rate, proxy), cells.get_mut(place)) {
+                match (self.turn(case, question, rate, proxy), cells.get_mut(place)) {
                     (Ok(turn), Some(cell)) if rate.is_some() => {
                         cell.half_rate = rate;
                         cell.half.push(turn);
@@ -220,11 +241,18 @@ impl Plan {
         Ok(())
     }
 
-    fn turn(&self, case: Case, request: &[u8], rate: Option<f64>, proxy: &Proxy) -> Result<Turn> {
+    /// One turn of one proxy.
+    pub(crate) fn turn(
+        &self,
+        case: Case,
+        question: &Question,
+        rate: Option<f64>,
+        proxy: &Proxy,
+    ) -> Result<Turn> {
         let streams = case.streams();
         let load = Load {
             target: if streams { proxy.streams } else { proxy.plain },
-            request,
+            question,
             connections: case.connections,
             rate,
             streams,
@@ -250,9 +278,11 @@ impl Plan {
         let proxy = Proxy::start(variant, yard)?;
         std::thread::park_timeout(WARM_MAX);
         let idle_kib = proxy.resident_kib()?;
+        let held =
+            Case { kind: Kind::Stream(Pace { gap: HELD_GAP, ticks: false }), connections: HELD_STREAMS };
         let load = Load {
             target: proxy.streams,
-            request: &wire::stream_request(Pace { gap: HELD_GAP, ticks: false }),
+            question: &held.question(),
             connections: HELD_STREAMS,
             rate: None,
             streams: true,
@@ -271,7 +301,7 @@ impl Plan {
 }
 
 impl Measured {
-    fn leave_out(&mut self, what: String, absent: bool) -> Result<()> {
+    pub(crate) fn leave_out(&mut self, what: String, absent: bool) -> Result<()> {
         writeln!(stderr(), "\n!!! LEFT OUT: {what}\n")?;
         self.left_out.push(LeftOut { what, absent });
         Ok(())

@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tollgate::clock;
 
-use crate::load::ask;
+use crate::load::{Question, ask};
 use crate::procfs;
 use crate::sys;
-use crate::wire::{self, ANSWER_BYTES, KEY};
+use crate::wire::KEY;
 
 /// How long a proxy may take to answer its first question.
 const READY_DEADLINE: Duration = Duration::from_secs(10);
@@ -31,6 +31,8 @@ const LOG_BYTES_SHOWN: usize = 1500;
 pub(crate) enum Variant {
     /// No proxy: what load and provider can do by themselves.
     Direct,
+    /// A program of ours that copies bytes and does nothing else: what a proxy costs at least.
+    Relay,
     Nginx,
     Haproxy,
     #[value(name = "io_uring")]
@@ -39,11 +41,16 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
+    /// Those that carry what models say.
     pub(crate) const ALL: [Self; 5] = [Self::Direct, Self::Nginx, Self::Haproxy, Self::IoUring, Self::Epoll];
+
+    /// Those that carry what tool servers say.
+    pub(crate) const MCP: [Self; 5] = [Self::Direct, Self::Relay, Self::Nginx, Self::IoUring, Self::Epoll];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
+            Self::Relay => "relay",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::IoUring => "tollgate io_uring",
@@ -51,10 +58,15 @@ impl Variant {
         }
     }
 
+    /// Whether it is ours.
+    pub(crate) fn is_gateway(self) -> bool {
+        matches!(self, Self::IoUring | Self::Epoll)
+    }
+
     /// Says whether the machine has it; cargo has built ours.
     pub(crate) fn is_installed(self) -> bool {
         match self {
-            Self::Direct | Self::IoUring | Self::Epoll => true,
+            Self::Direct | Self::Relay | Self::IoUring | Self::Epoll => true,
             Self::Nginx | Self::Haproxy => installed(self.name()).is_ok(),
         }
     }
@@ -69,6 +81,12 @@ pub(crate) struct Yard {
     pub(crate) upstream: SocketAddr,
     /// The processor they share; no two are loaded at once.
     pub(crate) cpu: usize,
+    /// The gateway's program.
+    pub(crate) gateway: PathBuf,
+    /// What the gateway's config says of what is behind it and who may use it.
+    pub(crate) config: String,
+    /// What a proxy is asked until it answers.
+    pub(crate) question: Question,
 }
 
 /// A running proxy; dropping it ends its process.
@@ -87,7 +105,7 @@ impl Proxy {
         let (plain, streams) = match variant {
             Variant::Direct => (yard.upstream, yard.upstream),
             Variant::Nginx => (free_address()?, free_address()?),
-            Variant::Haproxy | Variant::IoUring | Variant::Epoll => {
+            Variant::Relay | Variant::Haproxy | Variant::IoUring | Variant::Epoll => {
                 let address = free_address()?;
                 (address, address)
             }
@@ -106,7 +124,7 @@ impl Proxy {
             sys::confine(&mut command, yard.cpu);
             let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
             proxy.child = Some(child);
-            if let Err(error) = proxy.wait_ready() {
+            if let Err(error) = proxy.wait_ready(&yard.question) {
                 bail!("{error:#}{}", log_end(&log));
             }
         }
@@ -128,6 +146,10 @@ impl Proxy {
         let mut command;
         match variant {
             Variant::Direct => bail!("nothing to start"),
+            Variant::Relay => {
+                command = Command::new(std::env::current_exe()?);
+                command.arg("relay").arg(self.plain.to_string()).arg(yard.upstream.to_string());
+            }
             Variant::Nginx => {
                 fs::write(&config, self.nginx_config(yard, dir))?;
                 command = Command::new(installed("nginx")?);
@@ -140,7 +162,7 @@ impl Proxy {
             }
             Variant::IoUring | Variant::Epoll => {
                 fs::write(&config, self.tollgate_config(variant, yard, dir))?;
-                command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+                command = Command::new(&yard.gateway);
                 command.arg("serve").arg("--config").arg(&config).env("BENCH_KEY", KEY);
             }
         }
@@ -186,26 +208,22 @@ impl Proxy {
 
     fn tollgate_config(&self, variant: Variant, yard: &Yard, dir: &Path) -> String {
         let engine = if variant == Variant::Epoll { "epoll" } else { "io_uring" };
-        let (listen, upstream, dir) = (self.plain, yard.upstream, dir.display());
-        format!(
-            "listen: {listen}\ndata_dir: \"{dir}/data\"\nthreads: 1\nengine: {engine}\nproviders:\n  \
-             fixed: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\n\
-             models:\n  \"claude-*\": [fixed]\n\
-             keys:\n  - {{ name: bench, secret: \"${{env:BENCH_KEY}}\" }}\n"
-        )
+        let (listen, config, dir) = (self.plain, &yard.config, dir.display());
+        format!("listen: {listen}\ndata_dir: \"{dir}/data\"\nthreads: 1\nengine: {engine}\n{config}")
     }
 
-    fn wait_ready(&mut self) -> Result<()> {
+    fn wait_ready(&mut self, question: &Question) -> Result<()> {
         let deadline = clock::now() + READY_DEADLINE;
-        let question = wire::small_request();
+        let expected = question.answer_bytes.unwrap_or_default();
         let child = self.child.as_mut().context("no process")?;
         loop {
             if let Some(status) = child.try_wait()? {
                 bail!("it ended at once ({status})");
             }
-            match ask(self.plain, &question) {
-                Ok(bytes) => {
-                    ensure!(bytes == ANSWER_BYTES, "it answered {bytes} bytes instead of {ANSWER_BYTES}");
+            match ask(self.plain, &question.request) {
+                Ok(said) => {
+                    let bytes = said.body_bytes;
+                    ensure!(bytes == expected, "it answered {bytes} bytes instead of {expected}");
                     self.pids = procfs::workers(child.id())?;
                     return Ok(());
                 }
@@ -214,6 +232,15 @@ impl Proxy {
             }
         }
     }
+}
+
+/// What the gateway's config says of the provider and of who may use it.
+pub(crate) fn llm_config(upstream: SocketAddr) -> String {
+    format!(
+        "providers:\n  fixed: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\n\
+         models:\n  \"claude-*\": [fixed]\n\
+         keys:\n  - {{ name: bench, secret: \"${{env:BENCH_KEY}}\" }}\n"
+    )
 }
 
 impl Drop for Proxy {

@@ -26,6 +26,39 @@ pub(crate) fn best(turns: &[Turn], of: impl Fn(&Turn) -> f64) -> f64 {
 /// Renders the tables and the targets.
 pub(crate) fn text(plan: &Plan, measured: &Measured, verdicts: &[Verdict]) -> Result<String> {
     let mut out = head(plan)?;
+    table(&mut out, measured)?;
+    writeln!(out, "\n{:<19}{:>10}{:>15}{:>17}", "resident MiB", "idle", "1,000 streams", "most under load")?;
+    for memory in &measured.memory {
+        let mine = measured.cells.iter().filter(|cell| cell.variant == memory.variant);
+        let most =
+            mine.flat_map(|cell| cell.full.iter().chain(&cell.half)).map(|turn| turn.resident_kib).max();
+        let (name, mib) = (memory.variant.name(), |kib: u64| kib as f64 / 1024.0);
+        let most = mib(most.unwrap_or_default());
+        writeln!(out, "{name:<19}{:>10.1}{:>15.1}{most:>17.1}", mib(memory.idle_kib), mib(memory.held_kib))?;
+    }
+    judgement(&mut out, measured, verdicts)?;
+    Ok(out)
+}
+
+/// Renders the table and the targets of the MCP side.
+pub(crate) fn mcp_text(plan: &Plan, measured: &Measured, verdicts: &[Verdict]) -> Result<String> {
+    let mut out = String::new();
+    writeln!(
+        out,
+        "journey, MCP: {} rounds of {:.2} s per variant and case; proxies on one processor, load and server \
+         on the other; nginx {}\ncall: 591 bytes of Claude Code, 1.2 KB back; list: latency to the first byte\n\
+         left: as fast as answers come; right: half of the slowest's rate; latency from sending (at a rate: \
+         from when it was due)",
+        plan.rounds,
+        plan.turn.as_secs_f64(),
+        version("nginx").unwrap_or_else(|| "not installed".to_owned())
+    )?;
+    table(&mut out, measured)?;
+    judgement(&mut out, measured, verdicts)?;
+    Ok(out)
+}
+
+fn table(out: &mut String, measured: &Measured) -> Result<()> {
     let (cpu, turns) = ("CPU us", "turns");
     writeln!(
         out,
@@ -37,25 +70,20 @@ pub(crate) fn text(plan: &Plan, measured: &Measured, verdicts: &[Verdict]) -> Re
         if last.replace(cell.case).is_some_and(|last| last != cell.case) {
             writeln!(out)?;
         }
-        row(&mut out, cell)?;
+        row(out, cell)?;
     }
-    writeln!(out, "\n{:<19}{:>10}{:>15}{:>17}", "resident MiB", "idle", "1,000 streams", "most under load")?;
-    for memory in &measured.memory {
-        let mine = measured.cells.iter().filter(|cell| cell.variant == memory.variant);
-        let most =
-            mine.flat_map(|cell| cell.full.iter().chain(&cell.half)).map(|turn| turn.resident_kib).max();
-        let (name, mib) = (memory.variant.name(), |kib: u64| kib as f64 / 1024.0);
-        let most = mib(most.unwrap_or_default());
-        writeln!(out, "{name:<19}{:>10.1}{:>15.1}{most:>17.1}", mib(memory.idle_kib), mib(memory.held_kib))?;
-    }
+    Ok(())
+}
+
+fn judgement(out: &mut String, measured: &Measured, verdicts: &[Verdict]) -> Result<()> {
     writeln!(out, "\nratios of medians [of best rounds], against the target")?;
     for verdict in verdicts {
-        judged(&mut out, verdict)?;
+        judged(out, verdict)?;
     }
     for left_out in &measured.left_out {
         writeln!(out, "LEFT OUT: {}", left_out.what)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 fn head(plan: &Plan) -> Result<String> {

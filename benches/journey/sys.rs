@@ -113,6 +113,33 @@ pub(crate) fn prefer() -> io::Result<()> {
     checked(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const priority) }).map(drop)
 }
 
+/// Puts the calling thread behind all other work of the machine: it runs where a processor would sleep.
+pub(crate) fn defer() -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `priority` lives across the call.
+    checked(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) }).map(drop)
+}
+
+/// Keeps a processor from sleeping for as long as the process lives, without keeping it from anybody: how
+/// long a virtual one takes to wake says nothing of a proxy.
+pub(crate) fn keep_awake(cpu: usize) -> io::Result<()> {
+    let (ready, prepared) = std::sync::mpsc::channel();
+    let spin = move || {
+        let result = pin(cpu).and_then(|()| defer());
+        let fails = result.is_err();
+        // The starter waits for it.
+        ready.send(result).unwrap_or_default();
+        if fails {
+            return;
+        }
+        loop {
+            std::hint::spin_loop();
+        }
+    };
+    std::thread::Builder::new().name("awake".into()).spawn(spin)?;
+    prepared.recv().map_err(io::Error::other)?
+}
+
 /// Lets timers of the calling thread fire on time instead of up to 50 us late.
 pub(crate) fn sharpen_timers() -> io::Result<()> {
     // SAFETY: takes no pointer.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::{ErrorKind, Read, Write, stderr};
+use std::io::{ErrorKind, Write, stderr};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 use tollgate::clock;
 
+use crate::peer::{Next, Peer};
 use crate::sys::{Poll, Watch, pin, sharpen_timers};
 use crate::wire::{self, EVENTS, PEEK_BYTES, Pace};
 
@@ -31,13 +32,34 @@ const PHASES: u32 = 64;
 /// A millisecond, in nanoseconds.
 const TICK_NS: u64 = 1_000_000;
 
-/// Starts the provider on its own thread of processor `cpu`; it lives as long as the process.
-pub(crate) fn start(cpu: usize, origin: Instant) -> Result<SocketAddr> {
+/// Listens without blocking, with room for many who come at once.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    let listener = TcpListener::from(socket);
+    Ok(socket.into())
+}
+
+/// Accepts one connection, if one is there, and makes it one that never blocks and never waits to send.
+pub(crate) fn accept(listener: &TcpListener) -> Result<Option<TcpStream>> {
+    loop {
+        let socket = match listener.accept() {
+            Ok((socket, _)) => socket,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        return Ok(Some(socket));
+    }
+}
+
+/// Starts the provider on its own thread of processor `cpu`; it lives as long as the process.
+pub(crate) fn start(cpu: usize, origin: Instant) -> Result<SocketAddr> {
+    let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr()?;
     let poll = Poll::new()?;
     poll.add(listener.as_raw_fd(), LISTENER, Watch::Level)?;
@@ -82,11 +104,9 @@ struct Server {
 }
 
 struct Conn {
-    socket: TcpStream,
+    peer: Peer,
     head: Vec<u8>,
     state: State,
-    /// Bytes that the peer has not taken yet.
-    unsent: Vec<u8>,
     stream: Option<Stream>,
 }
 
@@ -99,11 +119,6 @@ struct Stream {
     id: u64,
     pace: Pace,
     sent: usize,
-}
-
-enum Next {
-    Wait,
-    Close,
 }
 
 impl Server {
@@ -129,31 +144,24 @@ impl Server {
     }
 
     fn accept(&mut self) -> Result<()> {
-        loop {
-            let socket = match self.listener.accept() {
-                Ok((socket, _)) => socket,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
-                Err(error) => return Err(error.into()),
-            };
-            socket.set_nonblocking(true)?;
-            socket.set_nodelay(true)?;
+        while let Some(socket) = accept(&self.listener)? {
             let place = self.free.pop().unwrap_or(self.conns.len());
             self.poll.add(socket.as_raw_fd(), u64::try_from(place + 1)?, Watch::Edge)?;
-            let conn =
-                Some(Conn { socket, head: Vec::new(), state: State::Head, unsent: Vec::new(), stream: None });
+            let peer = Peer::new(socket);
+            let conn = Some(Conn { peer, head: Vec::new(), state: State::Head, stream: None });
             match self.conns.get_mut(place) {
                 Some(slot) => *slot = conn,
                 None => self.conns.push(conn),
             }
         }
+        Ok(())
     }
 
     /// Reads what came, answers what is whole, and goes on with what the peer had not taken.
     fn turn(&mut self, place: usize, buffer: &mut [u8]) {
         let Some(mut conn) = self.conns.get_mut(place).and_then(Option::take) else { return };
-        let blocked = !conn.unsent.is_empty();
-        let next = match (conn.flush(), self.read(&mut conn, place, buffer)) {
+        let blocked = conn.peer.is_blocked();
+        let next = match (conn.peer.flush(), self.read(&mut conn, place, buffer)) {
             (Next::Wait, Next::Wait) => Next::Wait,
             _ => Next::Close,
         };
@@ -161,7 +169,7 @@ impl Server {
             self.free.push(place);
             return;
         }
-        if let Some(stream) = conn.stream.as_ref().filter(|_| blocked && conn.unsent.is_empty()) {
+        if let Some(stream) = conn.stream.as_ref().filter(|_| blocked && !conn.peer.is_blocked()) {
             self.due.push(Reverse((clock::now(), place, stream.id)));
         }
         if let Some(slot) = self.conns.get_mut(place) {
@@ -171,11 +179,10 @@ impl Server {
 
     fn read(&mut self, conn: &mut Conn, place: usize, buffer: &mut [u8]) -> Next {
         loop {
-            let count = match conn.socket.read(buffer) {
-                Ok(0) => return Next::Close,
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Next::Wait,
-                Err(_gone) => return Next::Close,
+            let count = match conn.peer.read(buffer) {
+                Ok(Some(count)) => count,
+                Ok(None) => return Next::Wait,
+                Err(gone) => return gone,
             };
             if let Next::Close = self.take(conn, place, buffer.get(..count).unwrap_or_default()) {
                 return Next::Close;
@@ -214,14 +221,14 @@ impl Server {
         let pace = wire::pace(peek);
         conn.state = State::Head;
         match pace {
-            None => conn.send(&self.answer),
+            None => conn.peer.send(&self.answer),
             Some(pace) => {
                 self.streams += 1;
                 let phase = u32::try_from(self.streams % u64::from(PHASES)).unwrap_or_default();
                 conn.stream = Some(Stream { id: self.streams, pace, sent: 0 });
                 let first = self.on_time(clock::now() + pace.gap * phase / PHASES, pace);
                 self.due.push(Reverse((first, place, self.streams)));
-                conn.send(&self.stream_head)
+                conn.peer.send(&self.stream_head)
             }
         }
     }
@@ -242,10 +249,10 @@ impl Server {
             if stream.sent == EVENTS {
                 conn.stream = None;
             }
-            if let Next::Close = conn.send(&self.event) {
+            if let Next::Close = conn.peer.send(&self.event) {
                 self.conns.get_mut(place).map(Option::take);
                 self.free.push(place);
-            } else if conn.stream.is_some() && conn.unsent.is_empty() {
+            } else if conn.stream.is_some() && !conn.peer.is_blocked() {
                 // Behind schedule or without one, the next event comes after the reads of the next turn.
                 let next = self.on_time(next.max(now + Duration::from_nanos(1)), pace);
                 self.due.push(Reverse((next, place, id)));
@@ -263,49 +270,19 @@ impl Server {
     }
 }
 
-impl Conn {
-    /// Sends, and keeps what the peer does not take.
-    fn send(&mut self, bytes: &[u8]) -> Next {
-        if !self.unsent.is_empty() {
-            self.unsent.extend_from_slice(bytes);
-            return Next::Wait;
-        }
-        match self.socket.write(bytes) {
-            Ok(count) => {
-                self.unsent.extend_from_slice(bytes.get(count..).unwrap_or_default());
-                Next::Wait
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.unsent.extend_from_slice(bytes);
-                Next::Wait
-            }
-            Err(_gone) => Next::Close,
-        }
-    }
-
-    fn flush(&mut self) -> Next {
-        while !self.unsent.is_empty() {
-            match self.socket.write(&self.unsent) {
-                Ok(count) => drop(self.unsent.drain(..count)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Next::Wait,
-                Err(_gone) => return Next::Close,
-            }
-        }
-        Next::Wait
-    }
+/// Finds the first header of this name, which is in lower case, without the spaces around its value.
+pub(crate) fn header<'h>(head: &'h [u8], name: &str) -> Option<&'h [u8]> {
+    head.split(|byte| *byte == b'\n').find_map(|line| {
+        let (start, rest) = line.split_at_checked(name.len())?;
+        let value = rest.strip_prefix(b":")?;
+        start.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
+    })
 }
 
 /// Reads Content-Length; 0 without one, `None` where it is not a number or the body is chunked.
-fn body_length(head: &[u8]) -> Option<usize> {
-    let mut length = 0;
-    for line in head.split(|byte| *byte == b'\n') {
-        let named =
-            |name: &[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-        if named(b"content-length:") {
-            length = std::str::from_utf8(line.get(15..)?).ok()?.trim().parse().ok()?;
-        } else if named(b"transfer-encoding:") {
-            return None;
-        }
+pub(crate) fn body_length(head: &[u8]) -> Option<usize> {
+    if header(head, "transfer-encoding").is_some() {
+        return None;
     }
-    Some(length)
+    header(head, "content-length").map_or(Some(0), |length| str::from_utf8(length).ok()?.parse().ok())
 }

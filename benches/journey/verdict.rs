@@ -8,6 +8,7 @@ use crate::report::{best, median};
 const SMALL_SHARE_MAX: f64 = 0.7;
 const LARGE_SHARE_MAX: f64 = 0.9;
 const EVENT_SHARE_MAX: f64 = 0.9;
+pub(crate) const CALL_SHARE_MAX: f64 = 0.8;
 
 /// The most that one engine may cost over the other.
 const ENGINES_SHARE_MAX: f64 = 1.15;
@@ -57,7 +58,8 @@ pub(crate) fn all(measured: &Measured) -> Vec<Verdict> {
     verdicts
 }
 
-fn find(measured: &Measured, case: Case, variant: Variant) -> Option<&Cell> {
+/// Finds what one variant did in one case.
+pub(crate) fn find(measured: &Measured, case: Case, variant: Variant) -> Option<&Cell> {
     measured.cells.iter().find(|cell| cell.case == case && cell.variant == variant)
 }
 
@@ -67,6 +69,7 @@ fn rivals(cell: &Cell, nginx: &Cell) -> Vec<Verdict> {
         Kind::Small => SMALL_SHARE_MAX,
         Kind::Large => LARGE_SHARE_MAX,
         Kind::Stream(_) => EVENT_SHARE_MAX,
+        Kind::Call { .. } | Kind::List { .. } => CALL_SHARE_MAX,
     };
     let ours = cell.variant != Variant::Haproxy;
     let name = |what: &str| format!("{what}, {}: {} / nginx", cell.case.name(), cell.variant.name());
@@ -90,7 +93,8 @@ fn engines(epoll: &Cell, uring: &Cell) -> Option<Verdict> {
     ratio(what, (&dear.full, &cheap.full), cpu, Some(ENGINES_SHARE_MAX))
 }
 
-fn ratio(
+/// Compares two variants by one number.
+pub(crate) fn ratio(
     what: String,
     (ours, theirs): (&[Turn], &[Turn]),
     of: impl Fn(&Turn) -> f64 + Copy,
@@ -103,12 +107,20 @@ fn ratio(
         .then(|| Verdict::new(what, share, Some(best).filter(|best| best.is_finite()), "x", target))
 }
 
-fn cpu(turn: &Turn) -> f64 {
+/// CPU of a turn; not a number without a proxy.
+pub(crate) fn cpu(turn: &Turn) -> f64 {
     turn.cpu_us.unwrap_or(f64::NAN)
 }
 
 impl Verdict {
-    fn new(what: String, value: f64, best: Option<f64>, unit: &'static str, target: Option<f64>) -> Self {
+    /// Compares a number with its target.
+    pub(crate) fn new(
+        what: String,
+        value: f64,
+        best: Option<f64>,
+        unit: &'static str,
+        target: Option<f64>,
+    ) -> Self {
         let reached = target.map(|most| value <= most);
         Self { what, value, best, unit, target, reached }
     }
