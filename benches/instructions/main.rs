@@ -86,7 +86,8 @@ fn run(args: &Args) -> Result<()> {
     let drifted = drifted.join(", ");
     ensure!(
         !args.check || drifted.is_empty(),
-        "more than 2 % from benches/instructions/expected.txt: {drifted}; find out why, or note it with --write"
+        "more than 2 % from benches/instructions/expected.txt: {drifted}; \
+         find out why, or note it with --write"
     );
     Ok(())
 }

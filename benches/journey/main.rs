@@ -1,4 +1,4 @@
-//! Measures the gateway side by side with nginx and haproxy: `cargo bench --bench journey [-- [mcp] --quick]`.
+//! Measures the gateway side by side with nginx and haproxy: `cargo bench --bench journey [-- mcp]`.
 //!
 //! One run starts a fixed-response provider, the gateway on both engines with keys on, and the rivals as
 //! plain reverse proxies. The proxies are on one processor, only one of them loaded at a time; load and

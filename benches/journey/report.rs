@@ -46,9 +46,9 @@ pub(crate) fn mcp_text(plan: &Plan, measured: &Measured, verdicts: &[Verdict]) -
     writeln!(
         out,
         "journey, MCP: {} rounds of {:.2} s per variant and case; proxies on one processor, load and server \
-         on the other; nginx {}\ncall: 591 bytes of Claude Code, 1.2 KB back; list: latency to the first byte\n\
-         left: as fast as answers come; right: half of the slowest's rate; latency from sending (at a rate: \
-         from when it was due)",
+         on the other; nginx {}\ncall: 591 bytes of Claude Code, 1.2 KB back; list: latency to the \
+         first byte\nleft: as fast as answers come; right: half of the slowest's rate; latency from sending \
+         (at a rate: from when it was due)",
         plan.rounds,
         plan.turn.as_secs_f64(),
         version("nginx").unwrap_or_else(|| "not installed".to_owned())

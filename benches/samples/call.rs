@@ -3,7 +3,8 @@
 /// Bytes of the call.
 const CALL_BYTES: usize = 591;
 
-/// What stands before the number in the id of the tool use; the id has 29 characters as real ones have, 16 of them digits.
+/// What stands before the number in the id of the tool use; the id has 29 characters as real ones have, 16 of
+/// them digits.
 pub(crate) const TOOL_USE: &str = "toolu_01A09q9";
 
 /// A call of `tool`: 591 bytes, most of them `_meta`, the id at the end. The tool use is number `number`.

@@ -87,7 +87,8 @@ pub(crate) fn call_result() -> String {
     let text: String =
         "src/main.rs:12: fn main() { run().unwrap() }\\n".chars().cycle().take(TEXT_CHARS).collect();
     format!(
-        "{{\"resultType\":\"complete\",\"content\":[{{\"type\":\"text\",\"text\":\"{text}\"}}],\"isError\":false}}"
+        "{{\"resultType\":\"complete\",\"content\":[{{\"type\":\"text\",\"text\":\"{text}\"}}],\
+         \"isError\":false}}"
     )
 }
 

@@ -56,8 +56,8 @@ pub(crate) fn of_cells(measured: &Measured) -> Vec<Verdict> {
     verdicts
 }
 
-/// The latency that a proxy adds to another variant's: as fast as answers come for one caller, at half load for many, which
-/// otherwise wait for each other.
+/// The latency that a proxy adds to another variant's: as fast as answers come for one caller, at half load
+/// for many, which otherwise wait for each other.
 fn added(cell: &Cell, base: &Cell) -> Option<Verdict> {
     let (alone, p50) = (cell.case.connections == 1, |turn: &Turn| turn.p50_us);
     let (ours, theirs) = if alone { (&cell.full, &base.full) } else { (&cell.half, &base.half) };
