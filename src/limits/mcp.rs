@@ -321,6 +321,9 @@ pub const MCP_REPEATS_MAX: usize = 4 * 1024;
 /// How long a server may take to say what it is.
 pub const MCP_OPEN_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a call waits for the stream of unsolicited messages of a new session.
+pub const MCP_LISTEN_DEADLINE: Duration = Duration::from_millis(500);
+
 /// How long a server may take to answer the question for its era; `npx` has to start first.
 pub const MCP_PROBE_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -83,6 +83,8 @@ pub(super) struct Channel {
     pub(super) watched: RefCell<HashMap<String, usize>>,
     /// Rings when other resources are to be watched.
     pub(super) watching: Notify,
+    /// Rings once the stream of unsolicited messages is open, or is known not to be.
+    pub(super) listening: Notify,
     /// What a legacy server has been told to log.
     pub(super) log_level: Cell<Option<Level>>,
 }
@@ -129,6 +131,7 @@ impl Channel {
             closed: Cell::new(false),
             watched: RefCell::default(),
             watching: Notify::new(),
+            listening: Notify::new(),
             log_level: Cell::new(None),
         }
     }

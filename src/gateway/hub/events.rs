@@ -102,14 +102,17 @@ async fn get_stream(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
                     backoff.started(clock::now());
                     take(&hub, &peer, &channel, doc).await;
                 }
+                Incoming::Head { .. } => channel.listening.notify_one(),
                 Incoming::EventId(id) => last_event_id = Some(id).filter(|id| !id.is_empty()),
                 Incoming::Retry(_) => {}
                 Incoming::Failed(Failure::Status { status: 404, .. }) if channel.session.is_some() => {
                     channel.closed.set(true);
                     return refresh::schedule(&hub, &peer);
                 }
-                Incoming::Failed(Failure::Status { status: 400..=499, .. }) => return,
-                Incoming::Failed(_) | Incoming::Head { .. } => {}
+                Incoming::Failed(Failure::Status { status: 400..=499, .. }) => {
+                    return channel.listening.notify_one();
+                }
+                Incoming::Failed(_) => {}
             }
         }
         sleep(backoff.failed(clock::now(), hub.random())).await;

@@ -50,7 +50,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     let caller = caller(&asking.principal, &session);
     leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
     let scope = asking.scope.as_ref();
-    let patience = listing::patience(scope, true);
+    let patience = listing::patience(scope, false);
     let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
         return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
     };
@@ -276,7 +276,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
     });
     let caller = caller(&asking.principal, &agreed);
     let scope = asking.scope.as_ref();
-    let patience = listing::patience(scope, true);
+    let patience = listing::patience(scope, false);
     let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
         return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
     };

@@ -61,9 +61,21 @@ impl Seen {
         // We listen to the servers, or list them again and again: either way we say when something changes.
         (can.tools_changed, can.prompts_changed, can.resources_changed) =
             (can.tools, can.prompts, can.resources);
-        if self.is_all || facts.is_empty() {
+        if self.is_all {
             // What servers may come to offer while a caller is here.
             (can.tools, can.tools_changed) = (true, true);
+        }
+        if facts.is_empty() {
+            // Nothing is known yet: a client asks for what is offered only, and is told when it changes.
+            can = ServerCapabilities {
+                tools: true,
+                tools_changed: true,
+                prompts: true,
+                prompts_changed: true,
+                resources: true,
+                resources_changed: true,
+                ..can
+            };
         }
         let instructions = match facts.as_slice() {
             [(_, facts)] if !self.is_all => facts.instructions.clone(),
@@ -106,11 +118,10 @@ fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[
     hub.showcase.put(key.clone(), Arc::new(shown));
 }
 
-/// How long a question waits for the first lists: those that open a conversation, whose clients are in a
-/// hurry, and those for all servers not for long, a question for one server alone as long as it takes to
-/// start.
-pub(super) const fn patience(scope: Option<&ServerName>, opens: bool) -> Duration {
-    if opens || scope.is_none() { limits::MCP_FIRST_LISTS_DEADLINE } else { limits::MCP_OPEN_DEADLINE }
+/// How long a question waits for the first lists: one for all servers not for long, and neither does
+/// `server/discover`, whose clients are in a hurry; one for a server alone as long as that may take to start.
+pub(super) const fn patience(scope: Option<&ServerName>, hurried: bool) -> Duration {
+    if hurried || scope.is_none() { limits::MCP_FIRST_LISTS_DEADLINE } else { limits::MCP_OPEN_DEADLINE }
 }
 
 /// What a caller sees at an address. At the very start it waits for the first lists, within bounds; `None`

@@ -26,8 +26,8 @@ pub(super) async fn take(
     params: &[(Vec<u8>, Vec<u8>)],
 ) {
     let scope = caller.scope.as_ref();
-    let opens = matches!(question.method, Method::Discover | Method::Listen);
-    let patience = listing::patience(scope, opens);
+    let hurried = matches!(question.method, Method::Discover | Method::Listen);
+    let patience = listing::patience(scope, hurried);
     let Some(seen) = listing::seen(hub, &caller.principal, scope, patience).await else {
         return leg.refuse(caller, &unknown_server(caller)).await;
     };

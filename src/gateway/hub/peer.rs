@@ -210,6 +210,11 @@ impl Peer {
                 *self.rest.borrow_mut() = None;
                 *self.facts.borrow_mut() = Some(Rc::new(channel.facts.clone()));
                 events::follow(hub, self, &channel, opening.lane == Lane::Own);
+                if let (Link::Http(_), false) = (&channel.link, channel.version.is_modern()) {
+                    // Some servers ask on this stream in the middle of a call, and drop what they ask while
+                    // it is not there.
+                    drop(timeout(limits::MCP_LISTEN_DEADLINE, channel.listening.notified()).await);
+                }
                 hub.log(Level::Info, "connected to an MCP server", |line| {
                     line.text("server", self.server.name.as_str()).text("version", channel.version.as_str())
                 });
