@@ -22,6 +22,7 @@ use crate::limits;
 use crate::mcp::bridge::capabilities::{self, CapabilitySet};
 use crate::mcp::bridge::opening::{self, ServerFacts};
 use crate::mcp::presentation::Presentation;
+use crate::mcp::rpc;
 use crate::mcp::version::Version;
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::backoff::Backoff;
@@ -328,7 +329,14 @@ impl Peer {
         if !modern {
             return self.initialize(hub, link, opening).await;
         }
-        match discover(hub, &link).await {
+        let mut asked = discover(hub, &link).await;
+        if let Err(NoResult::Refused { code: rpc::UNSUPPORTED_VERSION, data, .. }) = &asked
+            && names_modern(data)
+        {
+            // It takes the version after all: once more.
+            asked = discover(hub, &link).await;
+        }
+        match asked {
             Ok(answered) => {
                 let facts = opening::read_discover_result(answered.result())
                     .map_err(|why| Failure::Garbage(why.to_string()))?;

@@ -47,7 +47,7 @@ pub async fn open(
     timeouts: Timeouts,
     permit: &Permit,
 ) -> Result<(SseSender, Messages), Failure> {
-    let door = Rc::new(Door { pool, remote, timeouts });
+    let door = Rc::new(Door::new(pool, remote, timeouts));
     let mut silence = Silence::new(Some(limits::MCP_ENDPOINT_DEADLINE));
     let request = Request {
         method: "GET",
@@ -152,7 +152,7 @@ fn unheard(_message: mpsc::error::SendError<Incoming>) -> Failure {
 /// # Errors
 /// `Garbage` for what is no reference, and for one that leads away from the server: what we send there holds
 /// its credentials.
-fn endpoint(remote: &Remote, value: &[u8]) -> Result<String, Failure> {
+pub(in crate::upstream::mcp) fn endpoint(remote: &Remote, value: &[u8]) -> Result<String, Failure> {
     let wrong = |what: &str| Failure::Garbage(format!("an endpoint {what}"));
     let text = std::str::from_utf8(value.trim_ascii()).unwrap_or_default();
     if text.is_empty() || text.len() > limits::TARGET_BYTES_MAX || !text.bytes().all(|b| b.is_ascii_graphic())

@@ -1,6 +1,7 @@
 //! One request to an MCP server behind HTTP, and its answer's body piece by piece.
 
 use std::future::poll_fn;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,6 +20,7 @@ use crate::policy::decide::Permit;
 use crate::upstream::exchange::{self, Exchange};
 use crate::upstream::mcp::Failure;
 use crate::upstream::mcp::server::Remote;
+use crate::upstream::mcp::sse::endpoint;
 use crate::upstream::message::Message;
 use crate::upstream::pool::{Connection, Pool};
 use crate::upstream::site::Site;
@@ -49,6 +51,8 @@ pub(in crate::upstream::mcp) struct Door {
     pub(in crate::upstream::mcp) pool: Rc<Pool>,
     pub(in crate::upstream::mcp) remote: Remote,
     pub(in crate::upstream::mcp) timeouts: Timeouts,
+    /// Where the server has led us instead of the path of `remote`.
+    moved: RefCell<Option<String>>,
 }
 
 /// A request on its way.
@@ -124,6 +128,8 @@ pub(in crate::upstream::mcp) struct Answer {
     pub(in crate::upstream::mcp) status: u16,
     pub(in crate::upstream::mcp) session: Option<String>,
     pub(in crate::upstream::mcp) challenge: Option<String>,
+    /// `Location`, of an answer that leads elsewhere.
+    location: Option<String>,
     pub(in crate::upstream::mcp) content: Content,
     /// Nothing once it is back in its pool.
     connection: Option<Connection>,
@@ -134,11 +140,40 @@ pub(in crate::upstream::mcp) struct Answer {
 }
 
 impl Door {
-    /// Asks, and waits for the head of the answer for as long as `silence` may last.
+    /// A door that nobody has gone through yet.
+    pub(in crate::upstream::mcp) fn new(pool: Rc<Pool>, remote: Remote, timeouts: Timeouts) -> Self {
+        Self { pool, remote, timeouts, moved: RefCell::default() }
+    }
+
+    /// Asks, and waits for the head of the answer for as long as `silence` may last. A server that has the
+    /// same thing elsewhere on the same origin (307, 308) is followed there, once; many have it behind a
+    /// slash. It has not done anything by then, and later requests go there at once.
     ///
     /// # Errors
     /// `Unreachable`, `Ended`, `TimedOut` and, for what is not HTTP, `Garbage`.
     pub(in crate::upstream::mcp) async fn ask(
+        &self,
+        permit: &Permit,
+        request: &Request<'_>,
+        silence: &mut Silence,
+    ) -> Result<Answer, Failure> {
+        let moved = self.moved.borrow().clone().filter(|_| request.path == self.remote.path);
+        let request = Request { path: moved.as_deref().unwrap_or(request.path), ..*request };
+        let mut answer = self.ask_once(permit, &request, silence).await?;
+        let place = answer.location.take().filter(|_| matches!(answer.status, 307 | 308));
+        let Some(Ok(place)) = place.map(|place| endpoint(&self.remote, place.as_bytes())) else {
+            return Ok(answer);
+        };
+        drop(answer.read_off(&self.pool).await);
+        let there = Request { path: &place, ..request };
+        let answer = self.ask_once(permit, &there, silence).await?;
+        if !matches!(answer.status, 307 | 308) && request.path == self.remote.path {
+            *self.moved.borrow_mut() = Some(place);
+        }
+        Ok(answer)
+    }
+
+    async fn ask_once(
         &self,
         permit: &Permit,
         request: &Request<'_>,
@@ -169,10 +204,12 @@ impl Door {
         let input = connection.stream.input();
         let first = |name| head.headers.first(input, name);
         let (session, challenge) = (first("mcp-session-id"), first("www-authenticate"));
+        let location = first("location").map(|value| String::from_utf8_lossy(value).into_owned());
         let mut answer = Answer {
             status: head.status,
             session: session.and_then(session_id),
             challenge: challenge.map(|value| String::from_utf8_lossy(value).into_owned()),
+            location,
             content: Content::of(first("content-type").unwrap_or_default()),
             connection: None,
             site: Arc::clone(site),

@@ -78,7 +78,7 @@ impl HttpLink {
     /// A link to `remote`. A call may go without a message from the server for `call_deadline`; of `timeouts`
     /// only the one for connecting counts here.
     pub fn new(pool: Rc<Pool>, remote: Remote, timeouts: Timeouts, call_deadline: Duration) -> Rc<Self> {
-        Rc::new(Self { door: Door { pool, remote, timeouts }, call_deadline })
+        Rc::new(Self { door: Door::new(pool, remote, timeouts), call_deadline })
     }
 
     /// Sends a request and hands on what comes of it until its response. Needs a local task set; waits for

@@ -459,3 +459,37 @@ fn messages_are_told_apart() {
         assert_eq!(may_run_twice(message.as_bytes()), expected, "{message}");
     }
 }
+
+#[test]
+fn a_server_that_has_moved_on_its_own_origin_is_followed_once() {
+    on_each(async |pool| {
+        let moved = |place: &str| answer(307, &format!("location: {place}\r\n"), "");
+        let lines = "content-type: application/json\r\n";
+        let script = vec![
+            Step::Read,
+            moved("/mcp/?x=1"),
+            Step::Read,
+            answer(200, lines, RESULT),
+            Step::Read,
+            answer(200, lines, RESULT),
+            Step::Hang,
+        ];
+        let server = Server::start(vec![script]);
+        let link = link(&pool, &server, SOON);
+        for _ in 0..2 {
+            assert_eq!(all(link.call(&Permit::for_tests(), out())).await, ["200 ", RESULT]);
+        }
+        for wanted in ["POST /mcp?x=1 ", "POST /mcp/?x=1 ", "POST /mcp/?x=1 "] {
+            let request = server.request().await;
+            assert!(request.starts_with(wanted) && request.ends_with("\"params\":{}}"), "{request}");
+        }
+    });
+    for place in ["http://elsewhere.example/mcp", "https://127.0.0.1/mcp", "//127.0.0.1:1/mcp"] {
+        on_each(async |pool| {
+            let lines = format!("location: {place}\r\n");
+            let server = Server::start(vec![vec![Step::Read, answer(307, &lines, ""), Step::Hang]]);
+            let seen = all(call(&pool, &server)).await;
+            assert_eq!(seen, ["307 ", "failed: it answered with status 307"], "{place}");
+        });
+    }
+}
