@@ -215,7 +215,7 @@ pub(super) async fn open_sse(hub: &Rc<Hub>, asking: Asking, path: &str) {
     let place = format!("{path}?sessionId={}", session.id).into_bytes();
     drop(asking.reply.send(Reply::Named("endpoint", place)).await);
     asking.reply.closed().await;
-    hub.sessions.close(&session.id);
+    hub.close_session(&session.id);
 }
 
 /// Takes a message of HTTP+SSE: 202 at once, the answer on the stream.

@@ -263,9 +263,11 @@ impl Hub {
         }
     }
 
-    fn reap(&self, now: Instant) {
+    fn reap(self: &Rc<Self>, now: Instant) {
         self.pool.reap(now);
-        self.sessions.reap(now);
+        for id in self.sessions.idle(now) {
+            self.close_session(&id);
+        }
         self.listeners.reap();
         for peer in self.peers().iter() {
             peer.reap(now);
@@ -296,11 +298,29 @@ impl Hub {
         metrics
     }
 
-    /// Ends processes and sessions of servers.
+    /// Forgets a caller's session: its stream ends, its calls are cancelled, what it watched is let go.
+    fn close_session(self: &Rc<Self>, id: &str) {
+        let Some(session) = self.sessions.close(id) else { return };
+        for (server, uri) in session.subscribed.take() {
+            let hub = Rc::clone(self);
+            drop(spawn_local(async move { streams::change_watch(&hub, &server, &uri, false).await }));
+        }
+    }
+
+    /// Ends processes and sessions of servers, all at once: each may take its time.
     async fn stop(&self) {
-        for peer in self.peers().iter() {
-            peer.retired.set(true);
-            peer.stop().await;
+        let stopping: Vec<_> = self
+            .peers()
+            .iter()
+            .map(|peer| {
+                peer.retired.set(true);
+                let peer = Rc::clone(peer);
+                spawn_local(async move { peer.stop().await })
+            })
+            .collect();
+        for stopped in stopping {
+            // Should one fail, the others still have their time.
+            drop(stopped.await);
         }
     }
 }

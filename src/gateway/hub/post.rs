@@ -54,7 +54,7 @@ pub(super) async fn serve(hub: Rc<Hub>, ask: Ask) {
         }
         Verb::Delete => {
             let Some(session) = session(&hub, &asking).await else { return };
-            hub.sessions.close(&session.id);
+            hub.close_session(&session.id);
             drop(asking.reply.send(Reply::Accepted).await);
         }
         Verb::OpenSse(path) => legacy::open_sse(&hub, asking, &path).await,

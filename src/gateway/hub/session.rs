@@ -110,32 +110,27 @@ impl Sessions {
     }
 
     /// Forgets a session; its stream ends and its calls are cancelled.
-    pub(super) fn close(&self, id: &str) {
-        if let Some(session) = self.0.borrow_mut().remove(id) {
-            for call in session.calls.borrow_mut().drain() {
-                call.1.notify_one();
-            }
-            session.asked.borrow_mut().clear();
-            if let Some(stream) = session.stream.borrow_mut().take() {
-                drop(stream.try_send(Reply::End));
-            }
+    pub(super) fn close(&self, id: &str) -> Option<Rc<Session>> {
+        let session = self.0.borrow_mut().remove(id)?;
+        for call in session.calls.borrow_mut().drain() {
+            call.1.notify_one();
         }
+        session.asked.borrow_mut().clear();
+        if let Some(stream) = session.stream.borrow_mut().take() {
+            drop(stream.try_send(Reply::End));
+        }
+        Some(session)
     }
 
-    /// Closes the sessions that nobody has used for `limits::MCP_SESSION_IDLE` and that hold no stream.
-    pub(super) fn reap(&self, now: Instant) {
-        let idle: Vec<String> = {
-            let all = self.0.borrow();
-            let idle = all.values().filter(|session| {
-                let streaming = session.stream.borrow().as_ref().is_some_and(|stream| !stream.is_closed());
-                let since = now.saturating_duration_since(session.heard.get());
-                !streaming && session.calls.borrow().is_empty() && since > limits::MCP_SESSION_IDLE
-            });
-            idle.map(|session| session.id.clone()).collect()
-        };
-        for id in idle {
-            self.close(&id);
-        }
+    /// The sessions that nobody has used for `limits::MCP_SESSION_IDLE` and that hold no stream.
+    pub(super) fn idle(&self, now: Instant) -> Vec<String> {
+        let all = self.0.borrow();
+        let idle = all.values().filter(|session| {
+            let streaming = session.stream.borrow().as_ref().is_some_and(|stream| !stream.is_closed());
+            let since = now.saturating_duration_since(session.heard.get());
+            !streaming && session.calls.borrow().is_empty() && since > limits::MCP_SESSION_IDLE
+        });
+        idle.map(|session| session.id.clone()).collect()
     }
 
     /// Every session.

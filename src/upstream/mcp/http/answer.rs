@@ -1,7 +1,7 @@
 //! One request to an MCP server behind HTTP, and its answer's body piece by piece.
 
-use std::future::poll_fn;
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
