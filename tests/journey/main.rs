@@ -35,6 +35,7 @@ mod pings;
 // The MCP side.
 mod mcp_claude_code;
 mod mcp_conformance;
+mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_sessions;
 

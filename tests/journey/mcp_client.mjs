@@ -1,18 +1,23 @@
 // One of the TypeScript SDKs of MCP as a client of a URL: it lists, calls, reads and gets, and reports one JSON line.
 //
-// Usage: node mcp_client.mjs PACKAGES SDK URL KEY
+// Usage: node mcp_client.mjs PACKAGES SDK URL KEY [tools]
+// With `tools` it only lists those.
 // PACKAGES has the `node_modules`; SDK is a version of `@modelcontextprotocol/sdk`, or `2.4.0` for what came after
 // it, which goes by `2.4.0-legacy` and `2.4.0-modern` where it shall not find out the era by itself.
 
 import { createRequire } from "node:module";
 
-const [packages, sdk, url, key] = process.argv.slice(2);
+const [packages, sdk, url, key, only] = process.argv.slice(2);
 const require = createRequire(`${packages}/index.js`);
 const headers = { "x-tollgate-key": key };
 const info = { name: "typescript-client", version: sdk };
 
 const client = sdk.startsWith("2.") ? await today() : await former();
 const tools = (await client.listTools()).tools.map((tool) => tool.name);
+if (only === "tools") {
+    console.log(JSON.stringify({ tools }));
+    process.exit(0);
+}
 const called = await client.callTool({ name: "test_simple_text", arguments: {} });
 const resources = (await client.listResources()).resources.map((resource) => resource.uri);
 const read = await client.readResource({ uri: "test://static-text" });

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -44,6 +44,23 @@ impl Sdk {
         let outcome = program::run(command.args([url, KEY]), DEADLINE).succeeded();
         let line = outcome.stdout.lines().last().unwrap_or_default();
         serde_json::from_str(line).unwrap_or_else(|why| panic!("{self:?}: {why}: {outcome:?}"))
+    }
+
+    /// The names of the tools at `url`, for servers that have other fixtures.
+    #[track_caller]
+    pub(crate) fn tools(self, url: &str) -> Vec<String> {
+        let mut command = self.script("mcp_client");
+        let outcome = program::run(command.args([url, KEY, "tools"]), DEADLINE).succeeded();
+        let seen: Value = serde_json::from_str(outcome.stdout.trim()).expect("the script prints JSON");
+        serde_json::from_value(seen["tools"].clone()).expect("it lists names")
+    }
+
+    /// The command line of it as a server on pipes.
+    pub(crate) fn on_pipes(self) -> (PathBuf, Vec<String>) {
+        let mut command = self.script("mcp_server");
+        command.arg("stdio");
+        let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+        (PathBuf::from(command.get_program()), words.collect())
     }
 
     /// Starts it as a server over HTTP.
