@@ -1,7 +1,8 @@
-//! Every caller's era with every server's era through the gateway, over both transports, judged by the suite.
+//! Every caller's era with every server's era through the gateway, over both transports, judged by the
+//! suite.
 //!
-//! The reference server offers the fixtures of both eras in both, so that a pair that must be bridged has all that
-//! the suite asks for. What is expected to fail says why it can only fail.
+//! The reference server offers the fixtures of both eras in both, so that a pair that must be bridged has
+//! all that the suite asks for. What is expected to fail says why it can only fail.
 
 use serde_json::json;
 
