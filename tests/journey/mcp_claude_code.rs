@@ -61,9 +61,15 @@ fn play(gateway: &Gateway, environment: &[(&str, &str)]) {
 /// The same in a folder, with the model anywhere.
 #[track_caller]
 fn play_in(home: &Folder, model: &str, endpoint: &str, environment: &[(&str, &str)]) {
+    say_in(home, model, endpoint, environment, "Play.");
+}
+
+/// The same with something to say to begin with.
+#[track_caller]
+fn say_in(home: &Folder, model: &str, endpoint: &str, environment: &[(&str, &str)], words: &str) {
     let mut command = claude(home.path(), model, KEY);
     command.envs(environment.iter().copied()).args(["--mcp-config", endpoint]);
-    command.args(["--allowedTools", "mcp__tollgate", "--", "Play."]);
+    command.args(["--allowedTools", "mcp__tollgate", "--", words]);
     let outcome = program::run(&mut command, DEADLINE).succeeded();
     let result = result(&outcome.stdout);
     assert_eq!(result["is_error"], false, "{result}");
@@ -199,6 +205,41 @@ fn a_tool_is_found_by_search_and_then_called() {
     assert_eq!(offered(&requests[1]), [wanted], "what was found is defined");
     assert!(outcome(&requests, "toolu_found").contains("This is a simple text response for testing."));
     assert_logged(&gateway, &[("toolu_found", "reference", "test_simple_text")]);
+}
+
+#[test]
+fn resources_prompts_and_pictures_come_through() {
+    let reference = ReferenceServer::start("legacy");
+    let resource = json!({ "server": "tollgate", "uri": "test://static-text" });
+    let model = scripted_turns::start(vec![vec![
+        ("toolu_list", "ListMcpResourcesTool", json!({ "server": "tollgate" })),
+        ("toolu_read", "ReadMcpResourceTool", resource),
+        ("toolu_picture", "mcp__tollgate__test_image_content", json!({})),
+        ("toolu_error", "mcp__tollgate__test_error_handling", json!({})),
+        ("toolu_progress", "mcp__tollgate__test_tool_with_progress", json!({})),
+    ]]);
+    let servers = format!("mcp_servers:\n  reference: {{ url: \"{}\" }}\n", reference.url());
+    let gateway = Gateway::with(Engine::Epoll, &model.url(), &servers);
+    say_in(
+        &Folder::new(),
+        &gateway.url(),
+        &endpoint(&gateway),
+        &[UPFRONT],
+        "/mcp__tollgate__test_simple_prompt",
+    );
+
+    let requests = asked(&model);
+    let prompt = requests[0]["messages"].to_string();
+    assert!(prompt.contains("This is a simple prompt for testing."), "{prompt}");
+    let listed = outcome(&requests, "toolu_list");
+    assert!(listed.contains("test://static-text"), "{listed}");
+    let read = outcome(&requests, "toolu_read");
+    assert!(read.contains("This is the content of the static text resource."), "{read}");
+    let picture = outcome(&requests, "toolu_picture");
+    assert!(picture.contains("image/png") && picture.contains("base64"), "{picture}");
+    let error = outcome(&requests, "toolu_error");
+    assert!(error.contains("\"is_error\":true") && error.contains("intentionally"), "{error}");
+    assert!(outcome(&requests, "toolu_progress").contains("All done"));
 }
 
 #[test]
