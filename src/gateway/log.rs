@@ -121,6 +121,12 @@ impl Sink {
         Ok((Self { blocks, json }, thread))
     }
 
+    /// A sink that nobody empties: lines are dropped.
+    pub(super) fn nowhere() -> Self {
+        let (blocks, _) = sync_channel(1);
+        Self { blocks, json: false }
+    }
+
     /// Writes one line, waiting for its turn; for threads that serve nobody.
     pub(super) fn line(
         &self,

@@ -21,6 +21,7 @@ mod serve_platform;
 mod showcase;
 pub mod start;
 mod stream_back;
+pub mod survey;
 mod today;
 mod worker;
 

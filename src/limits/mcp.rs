@@ -150,6 +150,10 @@ pub const OPENAPI_ITEMS_MAX: usize = 1024;
 /// Bytes of an answer of an API that are shown to the model: more than any takes, little enough to hold.
 pub const OPENAPI_RESULT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Milliseconds for which the document of an API that is fetched stays good: APIs change with releases. After
+/// half of it the document is fetched anew, when somebody asks.
+pub const OPENAPI_TTL_MS: u64 = 10 * 60 * 1000;
+
 /// Bytes of a `.mcp.json`; it names a handful of servers.
 pub const MCP_JSON_BYTES_MAX: u64 = 1024 * 1024;
 

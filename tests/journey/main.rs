@@ -37,6 +37,7 @@ mod mcp_claude_code;
 mod mcp_conformance;
 mod mcp_matrix;
 mod mcp_old_sdks;
+mod mcp_openapi;
 mod mcp_sessions;
 
 // The life of the process.

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::clock;
 use crate::gateway::hub::Hub;
+use crate::gateway::hub::api;
 use crate::gateway::hub::ask::About;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::{Question, Target};
@@ -25,6 +26,7 @@ use crate::mcp::method::Method;
 use crate::mcp::repeat::{self, Turn};
 use crate::mcp::rpc::RpcError;
 use crate::policy::decide::Permit;
+use crate::upstream::mcp::server::Transport;
 
 /// Serves a request that a server has to answer.
 pub(super) async fn call(
@@ -76,7 +78,10 @@ pub(super) async fn call(
     }
     let mut run =
         Run { hub, peer: &peer, permit: &permit, caller, leg, target, question, cancelled, kept: None };
-    let ending = Box::pin(run.run()).await;
+    let ending = match &peer.server.transport {
+        Transport::OpenApi(described) => Box::pin(api::run(&mut run, described)).await,
+        Transport::Http(_) | Transport::Sse(_) | Transport::Stdio(_) => Box::pin(run.run()).await,
+    };
     let kept = run.kept;
     if let Some(key) = repeat {
         let response = kept.filter(|_| matches!(ending, Ending::Result { .. })).map(Bytes::from);

@@ -5,6 +5,7 @@
 //! waits for a lock of another. Inside, tasks of one thread share plain cells. It runs on readiness whatever
 //! the cores run on: pipes of child processes are of no other kind.
 
+mod api;
 pub(super) mod ask;
 mod caller;
 mod calls;
@@ -23,6 +24,7 @@ mod rounds;
 mod run;
 mod session;
 mod streams;
+mod survey;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -97,25 +99,7 @@ impl Hub {
     /// Serves until the process ends.
     pub(super) async fn run(parts: Parts) {
         let Parts { log, mut asks, mut mail, published, seal, repeats, showcase } = parts;
-        let (number, snapshot) = published.current();
-        let hub = Rc::new(Self {
-            pool: Rc::new(Pool::new(Engine::Epoll)),
-            published,
-            snapshot: RefCell::new((number, snapshot)),
-            peers: RefCell::new(Rc::from([])),
-            sessions: Sessions::default(),
-            listeners: Listeners::default(),
-            parked: Rc::default(),
-            views: Views::default(),
-            repeats,
-            showcase,
-            store: Store::new(),
-            seal,
-            ids: Cell::new(0),
-            phase: Cell::new(Phase::Running),
-            log: RefCell::new(log),
-            metrics: RefCell::new(Metrics::default()),
-        });
+        let hub = Self::new(log, published, seal, repeats, showcase);
         hub.reconcile();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -150,6 +134,35 @@ impl Hub {
         }
         hub.stop().await;
         hub.log.borrow_mut().flush();
+    }
+
+    /// A hub without servers: `reconcile` gives it those of the config.
+    fn new(
+        log: CoreLog,
+        published: Arc<Published>,
+        seal: SealingKey,
+        repeats: Arc<Repeats>,
+        showcase: Arc<Showcase>,
+    ) -> Rc<Self> {
+        let (number, snapshot) = published.current();
+        Rc::new(Self {
+            pool: Rc::new(Pool::new(Engine::Epoll)),
+            published,
+            snapshot: RefCell::new((number, snapshot)),
+            peers: RefCell::new(Rc::from([])),
+            sessions: Sessions::default(),
+            listeners: Listeners::default(),
+            parked: Rc::default(),
+            views: Views::default(),
+            repeats,
+            showcase,
+            store: Store::new(),
+            seal,
+            ids: Cell::new(0),
+            phase: Cell::new(Phase::Running),
+            log: RefCell::new(log),
+            metrics: RefCell::new(Metrics::default()),
+        })
     }
 
     /// The newest config.

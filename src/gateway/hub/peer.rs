@@ -21,6 +21,7 @@ use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::bridge::capabilities::{self, CapabilitySet};
 use crate::mcp::bridge::opening::{self, ServerFacts};
+use crate::mcp::openapi::OpenApi;
 use crate::mcp::presentation::Presentation;
 use crate::mcp::rpc;
 use crate::mcp::version::Version;
@@ -58,6 +59,8 @@ pub(super) struct Peer {
     pub(super) shelf: Shelf,
     /// What it says of itself, once it has been asked.
     pub(super) facts: RefCell<Option<Rc<ServerFacts>>>,
+    /// How the tools of an HTTP API are called, once its document has been read.
+    pub(super) api: RefCell<Option<Rc<OpenApi>>>,
     /// Whether it is gone from the config.
     pub(super) retired: Cell<bool>,
     modern: Cell<Option<bool>>,
@@ -79,6 +82,7 @@ impl Peer {
             presentation,
             shelf: Shelf::default(),
             facts: RefCell::default(),
+            api: RefCell::default(),
             retired: Cell::new(false),
             modern: Cell::new(modern),
             lanes: RefCell::default(),
@@ -90,6 +94,11 @@ impl Peer {
     /// The era, once it is known.
     pub(super) fn is_modern(&self) -> Option<bool> {
         self.modern.get()
+    }
+
+    /// The revision that our own channel speaks, while there is one.
+    pub(super) fn version(&self) -> Option<Version> {
+        Some(self.lanes.borrow().get(&Lane::Own)?.get()?.version)
     }
 
     /// Whose channel a caller with these capabilities uses.

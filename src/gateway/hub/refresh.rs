@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock;
 use crate::gateway::hub::Hub;
+use crate::gateway::hub::api;
 use crate::gateway::hub::channel::{self, ALL_CAPABILITIES, Channel, NoResult};
 use crate::gateway::hub::events::Changed;
 use crate::gateway::hub::peer::{Lane, Opening, Peer};
@@ -23,6 +24,8 @@ use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::list::{List, Pages, ServerLists};
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::Failure;
+use crate::upstream::mcp::backoff::Backoff;
+use crate::upstream::mcp::server::Transport;
 
 /// What is known of one server's lists.
 #[derive(Default)]
@@ -105,6 +108,8 @@ pub(super) fn freshen(hub: &Rc<Hub>, peer: &Rc<Peer>) {
 
 async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
     let shelf = &peer.shelf;
+    // What can be connected to may still refuse to list, again and again.
+    let mut backoff = Backoff::default();
     while shelf.again.get() && !peer.retired.get() {
         if let Some(begun) = shelf.begun.get() {
             let since = clock::now().saturating_duration_since(begun);
@@ -115,7 +120,10 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
         shelf.begun.set(Some(clock::now()));
         let listed = timeout(limits::MCP_LIST_DEADLINE, load(&hub, &peer)).await;
         match listed.unwrap_or(Err(NoResult::Failed(Failure::TimedOut))) {
-            Ok(lists) => take(&hub, &peer, lists, said),
+            Ok(lists) => {
+                backoff = Backoff::default();
+                take(&hub, &peer, lists, said);
+            }
             Err(why) => {
                 let why = why.to_string();
                 hub.metrics.borrow_mut().mcp.listed(&peer.server.name, "failed");
@@ -127,7 +135,8 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
                 shelf.mark_stale(&why);
                 shelf.settle();
                 shelf.again.set(true);
-                sleep(peer.rest().max(limits::MCP_REFRESH_GAP)).await;
+                let wait = backoff.failed(clock::now(), hub.random());
+                sleep(peer.rest().max(wait)).await;
             }
         }
         shelf.settle();
@@ -184,6 +193,9 @@ fn differ(old: &List, new: &List) -> bool {
 
 /// Lists everything that a server offers.
 async fn load(hub: &Rc<Hub>, peer: &Rc<Peer>) -> Result<ServerLists, NoResult> {
+    if let Transport::OpenApi(described) = &peer.server.transport {
+        return Ok(api::load(hub, peer, described).await?);
+    }
     let opening = Opening { lane: Lane::Own, capabilities: ALL_CAPABILITIES };
     let channel = peer.channel(hub, opening).await?;
     let can = &channel.facts.capabilities;

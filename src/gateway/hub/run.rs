@@ -452,7 +452,7 @@ impl Run<'_> {
     }
 
     /// Tells the caller that the call failed on its way: what happened, and whether it may have run.
-    async fn fail(&self, failure: &Failure) -> Ending {
+    pub(super) async fn fail(&self, failure: &Failure) -> Ending {
         let error = failures::told(self.peer.server.name.as_str(), failure);
         self.hub.metrics.borrow_mut().mcp.failed(&self.peer.server.name, failures::name(failure));
         self.leg.refuse(self.caller, &error).await;

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::request::steps;
-use super::{HttpRequest, OpenApi, result};
+use super::{Answer, HttpRequest, OpenApi, result};
 use crate::limits;
 
 /// A document whose places are all of the kinds there are.
@@ -52,7 +52,8 @@ pub fn fuzz_openapi(data: &[u8]) {
             "{path}"
         );
     }
-    let shown = result(200, Some("application/json"), data);
+    let shown =
+        result(&Answer { status: 200, content_type: Some("application/json"), body: data, whole: true });
     serde_json::from_slice::<Value>(&shown).expect("our own result");
 }
 

@@ -18,7 +18,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use response::result;
+pub use response::{Answer, refused, result};
 
 /// The tools of one API.
 #[derive(Clone, Debug)]

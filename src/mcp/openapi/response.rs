@@ -2,19 +2,34 @@
 
 use serde::de::IgnoredAny;
 
+use super::Fault;
 use crate::base64;
 use crate::json::write_string;
 use crate::limits;
 
+/// An answer of the API.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: u16,
+    /// `Content-Type`, when there is one.
+    pub content_type: Option<&'a str>,
+    /// The body as far as it has been read: all of it, or more than `limits::OPENAPI_RESULT_BYTES_MAX`.
+    pub body: &'a [u8],
+    /// Whether that is all of it.
+    pub whole: bool,
+}
+
 /// The result of a call, as a `CallToolResult`: the answer as text, also as `structuredContent` when it is a
 /// JSON object, or as an image. Every status but those of success makes it an error: redirections are not
 /// followed. A text over `limits::OPENAPI_RESULT_BYTES_MAX` is cut and says so.
-pub fn result(status: u16, content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+pub fn result(answer: &Answer<'_>) -> Vec<u8> {
+    let Answer { status, content_type, body, .. } = *answer;
     let failed = !(200..300).contains(&status);
     let kind = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     let kind = kind.to_ascii_lowercase();
     let mut out = b"{\"content\":[".to_vec();
-    let fits = body.len() <= limits::OPENAPI_RESULT_BYTES_MAX;
+    let fits = answer.whole && body.len() <= limits::OPENAPI_RESULT_BYTES_MAX;
     if !failed && fits && matches!(&*kind, "image/png" | "image/jpeg" | "image/gif" | "image/webp") {
         out.extend_from_slice(b"{\"type\":\"image\",\"data\":\"");
         out.extend_from_slice(base64::encode_padded(body).as_bytes());
@@ -24,7 +39,7 @@ pub fn result(status: u16, content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
         return out;
     }
     out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
-    write_string(&mut out, &text(status, failed, &kind, body));
+    write_string(&mut out, &text(answer, failed, &kind));
     out.extend_from_slice(b"}]");
     if fits && is_object(body) {
         out.extend_from_slice(b",\"structuredContent\":");
@@ -39,7 +54,16 @@ pub fn result(status: u16, content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn text(status: u16, failed: bool, kind: &str, body: &[u8]) -> String {
+/// The result of a call that cannot be made: the model reads what it has to write differently.
+pub fn refused(fault: &Fault) -> Vec<u8> {
+    let mut out = b"{\"content\":[{\"type\":\"text\",\"text\":".to_vec();
+    write_string(&mut out, &format!("The call was not made: {fault}."));
+    out.extend_from_slice(b"}],\"isError\":true}");
+    out
+}
+
+fn text(answer: &Answer<'_>, failed: bool, kind: &str) -> String {
+    let Answer { status, body, whole, .. } = *answer;
     let head = if failed { format!("The API answered with status {status}.\n\n") } else { String::new() };
     if body.is_empty() {
         return format!("The API answered with status {status} and nothing else.");
@@ -55,11 +79,17 @@ fn text(status: u16, failed: bool, kind: &str, body: &[u8]) -> String {
             let kind = if kind.is_empty() { "an unnamed type" } else { kind };
             let kind =
                 kind.get(..kind.floor_char_boundary(limits::RECORD_TEXT_BYTES_MAX)).unwrap_or_default();
-            return format!("{head}The answer has {} bytes of {kind}, which are not text.", body.len());
+            let least = if whole { "" } else { "more than " };
+            let bytes = body.len();
+            return format!("{head}The answer has {least}{bytes} bytes of {kind}, which are not text.");
         }
     };
     let cut = body.len() - shown.len();
-    let note = if cut == 0 { String::new() } else { format!("\n\n[cut here: {cut} bytes more]") };
+    let note = match (cut, whole) {
+        (_, false) => "\n\n[cut here: the answer goes on]".to_owned(),
+        (0, true) => String::new(),
+        (_, true) => format!("\n\n[cut here: {cut} bytes more]"),
+    };
     format!("{head}{shown}{note}")
 }
 

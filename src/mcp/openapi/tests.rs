@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fuzz::{check, fuzz_openapi, places};
 use super::request::steps;
-use super::{DocumentFault, Fault, HttpRequest, LeftOut, OpenApi, result};
+use super::{Answer, DocumentFault, Fault, HttpRequest, LeftOut, OpenApi, refused, result};
 use crate::corpus::replay;
 use crate::limits;
 
@@ -330,15 +330,42 @@ fn dots_that_texts_of_the_path_make_with_values_are_seen() {
     }
 }
 
+fn answered(status: u16, content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+    result(&Answer { status, content_type, body, whole: true })
+}
+
+#[test]
+fn what_was_not_read_to_its_end_says_so() {
+    let body = "x".repeat(limits::OPENAPI_RESULT_BYTES_MAX + 7);
+    let cut = Answer { status: 200, content_type: Some("text/plain"), body: body.as_bytes(), whole: false };
+    let shown: Value = serde_json::from_slice(&result(&cut)).unwrap();
+    let text = shown["content"][0]["text"].as_str().unwrap();
+    let kept = text.strip_suffix("\n\n[cut here: the answer goes on]").unwrap();
+    assert_eq!(kept.len(), limits::OPENAPI_RESULT_BYTES_MAX);
+    let binary = [0xff; 9];
+    let shown: Value =
+        serde_json::from_slice(&result(&Answer { content_type: None, body: &binary, ..cut })).unwrap();
+    let text = shown["content"][0]["text"].as_str().unwrap();
+    assert_eq!(text, "The answer has more than 9 bytes of an unnamed type, which are not text.");
+}
+
+#[test]
+fn a_call_that_is_not_made_tells_the_model_why() {
+    let shown: Value = serde_json::from_slice(&refused(&Fault::Missing("petId".to_owned()))).unwrap();
+    assert_eq!(shown["isError"], json!(true));
+    assert_eq!(shown["content"][0]["text"], "The call was not made: the argument `petId` is required.");
+}
+
 #[test]
 fn answers_become_results() {
-    let shown =
-        |status, kind, body: &[u8]| -> Value { serde_json::from_slice(&result(status, kind, body)).unwrap() };
+    let shown = |status, kind, body: &[u8]| -> Value {
+        serde_json::from_slice(&answered(status, kind, body)).unwrap()
+    };
     let text = |result: &Value| result["content"][0]["text"].as_str().unwrap().to_owned();
     let good = shown(200, Some("application/json; charset=utf-8"), b"{\n \"a\": 1.0\n}");
     assert_eq!(good["structuredContent"], json!({"a": 1.0}));
     assert_eq!((text(&good).as_str(), good.get("isError")), ("{\n \"a\": 1.0\n}", None));
-    let raw = result(200, None, b"{\"a\":\r\n1.0}");
+    let raw = answered(200, None, b"{\"a\":\r\n1.0}");
     assert!(!raw.contains(&b'\n') && raw.ends_with(b",\"structuredContent\":{\"a\":  1.0}}"));
     for plain in [b"[1]".as_slice(), b"{\"a\":}", b"7", b"{} x"] {
         assert_eq!(shown(200, Some("application/json"), plain).get("structuredContent"), None);
@@ -359,7 +386,7 @@ fn answers_become_results() {
 #[test]
 fn long_answers_are_cut_between_characters() {
     let long = format!("x{}", "é".repeat(limits::OPENAPI_RESULT_BYTES_MAX));
-    let shown: Value = serde_json::from_slice(&result(200, Some("text/plain"), long.as_bytes())).unwrap();
+    let shown: Value = serde_json::from_slice(&answered(200, Some("text/plain"), long.as_bytes())).unwrap();
     let text = shown["content"][0]["text"].as_str().unwrap();
     let (kept, note) = text.split_once("\n\n[cut here: ").unwrap();
     assert_eq!(kept.len(), limits::OPENAPI_RESULT_BYTES_MAX - 1);

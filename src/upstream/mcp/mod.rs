@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub mod api;
 pub mod backoff;
 pub mod http;
 pub mod pipe;

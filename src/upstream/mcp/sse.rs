@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 use crate::limits::{self, Timeouts};
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::http::answer::{
-    ACCEPT_ANY, ACCEPT_EVENTS, Answer, Content, Door, Request, Silence,
+    ACCEPT_ANY, ACCEPT_EVENTS, Answer, Content, Door, JSON, Request, Silence,
 };
 use crate::upstream::mcp::http::events::{Event, Events};
 use crate::upstream::mcp::http::{is_response, may_run_twice, unbatched};
@@ -53,6 +53,7 @@ pub async fn open(
         method: "GET",
         path: &door.remote.path,
         accept: ACCEPT_EVENTS,
+        content_type: JSON,
         headers: &[],
         last_event_id: None,
         body: None,
@@ -100,6 +101,7 @@ impl SseSender {
             method: "POST",
             path: &self.path,
             accept: ACCEPT_ANY,
+            content_type: JSON,
             headers: &[],
             last_event_id: None,
             body: Some(&body),

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::clock;
 use crate::http::body::Decoder;
 use crate::http::encode::{Fields, UpstreamRequest, request_head};
-use crate::http::head::ResponseHead;
+use crate::http::head::{Framing, ResponseHead};
 use crate::limits::{self, Timeouts};
 use crate::net::buffer::Buffer;
 use crate::net::deadline::Deadline;
@@ -30,6 +30,9 @@ pub(in crate::upstream::mcp) const ACCEPT_ANY: &str = "application/json, text/ev
 
 /// What a stream alone is asked for by.
 pub(in crate::upstream::mcp) const ACCEPT_EVENTS: &str = "text/event-stream";
+
+/// What every JSON-RPC message is.
+pub(in crate::upstream::mcp) const JSON: &str = "application/json";
 
 const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 
@@ -60,10 +63,12 @@ pub(in crate::upstream::mcp) struct Door {
 pub(in crate::upstream::mcp) struct Request<'a> {
     pub(in crate::upstream::mcp) method: &'static str,
     pub(in crate::upstream::mcp) path: &'a str,
-    pub(in crate::upstream::mcp) accept: &'static str,
+    pub(in crate::upstream::mcp) accept: &'a str,
+    /// What the body is; empty where it is not to be said.
+    pub(in crate::upstream::mcp) content_type: &'a str,
     pub(in crate::upstream::mcp) headers: &'a [(String, String)],
     pub(in crate::upstream::mcp) last_event_id: Option<&'a str>,
-    /// A JSON-RPC message, or nothing where the method has no body.
+    /// Nothing where the method has no body.
     pub(in crate::upstream::mcp) body: Option<&'a [u8]>,
     /// As in `Exchange`.
     pub(in crate::upstream::mcp) again: bool,
@@ -173,7 +178,11 @@ impl Door {
         Ok(answer)
     }
 
-    async fn ask_once(
+    /// The same without following anybody anywhere.
+    ///
+    /// # Errors
+    /// Those of `ask`.
+    pub(in crate::upstream::mcp) async fn ask_once(
         &self,
         permit: &Permit,
         request: &Request<'_>,
@@ -181,12 +190,12 @@ impl Door {
     ) -> Result<Answer, Failure> {
         let head = Buffer::from(self.head_of(request).as_slice());
         let message = match request.body {
-            Some(body) => {
+            Some(body) if !body.is_empty() => {
                 let body = Buffer::from(body);
                 let all = 0..body.len();
                 Message::with_body(head, [Some((Rc::new(body), all)), None, None])
             }
-            None => Message::bare(head),
+            _ => Message::bare(head),
         };
         let timeouts = Timeouts { first_byte: silence.left(), ..self.timeouts };
         let site = &self.remote.site;
@@ -214,7 +223,8 @@ impl Door {
             connection: None,
             site: Arc::clone(site),
             keep_alive: head.keep_alive,
-            decoder: Decoder::new(head.framing),
+            // What answers a HEAD has the head of a GET, and nothing behind it.
+            decoder: Decoder::new(if request.method == "HEAD" { Framing::None } else { head.framing }),
             ended: false,
         };
         answer.ended = answer.decoder.at_end();
@@ -225,8 +235,8 @@ impl Door {
 
     fn head_of(&self, request: &Request<'_>) -> Vec<u8> {
         let mut lines: Vec<(&str, &[u8])> = vec![("accept", request.accept.as_bytes())];
-        if request.body.is_some() {
-            lines.push(("content-type", b"application/json"));
+        if request.body.is_some() && !request.content_type.is_empty() {
+            lines.push(("content-type", request.content_type.as_bytes()));
         }
         if let Some(id) = request.last_event_id {
             lines.push(("last-event-id", id.as_bytes()));

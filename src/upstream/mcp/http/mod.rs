@@ -28,7 +28,7 @@ pub(in crate::upstream::mcp) mod events;
 #[cfg(test)]
 mod tests;
 
-use answer::{ACCEPT_ANY, ACCEPT_EVENTS, Answer, Content, Door, Request, Silence};
+use answer::{ACCEPT_ANY, ACCEPT_EVENTS, Answer, Content, Door, JSON, Request, Silence};
 use events::{Event, Events};
 
 /// A server behind Streamable HTTP, as one thread talks to it. Holds no connection of its own: they come from
@@ -183,6 +183,7 @@ impl HttpLink {
             method: "POST",
             path: &self.door.remote.path,
             accept: ACCEPT_ANY,
+            content_type: JSON,
             headers: &out.headers,
             last_event_id: None,
             body: Some(&out.body),
