@@ -35,6 +35,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// See what the MCP servers of the config offer, without a running gateway
+    #[command(after_help = TOOLS_EXAMPLES)]
+    Tools {
+        /// What to do with tools
+        #[command(subcommand)]
+        command: ToolsCommand,
+    },
     /// Print what Claude Code needs to use this gateway
     #[command(after_help = CLAUDE_EXAMPLES)]
     Claude(Claude),
@@ -71,6 +78,32 @@ pub(crate) enum KeyCommand {
     },
 }
 
+/// `tollgate tools ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ToolsCommand {
+    /// Start the servers, list their tools once, and end them; exit 1 when one of them cannot be listed
+    #[command(after_help = TOOLS_EXAMPLES)]
+    List(ToolsList),
+}
+
+/// `tollgate tools list`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsList {
+    /// The one server to start; its tools then have the names of /mcp/NAME
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// How long servers have to start and to list, all at the same time; packages that have to be fetched
+    /// first may need more
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
+    pub(crate) timeout: u64,
+    /// Show the lines of the log as well, and what servers write to standard error
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `tollgate claude ...`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Claude {
@@ -91,6 +124,11 @@ pub(crate) struct Claude {
     pub(crate) write: Option<PathBuf>,
 }
 
+/// A wait that a person sits through.
+fn seconds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=600)
+}
+
 /// The form of what `tollgate claude` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -108,6 +146,7 @@ Examples:
   tollgate check --config /etc/tollgate.yaml
   tollgate key create --name ada --team platform
   tollgate key revoke ada
+  tollgate tools list
   eval \"$(tollgate claude --key-env ADAS_KEY)\" && claude
 
 A config to begin with (./tollgate.yaml):
@@ -130,6 +169,20 @@ Examples:
   tollgate key revoke 3f1c0a9be772
 
 Keys are stored as hashes in <data_dir>/keys.json. A running gateway sees the file change.";
+
+const TOOLS_EXAMPLES: &str = "\
+Examples:
+  tollgate tools list
+  tollgate tools list --server github --timeout 120 --verbose
+  tollgate tools list --json | jq -r '.tools[] | [.hash, .name] | @tsv'
+
+Servers are started and asked as the gateway does it, so programs of the config run. A tool's name is the one
+that callers use, with prefixes, renaming and hiding applied. HASH is the beginning of the hash of its
+definition's canonical form: it is the same on every machine, and another when the server has changed what
+its tool says or takes. HINTS is what the server claims. ~TOKENS is an estimate, a quarter of the bytes of
+name, description and input schema, which clients put into prompts; models differ.
+
+Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
 
 const CLAUDE_EXAMPLES: &str = "\
 Examples:

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::args::KeyCommand;
 use crate::cli::claude;
 use crate::cli::output::{Failure, Output};
+use crate::cli::table;
 use crate::config::key_file::{KeyFile, NewKey};
 use crate::config::outline::{self, Outline};
 use crate::limits;
@@ -126,20 +127,7 @@ fn table(rows: &[Row]) -> String {
         let (id, team, created) = (or_dash(&row.id), or_dash(&row.team), or_dash(&row.created));
         [row.name.clone(), id, team, models, created, row.state.clone()]
     }));
-    let mut widths = [0; 6];
-    for line in &cells {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut out = String::new();
-    for line in &cells {
-        let padded: Vec<String> =
-            line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        out.push_str(padded.join("  ").trim_end());
-        out.push('\n');
-    }
-    out
+    table::columns(&cells, &[], None)
 }
 
 fn revoke(

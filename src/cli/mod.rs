@@ -15,11 +15,13 @@ mod key;
 mod ordered_json;
 mod output;
 mod serve;
+mod table;
+mod tools;
 
 #[cfg(test)]
 mod tests;
 
-use args::{Args, Command};
+use args::{Args, Command, ToolsCommand};
 use output::{Failure, Output};
 
 /// Runs the program with its arguments, the first of which is its own name.
@@ -48,6 +50,7 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Serve => serve::run(config, output),
         Command::Check { json } => check::run(config, json, output),
         Command::Key { command } => key::run(config, command, output),
+        Command::Tools { command: ToolsCommand::List(wish) } => tools::run(config, &wish, output),
         Command::Claude(wish) => claude::run(config, &wish, output),
     }
 }

@@ -17,6 +17,7 @@ pub mod outgoing;
 pub mod runtime;
 mod session;
 pub mod stream;
+pub mod terminal;
 pub mod tls;
 mod uring;
 

@@ -176,9 +176,110 @@ fn claude_prints_and_writes_what_a_developer_needs() {
 fn help_is_worth_reading() {
     let folder = Folder::new();
     let help = run(&folder, &["--help"]).succeeded();
-    for wanted in ["serve", "check", "key", "claude", "tollgate.yaml", "Exit codes"] {
+    for wanted in ["serve", "check", "key", "tools", "claude", "tollgate.yaml", "Exit codes"] {
         assert!(help.stdout.contains(wanted), "{wanted} is missing: {}", help.stdout);
     }
     assert_eq!(run(&folder, &["sevre"]).status.code(), Some(2));
     assert!(run(&folder, &["--version"]).succeeded().stdout.contains(env!("CARGO_PKG_VERSION")));
+}
+
+/// A server on pipes with two tools, one of which tries to paint the terminal.
+const SERVER: &str = r#"
+import json, sys
+tools = [
+    {"name": "read_note", "description": "Reads a note\u001b[31m by\nits name. Then more.",
+     "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
+    {"name": "drop_note", "description": "Drops a note", "inputSchema": {"type": "object"},
+     "annotations": {"destructiveHint": True}},
+    {"name": "broken"},
+]
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    answer = {"jsonrpc": "2.0", "id": asked["id"]}
+    if asked["method"] == "initialize":
+        answer["result"] = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                            "serverInfo": {"name": "notes", "version": "1"}}
+    elif asked["method"] == "tools/list":
+        answer["result"] = {"tools": tools}
+    else:
+        answer["error"] = {"code": -32601, "message": "no"}
+    print(json.dumps(answer), flush=True)
+open("ended", "w").close()
+"#;
+
+fn with_servers(more: &str) -> Folder {
+    let folder = Folder::new();
+    folder.write("server.py", SERVER);
+    let servers = format!(
+        "mcp_servers:\n  notes: {{ command: python3, args: [server.py], prefix: always, \
+         tools: {{ drop_note: {{ rename: remove }} }} }}\n{more}"
+    );
+    folder.write("tollgate.yaml", &config(Engine::Epoll, "http://127.0.0.1:9", &servers));
+    folder
+}
+
+#[test]
+fn tools_are_listed_without_a_gateway() {
+    let folder = with_servers("");
+    let listed = run(&folder, &["tools", "list"]).succeeded();
+    let lines: Vec<Vec<&str>> = listed.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(lines[1].starts_with(&["notes", "legacy", "2025-06-18", "2"]), "{listed:?}");
+    assert_eq!(lines[1].last(), Some(&"ok"), "{listed:?}");
+    let tools: Vec<_> = lines.iter().filter(|words| words.get(1) == Some(&"notes")).collect();
+    assert_eq!((tools[0][0], tools[0][5]), ("notes__read_note", "read-only"), "{listed:?}");
+    assert_eq!((tools[1][0], tools[1][5]), ("remove", "destructive"), "{listed:?}");
+    assert!(tools.iter().all(|tool| tool[4].len() == 12), "{listed:?}");
+    assert!(listed.stdout.contains("Reads a note\u{fffd}[31m by its name.\n"), "{listed:?}");
+    assert!(listed.stdout.contains("left out of notes: broken: "), "{listed:?}");
+    assert!(listed.stdout.contains("an estimate"), "{listed:?}");
+    assert!(listed.stderr.contains("notes: 2 tools ("), "{listed:?}");
+    assert!(folder.join("ended").exists(), "the server was asked to end, and not killed");
+    let (one, other) = (run(&folder, &["tools", "list", "--json"]).succeeded(), "read_note");
+    let json: Value = serde_json::from_str(&one.stdout).expect("it is JSON");
+    assert_eq!(json["tools"][0]["server_name"], other, "{json}");
+    assert!(json["tools"][0]["hash"].as_str().is_some_and(|hash| hash.starts_with(tools[0][4])), "{json}");
+    assert_eq!(json["totals"]["tools"], 2, "{json}");
+}
+
+#[test]
+fn a_dead_server_hides_no_other() {
+    let dead = "  dead: { command: python3, args: [-c, \"import sys; sys.exit('no token')\"] }\n  \
+                gone: { url: \"http://127.0.0.1:9/mcp\" }";
+    let folder = with_servers(dead);
+    let listed = run(&folder, &["tools", "list"]);
+    assert_eq!(listed.status.code(), Some(1), "{listed:?}");
+    for wanted in
+        ["notes__read_note", "unreachable: it ended before it answered", "unreachable: it could not"]
+    {
+        assert!(listed.stdout.contains(wanted), "{wanted}: {listed:?}");
+    }
+    assert!(listed.stderr.contains("2 of 3 servers cannot be listed"), "{listed:?}");
+    assert!(!listed.stderr.contains("no token"), "what servers write is shown where it is asked for");
+
+    let alone = run(&folder, &["tools", "list", "--server", "notes"]).succeeded();
+    assert!(alone.stdout.contains("\nread_note "), "names are those of /mcp/notes: {alone:?}");
+    let verbose = run(&folder, &["tools", "list", "--server", "dead", "--verbose", "--json"]);
+    assert_eq!(verbose.status.code(), Some(1), "{verbose:?}");
+    assert!(verbose.stderr.contains("no token"), "{verbose:?}");
+    let json: Value = serde_json::from_str(&verbose.stdout).expect("it is JSON");
+    assert_eq!(json["servers"][0]["health"], "unreachable", "{json}");
+    let unknown = run(&folder, &["tools", "list", "--server", "nots"]);
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    assert!(unknown.stderr.contains("known: notes, dead, gone"), "{unknown:?}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_and_ended() {
+    let silent = "  silent: { command: python3, args: [-c, \"import os, time; \
+                  open('pid', 'w').write(str(os.getpid())); time.sleep(99)\"], era: legacy }";
+    let folder = with_servers(silent);
+    let listed = run(&folder, &["tools", "list", "--timeout", "3"]);
+    assert_eq!(listed.status.code(), Some(1), "{listed:?}");
+    assert!(listed.stdout.contains("unreachable: it has listed nothing within 3 s"), "{listed:?}");
+    assert!(listed.stdout.contains("notes__read_note"), "{listed:?}");
+    let pid = std::fs::read_to_string(folder.join("pid")).expect("it was started");
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "it runs on: {state}");
 }
