@@ -10,6 +10,7 @@ use std::io::{Write, stderr};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -22,6 +23,9 @@ use crate::verdict::Verdict;
 
 /// Connections of the cases with many callers.
 const CONNECTIONS: usize = 32;
+
+/// After this, the server has taken everything that was sent.
+const SETTLED: Duration = Duration::from_millis(20);
 
 /// The scripted server and what stands in front of it.
 pub(crate) struct Scene {
@@ -105,6 +109,10 @@ impl Scene {
             // What only copies bytes has no lists.
             if is_list && !variant.is_gateway() && *variant != Variant::Direct {
                 continue;
+            }
+            if is_list {
+                // What the variant before this one asked last may still be on its way.
+                std::thread::park_timeout(SETTLED);
             }
             let before = self.counts.lists(MANY);
             let turn = match plan.turn(case, &question, rate, proxy) {
