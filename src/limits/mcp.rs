@@ -362,6 +362,35 @@ pub const MCP_DISCOVER_TTL_MS: u64 = 60_000;
 /// How long our id of a server's task is good.
 pub const MCP_TASK_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a legacy server is asked to keep a task, and how long its session or process is kept for one: an
+/// hour is more than any call is waited for.
+pub const MCP_TASK_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// Least time between two looks at a task, whatever its server wishes.
+pub const MCP_TASK_POLL_MIN: Duration = Duration::from_millis(50);
+
+/// Time between two looks when the server has no wish.
+pub const MCP_TASK_POLL_DEFAULT: Duration = Duration::from_secs(1);
+
+/// Most time between two looks: a person waits at the other end.
+pub const MCP_TASK_POLL_MAX: Duration = Duration::from_secs(15);
+
+/// Looks at a task in a row that may fail.
+pub const MCP_TASK_MISSES_MAX: u32 = 3;
+
+/// How long a server may take to give a task up that nobody waits for any more.
+pub const MCP_TASK_CANCEL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a modern caller's look at a task waits for questions that the server says it has; after that it
+/// is told that the task is worked on.
+pub const MCP_TASK_ASK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Tasks of legacy servers with questions to modern callers, of all keys.
+pub const MCP_TASKS_ASKING_MAX: usize = 1024;
+
+/// The same of one key.
+pub const MCP_TASKS_ASKING_OF_KEY_MAX: usize = 64;
+
 const _: () = {
     assert!(MCP_PAGE_BYTES_MAX >= 2 * MCP_DEFINITION_BYTES_MAX);
     assert!(MCP_DEFINITION_BYTES_MAX < MCP_MESSAGE_BYTES_MAX);

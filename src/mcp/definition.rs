@@ -117,6 +117,18 @@ pub struct Annotations {
     pub open_world: Option<bool>,
 }
 
+/// Whether a tool of revision 2025-11-25 runs as a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskSupport {
+    /// Never; so does a tool that says nothing, or something that nobody knows.
+    #[default]
+    Forbidden,
+    /// When it is asked to.
+    Optional,
+    /// Always: other calls are refused.
+    Required,
+}
+
 /// A definition, immutable. Made by `store::Store` only, so that equal ones are one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
@@ -127,6 +139,7 @@ pub struct Definition {
     canonical: u128,
     places: Places,
     annotations: Annotations,
+    task_support: TaskSupport,
     param_headers: Box<[ParamHeader]>,
 }
 
@@ -148,6 +161,8 @@ struct Places {
     loose_output: Option<Range<usize>>,
     /// The value of `annotations`.
     annotations: Option<Range<usize>>,
+    /// The value of `execution.taskSupport` that says `required`, with quotes.
+    only_as_task: Option<Range<usize>>,
 }
 
 /// What is written differently for callers. Nothing by default.
@@ -190,6 +205,7 @@ impl Definition {
             canonical: xxh3_128(&form),
             places: reader.places,
             annotations: reader.annotations,
+            task_support: reader.task_support,
             param_headers,
         })
     }
@@ -218,6 +234,11 @@ impl Definition {
     /// What the server claims of it.
     pub const fn annotations(&self) -> Annotations {
         self.annotations
+    }
+
+    /// Whether it runs as a task of revision 2025-11-25; of no meaning unless its server offers those.
+    pub const fn task_support(&self) -> TaskSupport {
+        self.task_support
     }
 
     /// Parameters that a call repeats as headers, in the order of their paths; at most
@@ -253,7 +274,8 @@ impl Definition {
     }
 
     /// Appends it with `changes`; where nothing changes, byte for byte as it came but for line ends, which
-    /// become spaces so that it fits into a line.
+    /// become spaces so that it fits into a line. A tool that runs as a task only may be called in any way
+    /// here, so it says `optional`.
     pub fn write(&self, changes: Changes<'_>, out: &mut Vec<u8>) {
         let mut cuts: Vec<(Range<usize>, Cow<'_, [u8]>)> = Vec::new();
         if let Some(key) = changes.key.filter(|key| **key != *self.key) {
@@ -270,6 +292,9 @@ impl Definition {
         }
         if let Some(place) = self.places.loose_output.clone().filter(|_| changes.legacy) {
             cuts.push((place, Cow::Borrowed(b"")));
+        }
+        if let Some(place) = self.places.only_as_task.clone() {
+            cuts.push((place, Cow::Borrowed(b"\"optional\"")));
         }
         cuts.sort_by_key(|(place, _)| (place.start, place.end));
         let start = out.len();
@@ -315,6 +340,7 @@ struct Reader<'a> {
     named: bool,
     places: Places,
     annotations: Annotations,
+    task_support: TaskSupport,
     /// Where the last value ended.
     last_end: usize,
     /// Where a loose `outputSchema` begins, until the next member or the end says where it ends.
@@ -330,6 +356,7 @@ impl<'a> Reader<'a> {
             named: false,
             places: Places::default(),
             annotations: Annotations::default(),
+            task_support: TaskSupport::default(),
             last_end: 0,
             loose_from: None,
         }
@@ -393,9 +420,30 @@ impl<'a> Reader<'a> {
                     self.hints(value.span.clone())?;
                 }
             }
+            "execution" if self.kind == ItemKind::Tool && value.kind == Kind::Object => {
+                self.execution(value.span.clone())?;
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    fn execution(&mut self, span: Range<usize>) -> Result<(), Broken> {
+        fields_at(self.raw, span, |field| {
+            if name(&field.key)? == "taskSupport"
+                && let Some(word) = field.value.inner(self.raw)
+            {
+                self.task_support = match &*text(word)? {
+                    "required" => TaskSupport::Required,
+                    "optional" => TaskSupport::Optional,
+                    _ => TaskSupport::Forbidden,
+                };
+                if self.task_support == TaskSupport::Required {
+                    self.places.only_as_task = Some(field.value.span.clone());
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The name or URI that it goes by.

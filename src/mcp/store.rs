@@ -108,7 +108,7 @@ mod tests {
     use super::Store;
     use crate::limits;
     use crate::mcp::canonical::Ambiguous;
-    use crate::mcp::definition::{Annotations, Broken, Changes, Definition, ItemKind};
+    use crate::mcp::definition::{Annotations, Broken, Changes, Definition, ItemKind, TaskSupport};
 
     fn tool(name: &str) -> String {
         format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)
@@ -228,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_says_whether_it_runs_as_a_task() {
+        for (execution, expected) in [
+            (r#"{"taskSupport":"required"}"#, TaskSupport::Required),
+            (r#"{"taskSupport":"opt\u0069onal"}"#, TaskSupport::Optional),
+            (r#"{"taskSupport":"forbidden"}"#, TaskSupport::Forbidden),
+            (r#"{"taskSupport":1}"#, TaskSupport::Forbidden),
+            (r#"{}"#, TaskSupport::Forbidden),
+            (r#""required""#, TaskSupport::Forbidden),
+        ] {
+            let raw = format!(r#"{{"name":"a","inputSchema":{{"type":"object"}},"execution":{execution}}}"#);
+            assert_eq!(read(ItemKind::Tool, &raw).unwrap().task_support(), expected, "{raw}");
+        }
+    }
+
+    #[test]
     fn only_what_changes_is_written_anew() {
         let input = r#""inputSchema":{"type":"object"}"#;
         let legacy = Changes { legacy: true, ..Changes::default() };
@@ -259,7 +274,10 @@ mod tests {
                 format!(r#"{{"name":"a",{input}}}"#),
             ),
         ];
-        for (raw, changes, expected) in cases {
+        let (only, may) = ("required", "optional");
+        let run = |how| format!(r#"{{"name":"a",{input},"execution":{{"taskSupport" : "{how}"}}}}"#);
+        let more = [(run(only), legacy, run(may)), (run(may), legacy, run(may))];
+        for (raw, changes, expected) in cases.into_iter().chain(more) {
             let mut out = Vec::new();
             read(ItemKind::Tool, &raw).unwrap().write(changes, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected);

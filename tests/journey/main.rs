@@ -39,6 +39,7 @@ mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;
 mod mcp_sessions;
+mod mcp_tasks;
 
 // The life of the process.
 mod cli;

@@ -14,6 +14,7 @@ use crate::gateway::hub::api;
 use crate::gateway::hub::ask::About;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::{Question, Target};
+use crate::gateway::hub::held::AboutTask;
 use crate::gateway::hub::listing::Seen;
 use crate::gateway::hub::park::{self, Resume, State};
 use crate::gateway::hub::peer::Peer;
@@ -67,6 +68,12 @@ pub(super) async fn call(
             Ok(State::Anew) => {}
             Err(error) => return leg.refuse(caller, &error).await,
         }
+    }
+    if caller.version.is_modern() && target.session.is_some() {
+        let (peer, permit, target) = (&peer, &permit, &target);
+        let about = AboutTask { hub, caller, question: &question, peer, permit, target };
+        let ending = Box::pin(about.serve(leg)).await;
+        return hub.metrics.borrow_mut().mcp.called(&peer.server.name, ending.name(), run::since(begun));
     }
     let mut repeat = repeat_key(caller, &peer, &question, &target);
     if let Some(key) = repeat {
@@ -122,7 +129,7 @@ fn resolve(
     seen: &Seen,
 ) -> Result<(Rc<Peer>, Target), RpcError> {
     let params = &question.params;
-    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: false };
+    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: false, session: None };
     let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
     match question.method {
         Method::ToolsCall => {
@@ -136,7 +143,7 @@ fn resolve(
             let tool = Some(Arc::clone(&found.definition));
             Ok((
                 at(found.server)?,
-                Target { name: found.definition.key().to_owned(), renamed, tool, repeatable },
+                Target { renamed, tool, repeatable, ..plain(found.definition.key().to_owned()) },
             ))
         }
         Method::PromptsGet => {
@@ -170,13 +177,16 @@ fn resolve(
             let id = id.ok_or_else(|| RpcError::invalid_params("params.taskId is missing"))?;
             if let [peer] = seen.peers.as_slice()
                 && caller.scope.is_some()
+                && peer.is_modern() != Some(false)
             {
                 return Ok((Rc::clone(peer), plain(id)));
             }
             let unknown = || RpcError::invalid_params("this task is not known");
             let at = tasks::inwards(hub, caller, &id).ok_or_else(unknown)?;
             let peer = seen.peers.iter().find(|peer| peer.server.name.as_str() == at.server);
-            Ok((peer.cloned().ok_or_else(unknown)?, Target { renamed: Some("taskId"), ..plain(at.id) }))
+            let peer = peer.cloned().ok_or_else(unknown)?;
+            let session = (peer.is_modern() == Some(false)).then_some(at.session);
+            Ok((peer, Target { renamed: Some("taskId"), session, ..plain(at.id) }))
         }
         _ => {
             let name = question.text(question.read.method_span.as_ref()).unwrap_or_default();
@@ -192,7 +202,7 @@ fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), Rp
     let reference: serde_json::Value = serde_json::from_slice(reference).map_err(|_why| missing())?;
     let text = |name: &str| reference.get(name).and_then(serde_json::Value::as_str);
     let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
-    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: true };
+    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: true, session: None };
     match (text("type"), text("name"), text("uri")) {
         (Some("ref/prompt"), Some(name), _) => {
             let found = seen.view.find(ItemKind::Prompt, name);

@@ -87,6 +87,10 @@ pub(super) struct Channel {
     pub(super) listening: Notify,
     /// What a legacy server has been told to log.
     pub(super) log_level: Cell<Option<Level>>,
+    /// Until when it is kept although nobody calls, because it has tasks that callers may ask for.
+    pub(super) kept_until: Cell<Option<Instant>>,
+    /// What wakes those who wait for a task, by the server's id of it.
+    pub(super) waited_for: RefCell<HashMap<String, Rc<Notify>>>,
 }
 
 /// Why a request of our own has no result.
@@ -133,6 +137,8 @@ impl Channel {
             watching: Notify::new(),
             listening: Notify::new(),
             log_level: Cell::new(None),
+            kept_until: Cell::new(None),
+            waited_for: RefCell::default(),
         }
     }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crate::gateway::hub::caller::Caller;
 use crate::gateway::hub::channel::Channel;
+use crate::gateway::hub::tasks;
 use crate::json;
-use crate::mcp::bridge::capabilities::{ClientFacts, params_for_legacy, params_for_modern};
+use crate::mcp::bridge::capabilities::{CapabilitySet, ClientFacts, params_for_legacy, params_for_modern};
 use crate::mcp::bridge::rounds::retry_params;
 use crate::mcp::definition::Definition;
 use crate::mcp::edit::{Change, Edits};
@@ -53,6 +54,8 @@ pub(super) struct Target {
     pub(super) tool: Option<Arc<Definition>>,
     /// Whether calling it twice does no more than calling it once, by its annotations.
     pub(super) repeatable: bool,
+    /// What was declared in the session that has the task which is asked for.
+    pub(super) session: Option<CapabilitySet>,
 }
 
 /// What a modern server had asked for before it goes on.
@@ -113,7 +116,9 @@ pub(super) fn compose(
         }
         None => crossed,
     };
-    let named = renamed(&retried, target).map_err(|why| refused(&why))?;
+    let way = tasks::way(question, target, caller, channel);
+    let sent = tasks::params(&retried, way).map_err(|why| refused(&why))?;
+    let named = renamed(&sent, target).map_err(|why| refused(&why))?;
     let mut body = Vec::with_capacity(named.len() + 96);
     let params = (has_params || named.len() > 2).then_some(&*named);
     rpc::write_request(&mut body, id, question.method.name(), params);

@@ -11,6 +11,7 @@ use crate::gateway::hub::Hub;
 use crate::gateway::hub::channel::{self, Channel, Link};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::refresh;
+use crate::gateway::hub::tasks;
 use crate::gateway::log::Level;
 use crate::mcp::bridge::opening::ServerCapabilities;
 use crate::mcp::message::{self, Kind, Message};
@@ -206,6 +207,16 @@ pub(super) async fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, channel: &Rc<Channel>, 
                     && let Some(uri) = params.uri.and_then(|uri| message::text(&doc, uri))
                 {
                     hub.resource_updated(peer, &uri);
+                }
+            }
+            Method::TasksStatus => tasks::changed(channel, &doc, &read),
+            // Of a task whose call has been answered already, so that the progress belongs to no stream.
+            Method::Progress => {
+                let token = message::params(&doc, &read).ok().and_then(|params| params.progress_token);
+                let token = token.and_then(|place| str::from_utf8(doc.get(place)?).ok()?.parse().ok());
+                let call = token.and_then(|token: u64| channel.in_flight.borrow().get(&token).cloned());
+                if let Some(call) = call {
+                    drop(call.asks.try_send(doc));
                 }
             }
             Method::Message => {

@@ -11,8 +11,10 @@ mod caller;
 mod calls;
 mod channel;
 mod compose;
+mod drive;
 mod events;
 pub(super) mod failures;
+mod held;
 mod legacy;
 mod listing;
 mod modern;
@@ -41,6 +43,7 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::hub::events::Changed;
+use crate::gateway::hub::held::Talks;
 use crate::gateway::hub::listing::Views;
 use crate::gateway::hub::park::Lot;
 use crate::gateway::hub::peer::Peer;
@@ -84,6 +87,7 @@ pub(super) struct Hub {
     sessions: Sessions,
     listeners: Listeners,
     parked: Rc<Lot>,
+    talks: Talks,
     views: Views,
     repeats: Arc<Repeats>,
     showcase: Arc<Showcase>,
@@ -153,6 +157,7 @@ impl Hub {
             sessions: Sessions::default(),
             listeners: Listeners::default(),
             parked: Rc::default(),
+            talks: Talks::default(),
             views: Views::default(),
             repeats,
             showcase,

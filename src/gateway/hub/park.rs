@@ -16,6 +16,7 @@ use crate::gateway::hub::Hub;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::run::Run;
+use crate::gateway::hub::tasks;
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
@@ -31,6 +32,8 @@ pub(super) struct Asked {
     pub(super) method: InputMethod,
     /// `params`, as written.
     pub(super) params: Option<Vec<u8>>,
+    /// The server's id of the task that it belongs to.
+    pub(super) task: Option<String>,
 }
 
 /// A caller's retry of a parked call.
@@ -197,7 +200,8 @@ impl Parking {
         let mut answered = Vec::new();
         self.open.retain(|(key, asked)| match rounds::answer(retry, key, asked.method) {
             Some(answer) => {
-                answered.push((asked.server_id.clone(), answer.to_vec()));
+                let answer = tasks::answer(answer.to_vec(), asked.task.as_deref());
+                answered.push((asked.server_id.clone(), answer));
                 false
             }
             None => true,

@@ -198,7 +198,9 @@ impl Peer {
         self.lanes.borrow_mut().retain(|lane, cell| {
             let Some(channel) = cell.get() else { return !retired };
             let idle = now.saturating_duration_since(channel.used.get()) > self.server.idle;
-            let unused = channel.in_flight.borrow().is_empty() && channel.watched.borrow().is_empty();
+            let unused = channel.in_flight.borrow().is_empty()
+                && channel.watched.borrow().is_empty()
+                && channel.kept_until.get().is_none_or(|until| until <= now);
             let ends = retired || !channel.is_open() || (*lane != Lane::Own && idle && unused);
             if ends {
                 ended.push(Rc::clone(channel));

@@ -15,6 +15,7 @@ use crate::gateway::hub::compose::Input;
 use crate::gateway::hub::failures;
 use crate::gateway::hub::park::Asked;
 use crate::gateway::hub::run::Run;
+use crate::gateway::hub::tasks;
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::bridge::errors;
@@ -68,7 +69,8 @@ pub(super) async fn pass_on(run: &Run<'_>, channel: &Rc<Channel>, asked: Asked) 
         match answered.as_deref().and_then(|doc| message::read(doc).ok().map(|read| (doc, read))) {
             Some((doc, read)) if read.kind == Kind::Result => {
                 let result = read.result.and_then(|place| doc.get(place)).unwrap_or(b"{}");
-                rpc::write_result(&mut body, &asked.server_id, result);
+                let result = tasks::answer(result.to_vec(), asked.task.as_deref());
+                rpc::write_result(&mut body, &asked.server_id, &result);
             }
             Some((doc, read)) => {
                 let error = read.error.and_then(|place| doc.get(place)).unwrap_or(b"{}");

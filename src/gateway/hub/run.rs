@@ -14,17 +14,19 @@ use crate::gateway::hub::Hub;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::channel::{ALL_CAPABILITIES, Channel, InFlight, Link};
 use crate::gateway::hub::compose::{self, Input, Question, Target};
+use crate::gateway::hub::drive::{self, Drive};
 use crate::gateway::hub::failures;
 use crate::gateway::hub::park::{self, Parking, Resume};
 use crate::gateway::hub::peer::{Opening, Peer};
 use crate::gateway::hub::rounds;
-use crate::gateway::hub::tasks;
+use crate::gateway::hub::tasks::{self, Way};
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::bridge::errors::{self, ForModern};
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::bridge::results::{self, ResultKind, ResultType};
 use crate::mcp::bridge::rounds::{self as input, InputMethod};
+use crate::mcp::bridge::tasks::without_related_task;
 use crate::mcp::edit::Edits;
 use crate::mcp::message::{self, Kind, Message};
 use crate::mcp::method::Method;
@@ -62,7 +64,7 @@ pub(super) struct Run<'a> {
 }
 
 /// What a turn of a call leads to.
-enum Turn {
+pub(super) enum Turn {
     /// On with the same messages.
     On,
     /// It has ended.
@@ -86,18 +88,36 @@ impl From<Failure> for NotStarted {
 }
 
 /// A call under way at the server.
-struct Flight {
-    channel: Rc<Channel>,
-    id: u64,
-    messages: Messages,
-    asks: Receiver<Vec<u8>>,
+pub(super) struct Flight {
+    pub(super) channel: Rc<Channel>,
+    pub(super) id: u64,
+    pub(super) messages: Messages,
+    pub(super) asks: Receiver<Vec<u8>>,
     /// Status of the HTTP answer.
-    status: u16,
+    pub(super) status: u16,
+    /// How it goes, if the server runs it as a task.
+    pub(super) way: Way,
+    /// What its caller declared, as far as the session with the server depends on it.
+    pub(super) session: CapabilitySet,
+    /// The task that it has become, where its caller knows nothing of that.
+    pub(super) drive: Option<Drive>,
+    /// Earlier ids of it: that of the call that became a task is the token of its progress.
+    pub(super) before: Vec<u64>,
+}
+
+impl Flight {
+    /// Whether a message of the server can still come as an answer.
+    fn is_asked(&self) -> bool {
+        self.drive.as_ref().is_none_or(|drive| drive.fetching)
+    }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.channel.in_flight.borrow_mut().remove(&self.id);
+        let mut in_flight = self.channel.in_flight.borrow_mut();
+        for id in self.before.iter().chain([&self.id]) {
+            in_flight.remove(id);
+        }
         self.channel.used.set(clock::now());
     }
 }
@@ -134,14 +154,15 @@ impl Run<'_> {
     }
 
     async fn start(&self, input: Option<&Input>) -> Result<Flight, NotStarted> {
-        let capabilities = CapabilitySet::read(&self.caller.capabilities).unwrap_or_default().session();
+        let declared = CapabilitySet::read(&self.caller.capabilities).unwrap_or_default().session();
+        let session = self.target.session.unwrap_or(declared);
         // The era must be known before the lane is: the own channel finds it out.
         if self.peer.is_modern().is_none() {
             let own = Opening { lane: super::peer::Lane::Own, capabilities: ALL_CAPABILITIES };
             self.peer.channel(self.hub, own).await?;
         }
-        let lane = self.peer.lane(capabilities, &self.caller.principal.key_id);
-        let channel = self.peer.channel(self.hub, Opening { lane, capabilities }).await?;
+        let lane = self.peer.lane(session, &self.caller.principal.key_id);
+        let channel = self.peer.channel(self.hub, Opening { lane, capabilities: session }).await?;
         rounds::set_log_level(self.hub, &channel, self.caller).await;
         let id = self.hub.next_id();
         let composed = compose::compose(&self.question, &self.target, self.caller, &channel, id, input)
@@ -152,7 +173,9 @@ impl Run<'_> {
         let resumable = !channel.version.is_modern();
         let out = Outbound { id, body: composed.body, headers: composed.headers, resumable };
         let messages = channel.link.call(self.permit, out);
-        Ok(Flight { channel, id, messages, asks: asked, status: 200 })
+        let way = tasks::way(&self.question, &self.target, self.caller, &channel);
+        let (drive, before) = (None, Vec::new());
+        Ok(Flight { channel, id, messages, asks: asked, status: 200, way, session, drive, before })
     }
 
     /// Follows a call under way until it ends or has to be sent again.
@@ -165,10 +188,13 @@ impl Run<'_> {
                 biased;
                 // What comes while the caller has no request open waits for its retry: a server may ask one
                 // thing and answer the call without having heard.
-                incoming = flight.messages.recv(), if !parking.is_parked() => match incoming {
-                    Some(incoming) => self.take(flight, &mut parking, incoming).await,
-                    None => Turn::Done(self.fail(&Failure::Ended).await),
-                },
+                incoming = flight.messages.recv(), if flight.is_asked() && !parking.is_parked() => {
+                    let incoming = incoming.unwrap_or(Incoming::Failed(Failure::Ended));
+                    self.take(flight, &mut parking, incoming).await
+                }
+                step = drive::step(flight.drive.as_mut()), if !parking.is_parked() => {
+                    self.look_after(flight, step).await
+                }
                 Some(doc) = flight.asks.recv() => self.asked(flight, &mut parking, doc).await,
                 () = self.cancelled.notified() => {
                     self.cancel(flight, "the caller has cancelled it").await;
@@ -204,12 +230,20 @@ impl Run<'_> {
     }
 
     async fn take(&mut self, flight: &mut Flight, parking: &mut Parking, incoming: Incoming) -> Turn {
+        if let (Some(drive), Incoming::Message(_)) = (&mut flight.drive, &incoming) {
+            drive.heard();
+        }
         match incoming {
             Incoming::Head { status, .. } => {
                 flight.status = status;
                 Turn::On
             }
             Incoming::EventId(_) | Incoming::Retry(_) => Turn::On,
+            // The task goes on without anyone who waits for its result: it is looked at again.
+            Incoming::Failed(failure) if let Some(drive) = &mut flight.drive => {
+                let step = drive.missed(failure);
+                self.look_after(flight, step).await
+            }
             Incoming::Failed(Failure::Status { status: 404, .. }) if flight.channel.session.is_some() => {
                 // The session is gone, so the call has not run: once more with another.
                 flight.channel.closed.set(true);
@@ -272,9 +306,12 @@ impl Run<'_> {
         }
     }
 
-    async fn result(&mut self, flight: &Flight, doc: Vec<u8>, read: &Message) -> Turn {
+    async fn result(&mut self, flight: &mut Flight, doc: Vec<u8>, read: &Message) -> Turn {
         let (Some(id), Some(place)) = (read.id.clone(), read.result.clone()) else { return Turn::On };
         let result = doc.get(place.clone()).unwrap_or_default();
+        if let Some(turn) = self.becomes_task(flight, result).await {
+            return turn;
+        }
         let (from_modern, to_modern) = (flight.channel.version.is_modern(), self.caller.version.is_modern());
         let kind = if from_modern { results::result_type(result) } else { Ok(ResultType::Complete) };
         let Ok(kind) = kind else {
@@ -300,6 +337,13 @@ impl Run<'_> {
             return Turn::Done(self.fail(&Failure::Garbage("a result that is no object".into())).await);
         };
         let adapted = tasks::outwards(self, adapted, kind);
+        let adapted = match &flight.drive {
+            Some(_) => match without_related_task(&adapted) {
+                Ok(plain) => Cow::Owned(plain.into_owned()),
+                Err(_fault) => adapted,
+            },
+            None => adapted,
+        };
         let mut edits = Edits::new(&doc);
         let mut edited = edits.replace(id, &self.leg.id);
         if *adapted != *result {
@@ -356,7 +400,7 @@ impl Run<'_> {
     }
 
     /// A server's own question, on the call's stream or beside it.
-    async fn asked(&self, flight: &Flight, parking: &mut Parking, doc: Vec<u8>) -> Turn {
+    async fn asked(&self, flight: &mut Flight, parking: &mut Parking, doc: Vec<u8>) -> Turn {
         let Ok(read) = message::read(&doc) else { return Turn::On };
         if read.kind == Kind::Notification {
             self.notification(doc, &read).await;
@@ -364,6 +408,8 @@ impl Run<'_> {
         }
         let server_id = read.id.clone().and_then(|id| doc.get(id)).unwrap_or_default().to_vec();
         let params = read.params.clone().and_then(|params| doc.get(params)).map(<[u8]>::to_vec);
+        let ours = self.question.text(self.question.params.task_id.as_ref());
+        let (params, task) = tasks::noted(ours.as_deref(), params);
         let method = InputMethod::parse(read.method.name());
         let declared = CapabilitySet::read(&self.caller.capabilities).unwrap_or_default();
         let may = method.filter(|method| {
@@ -380,7 +426,10 @@ impl Run<'_> {
             flight.channel.tell(self.permit, body, "").await;
             return Turn::On;
         };
-        let asked = park::Asked { server_id, method, params };
+        if let Some(drive) = &mut flight.drive {
+            drive.heard();
+        }
+        let asked = park::Asked { server_id, method, params, task };
         if self.caller.version.is_modern() {
             parking.ask(asked);
         } else {
@@ -404,8 +453,11 @@ impl Run<'_> {
     }
 
     /// Hands the caller's answers to the server and takes the retry for the request.
-    async fn resume(&mut self, flight: &Flight, parking: &mut Parking, resume: Resume) -> Turn {
+    async fn resume(&mut self, flight: &mut Flight, parking: &mut Parking, resume: Resume) -> Turn {
         self.leg = resume.leg;
+        if let Some(drive) = &mut flight.drive {
+            drive.heard();
+        }
         let retry = match input::read_retry(&resume.params) {
             Ok(retry) => retry,
             Err(fault) => {
@@ -439,10 +491,13 @@ impl Run<'_> {
 
     /// Tells the server that nobody waits any more. Over HTTP a modern one learns it by the end of the
     /// connection, which dropping the messages brings about.
-    async fn cancel(&self, flight: &Flight, why: &str) {
+    pub(super) async fn cancel(&self, flight: &Flight, why: &str) {
         let modern_http = flight.channel.version.is_modern() && matches!(flight.channel.link, Link::Http(_));
         if modern_http {
             return;
+        }
+        if let Some(drive) = &flight.drive {
+            return tasks::give_up(self.hub, &flight.channel, self.permit, &drive.id);
         }
         let method = "notifications/cancelled";
         let params = format!("{{\"requestId\":{},\"reason\":\"{why}\"}}", flight.id);

@@ -103,6 +103,16 @@ impl CapabilitySet {
         self.without(Self::TASKS)
     }
 
+    /// As a byte, for what is sealed.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// What [`Self::bits`] gave.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// What a question needs: the method, and what its `params` ask for in particular.
     ///
     /// # Errors

@@ -11,7 +11,10 @@ use crate::mcp::bridge::results::{
     ResultKind, ResultType, result_for_legacy, result_for_modern, result_type,
 };
 use crate::mcp::bridge::rounds::{read_input_required, read_retry, request_for_modern, write_input_required};
-use crate::mcp::bridge::tasks::{created_for_modern, legacy_created, read_task, task_for_modern};
+use crate::mcp::bridge::tasks::{
+    created_for_modern, created_with_id, legacy_created, params_as_call, read_task, related_task,
+    task_for_modern, with_related_task, without_related_task,
+};
 use crate::mcp::version::Version;
 
 /// Reads any bytes as every part of a message and sends them to the other era.
@@ -51,6 +54,9 @@ pub fn fuzz_bridge(data: &[u8]) {
         params_for_legacy(Some(data), Some(1)),
         created_for_modern(data, "id"),
         task_for_modern(data, "id", None),
+        created_with_id(data, "id"),
+        params_as_call(data).map(std::borrow::Cow::into_owned),
+        without_related_task(data).map(std::borrow::Cow::into_owned),
         request_for_modern(data).map(std::borrow::Cow::into_owned),
     ]
     .into_iter()
@@ -60,6 +66,10 @@ pub fn fuzz_bridge(data: &[u8]) {
     }
     if let Ok(set) = CapabilitySet::read(data) {
         assert_eq!(CapabilitySet::read(&set.write()), Ok(set));
+    }
+    if let Ok(out) = with_related_task(data, "id") {
+        sound(&out);
+        assert_eq!(related_task(&out), Ok(Some("id".to_owned())));
     }
     // These only read.
     drop((read_retry(data), legacy_created(data), read_task(data)));

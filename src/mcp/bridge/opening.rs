@@ -205,9 +205,12 @@ impl ServerCapabilities {
         }
     }
 
-    /// As a legacy client is told; the tasks of 2025-11-25 are driven by the gateway and not offered.
-    pub fn write_legacy(&self) -> Vec<u8> {
+    /// As a legacy client is told. Tasks cannot be listed: clients share sessions with servers.
+    pub fn write_legacy(&self, version: Version) -> Vec<u8> {
         let mut out = self.open();
+        if self.legacy_tasks && version.has_blocking_tasks() {
+            push_member(&mut out, "tasks", b"{\"cancel\":{},\"requests\":{\"tools\":{\"call\":{}}}}");
+        }
         out.push(b'}');
         out
     }
@@ -289,7 +292,7 @@ pub fn write_initialize_result(
 ) -> Vec<u8> {
     let mut out = vec![b'{'];
     push_text(&mut out, "protocolVersion", version.as_str());
-    push_member(&mut out, "capabilities", &capabilities.write_legacy());
+    push_member(&mut out, "capabilities", &capabilities.write_legacy(version));
     push_member(&mut out, "serverInfo", server_info);
     if let Some(instructions) = instructions {
         push_text(&mut out, "instructions", instructions);

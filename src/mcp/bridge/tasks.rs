@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use crate::json::Kind;
 use crate::limits;
+use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::bridge::members::{Change, Fault, Members, push_member, quoted};
 use crate::mcp::sealed::{SealFault, SealingKey};
 
@@ -28,6 +29,8 @@ pub struct TaskAt {
     pub server: String,
     /// The server's id, decoded.
     pub id: String,
+    /// What was declared in the session that made it; with a modern server, which has none, nothing.
+    pub session: CapabilitySet,
 }
 
 /// Makes our id of a server's task, for this principal alone.
@@ -42,7 +45,7 @@ pub fn seal_task(
 ) -> Result<String, SealFault> {
     let mut payload = task.server.as_bytes().to_vec();
     // Names of servers are words of the config, which have no control characters.
-    payload.push(0);
+    payload.extend_from_slice(&[0, task.session.bits()]);
     payload.extend_from_slice(task.id.as_bytes());
     key.seal(PURPOSE, &[principal], expires_unix_s, &payload)
 }
@@ -59,8 +62,10 @@ pub fn open_task(
 ) -> Result<TaskAt, SealFault> {
     let payload = key.open(PURPOSE, &[principal], now_unix_s, text.as_bytes())?;
     let payload = String::from_utf8(payload).map_err(|_bytes| SealFault::Malformed)?;
-    let (server, id) = payload.split_once('\0').ok_or(SealFault::Malformed)?;
-    Ok(TaskAt { server: server.to_owned(), id: id.to_owned() })
+    let (server, rest) = payload.split_once('\0').ok_or(SealFault::Malformed)?;
+    let (bits, id) = rest.split_at_checked(1).ok_or(SealFault::Malformed)?;
+    let bits = bits.bytes().next().unwrap_or_default();
+    Ok(TaskAt { server: server.to_owned(), id: id.to_owned(), session: CapabilitySet::from_bits(bits) })
 }
 
 /// Where a task stands.
@@ -157,6 +162,8 @@ pub enum Inside<'a> {
     Error(&'a [u8]),
     /// Questions, a map.
     Requests(&'a [u8]),
+    /// None of it, although the server may say that it has questions: it is worked on.
+    Nothing,
 }
 
 /// A legacy answer to `tasks/get` as a modern client gets it. The status follows what is inside: a tool that
@@ -189,6 +196,10 @@ fn convert(
         changes.push(Change::Set("pollIntervalMs", poll));
     }
     let (name, status, value): (_, &[u8], _) = match inside {
+        Some(Inside::Nothing) => {
+            changes.push(Change::Set("status", b"\"working\""));
+            return Ok(members.changed(&changes)?.into_owned());
+        }
         Some(Inside::Result(result)) => ("result", b"\"completed\"", without_related_task(result)?),
         Some(Inside::Error(error)) => ("error", b"\"failed\"", Cow::Borrowed(error)),
         Some(Inside::Requests(requests)) => ("inputRequests", b"\"input_required\"", Cow::Borrowed(requests)),
@@ -199,19 +210,56 @@ fn convert(
     Ok(members.changed(&changes)?.into_owned())
 }
 
-/// A result without the note of 2025-11-25 that says which task it belongs to: that id is not ours.
+/// A result, or `params` of a server's request, without the note of 2025-11-25 that says to which task it
+/// belongs: that id is not ours.
 ///
 /// # Errors
 /// Any [`Fault`].
-pub fn without_related_task(result: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
-    let members = Members::read(result)?;
-    let Some(meta) = members.object("_meta") else { return Ok(Cow::Borrowed(result)) };
+pub fn without_related_task(object: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
+    let members = Members::read(object)?;
+    let Some(meta) = members.object("_meta") else { return Ok(Cow::Borrowed(object)) };
     let meta = Members::read(meta)?;
     if meta.value(RELATED).is_none() {
-        return Ok(Cow::Borrowed(result));
+        return Ok(Cow::Borrowed(object));
     }
     let meta = meta.changed(&[Change::Drop(RELATED)])?;
     members.changed(&[Change::Set("_meta", &meta)])
+}
+
+/// The same object with the note that it belongs to the task of this id, whatever it said before.
+///
+/// # Errors
+/// Any [`Fault`].
+pub fn with_related_task<'a>(object: &'a [u8], id: &str) -> Result<Cow<'a, [u8]>, Fault> {
+    let members = Members::read(object)?;
+    let mut note = vec![b'{'];
+    push_member(&mut note, "taskId", &quoted(id));
+    note.push(b'}');
+    let meta = Members::read(members.object("_meta").unwrap_or(b"{}"))?;
+    let meta = meta.changed(&[Change::Set(RELATED, &note)])?;
+    Ok(Cow::Owned(members.changed(&[Change::Set("_meta", &meta)])?.into_owned()))
+}
+
+/// The task that an object says it belongs to.
+///
+/// # Errors
+/// Any [`Fault`].
+pub fn related_task(object: &[u8]) -> Result<Option<String>, Fault> {
+    let Some(meta) = Members::read(object)?.object("_meta") else { return Ok(None) };
+    let Some(note) = Members::read(meta)?.object(RELATED) else { return Ok(None) };
+    let id = Members::read(note)?.text("taskId")?;
+    Ok(id.filter(|id| id.len() <= limits::MCP_TASK_ID_BYTES_MAX).map(Cow::into_owned))
+}
+
+/// A legacy result that creates a task, with another id of it.
+///
+/// # Errors
+/// Any [`Fault`].
+pub fn created_with_id(result: &[u8], id: &str) -> Result<Vec<u8>, Fault> {
+    let members = Members::read(result)?;
+    let task = members.object("task").ok_or(Fault::Shape("`task`"))?;
+    let task = with_task_id(task, id)?;
+    Ok(members.changed(&[Change::Set("task", &task)])?.into_owned())
 }
 
 /// The same object with another `taskId` at its top: a modern result on the way back, `params` on the way
@@ -236,4 +284,20 @@ pub fn params_as_task(params: &[u8], ttl_ms: u64) -> Result<Vec<u8>, Fault> {
     push_member(&mut task, "ttl", ttl_ms.to_string().as_bytes());
     task.push(b'}');
     Ok(Members::read(params)?.changed(&[Change::Set("task", &task)])?.into_owned())
+}
+
+/// `params` of a call that nobody is to run as a task.
+///
+/// # Errors
+/// Any [`Fault`].
+pub fn params_as_call(params: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
+    Members::read(params)?.changed(&[Change::Drop("task")])
+}
+
+/// `params` of a request about a task.
+pub fn params_about(id: &str) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    push_member(&mut out, "taskId", &quoted(id));
+    out.push(b'}');
+    out
 }

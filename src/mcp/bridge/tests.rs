@@ -27,8 +27,9 @@ use super::rounds::{
     request_for_modern, retry_params, stand_in, write_input_required,
 };
 use super::tasks::{
-    Inside, Status, Task, TaskAt, created_for_modern, legacy_created, open_task, params_as_task, read_task,
-    seal_task, task_for_modern, with_task_id, without_related_task,
+    Inside, Status, Task, TaskAt, created_for_modern, created_with_id, legacy_created, open_task,
+    params_about, params_as_call, params_as_task, read_task, related_task, seal_task, task_for_modern,
+    with_related_task, with_task_id, without_related_task,
 };
 use crate::corpus::replay;
 use crate::limits;
@@ -483,7 +484,9 @@ fn servers_say_what_they_can() {
     assert_eq!(facts.instructions.as_deref(), Some("be kind"));
     assert_eq!(facts.server_info.as_deref(), Some(br#"{"name":"s"}"#.as_slice()));
     let legacy = json!({"tools": {"listChanged": true}, "resources": {"subscribe": true}, "logging": {}});
-    assert_eq!(tree(&facts.capabilities.write_legacy()), legacy);
+    assert_eq!(tree(&facts.capabilities.write_legacy(Version::V2025_06_18)), legacy);
+    let with_tasks = tree(&facts.capabilities.write_legacy(Version::V2025_11_25));
+    assert_eq!(with_tasks["tasks"], json!({"cancel": {}, "requests": {"tools": {"call": {}}}}));
     let modern = tree(&facts.capabilities.write_modern());
     assert_eq!(modern["extensions"], json!({"io.modelcontextprotocol/tasks": {}, "a/b": {"x": 1}}));
 }
@@ -553,7 +556,7 @@ fn levels_are_ordered() {
 #[test]
 fn a_task_is_its_servers_and_its_callers() {
     let key = SealingKey::from_bytes(&[1; 32]).unwrap();
-    let task = TaskAt { server: "git".into(), id: "a\0b é".into() };
+    let task = TaskAt { server: "git".into(), id: "a\0b é".into(), session: CapabilitySet::FORM };
     let text = seal_task(&key, b"alice", 10, &task).unwrap();
     assert_eq!(open_task(&key, b"alice", 10, &text), Ok(task.clone()));
     assert_eq!(open_task(&key, b"bob", 10, &text), Err(SealFault::Foreign));
@@ -600,6 +603,9 @@ fn the_outcome_of_a_task_is_inside() {
     let asks = tree(&task_for_modern(task, "ours", Some(asks)).unwrap());
     assert_eq!(asks["status"], json!("input_required"));
     assert_eq!(asks["inputRequests"]["a"]["method"], json!("roots/list"));
+    let asking = br#"{"taskId":"1","status":"input_required"}"#;
+    let asks = tree(&task_for_modern(asking, "ours", Some(Inside::Nothing)).unwrap());
+    assert_eq!((&asks["status"], &asks["inputRequests"]), (&json!("working"), &json!(null)));
     let working = tree(&task_for_modern(br#"{"taskId":"1","status":"working"}"#, "ours", None).unwrap());
     assert_eq!(
         working,
@@ -620,6 +626,23 @@ fn ids_of_tasks_are_exchanged() {
     );
     let plain = br#"{"_meta":{"x":1}}"#;
     assert_eq!(without_related_task(plain), Ok(Cow::Borrowed(plain.as_slice())));
+    assert_eq!(related_task(plain), Ok(None));
+    for before in [br#"{"a":1,"_meta":{"x":1}}"#.as_slice(), br#"{"a":1}"#] {
+        let noted = with_related_task(before, "i\"d").unwrap();
+        assert_eq!(related_task(&noted), Ok(Some("i\"d".to_owned())));
+        let other = with_related_task(&noted, "other").unwrap();
+        assert_eq!(related_task(&other), Ok(Some("other".to_owned())));
+        assert_eq!(tree(&without_related_task(&other).unwrap())["a"], json!(1));
+        assert_eq!(related_task(&without_related_task(&other).unwrap()), Ok(None));
+    }
+    let created = br#"{"task":{"taskId":"1","status":"working"},"_meta":{}}"#;
+    assert_eq!(
+        tree(&created_with_id(created, "ours").unwrap()),
+        json!({"task": {"taskId": "ours", "status": "working"}, "_meta": {}})
+    );
+    assert!(created_with_id(b"{}", "ours").is_err());
+    assert_eq!(tree(&params_as_call(br#"{"name":"t","task":{}}"#).unwrap()), json!({"name": "t"}));
+    assert_eq!(tree(&params_about("i\"d")), json!({"taskId": "i\"d"}));
 }
 
 proptest! {

@@ -267,9 +267,8 @@ impl Table {
             Ok(Meaning::Response(id)) => self.finish(id, Incoming::Message(message)),
             Ok(Meaning::Progress(id)) if self.is_open(id) => self.pass(id, message, false),
             Ok(Meaning::Tagged(id)) if self.is_open(id) => self.pass(id, message, true),
-            // Progress of a call that is over.
-            Ok(Meaning::Progress(_)) => {}
-            Ok(Meaning::Log) => {
+            // Progress of a call that is over may be that of the task that it has begun.
+            Ok(Meaning::Progress(_) | Meaning::Log) => {
                 self.give(events, Incoming::Message(message), limits::MCP_MESSAGES_MAX / 2);
             }
             Ok(Meaning::Tagged(_) | Meaning::Other) => {
