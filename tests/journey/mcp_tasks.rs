@@ -323,6 +323,10 @@ fn a_modern_caller_that_knows_tasks_gets_a_handle() {
         }
         let made = scene.answer(KNOWS_TASKS, "tools/call", &json!({ "name": "broken", "arguments": {} }));
         let failed = scene.until(&made["result"]["taskId"], "failed");
+        // Whatever it declares now, the task is where it was made.
+        let named = json!({ "taskId": made["result"]["taskId"] });
+        let found = scene.answer(KNOWS_NOTHING, "tasks/get", &named);
+        assert_eq!(found["result"]["status"], "failed", "{found}");
         assert_eq!(failed["result"]["error"]["code"], -32603, "{failed}");
         let said = scene.answer(KNOWS_TASKS, "tools/call", &json!({ "name": "plain", "arguments": {} }));
         assert_eq!(text(&said), "done at once");
