@@ -291,7 +291,10 @@ impl Call<'_> {
         let code = errors::error_code(&error).unwrap_or_default();
         let mut body = Vec::with_capacity(error.len() + 64);
         failures::write_raw_error(&mut body, &self.id, &error);
-        let status = if (200..300).contains(&self.status) { failures::status_of(code) } else { self.status };
+        let status = match self.status {
+            passed @ (400 | 404) => passed,
+            _ => failures::status_of(code),
+        };
         self.end("error", None);
         let error = format!("the server answered with error {code}");
         Reply::Final(Final { status, session: None, body, error })

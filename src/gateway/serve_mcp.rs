@@ -14,8 +14,8 @@ use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::direct::{self, Lane, Post};
-use crate::gateway::hub::ask::{Ask, Final, HeadFacts, Reply, Verb};
-use crate::gateway::record::Record;
+use crate::gateway::hub::ask::{About, Ask, Final, HeadFacts, Reply, Verb};
+use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::{self, Whole};
 use crate::gateway::serve_llm::{identify, note_first_byte};
 use crate::gateway::worker::{Phase, Worker};
@@ -94,11 +94,11 @@ pub(super) async fn serve(
                 match direct::lane(worker, &post) {
                     Lane::Hub => Verb::Post(whole.body().to_vec()),
                     Lane::List(about, id, result) => {
-                        record.mcp = Some(about);
+                        record.mcp = Some(bounded(about));
                         return list(caller, record, &id, result).await;
                     }
                     Lane::Call(about, call) => {
-                        record.mcp = Some(about);
+                        record.mcp = Some(bounded(about));
                         drop(whole);
                         let ping = Some(snapshot.timeouts.ping);
                         let mut answer = Answer { worker, opened: false, session: None };
@@ -191,7 +191,7 @@ fn check_media(caller: &Caller) -> Result<(), CallError> {
     let header = |name| caller.head.headers.first(input, name);
     if caller.head.method == Method::Post
         && let Some(kind) = header("content-type")
-        && !kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
+        && !is_json(kind)
     {
         return Err(CallError::new(Code::UnsupportedMedia).context("expected Content-Type: application/json"));
     }
@@ -217,6 +217,12 @@ fn check_media(caller: &Caller) -> Result<(), CallError> {
 /// What a client must be told whose user looks at a config of MCP, not at variables of a shell.
 const NO_KEY: &str = "no valid key was sent: the header Authorization must be `Bearer YOUR_TOLLGATE_KEY`";
 
+/// Whether a media type is that of JSON, with or without parameters.
+fn is_json(kind: &[u8]) -> bool {
+    let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    kind.eq_ignore_ascii_case(b"application/json")
+}
+
 /// Writes an error of the HTTP side as JSON-RPC has it: without an id, since the message was not looked at.
 pub(super) fn write_error(out: &mut Vec<u8>, error: &CallError) {
     let text = error.message().to_owned();
@@ -235,6 +241,16 @@ pub(super) fn write_error(out: &mut Vec<u8>, error: &CallError) {
 async fn list(caller: &mut Caller, record: &mut Record, id: &[u8], result: Bytes) -> Result<(), CallError> {
     let front = [b"{\"jsonrpc\":\"2.0\",\"id\":", id, b",\"result\":"].concat();
     sent(caller.reply_around(record, "application/json", &front, result, b"}").await)
+}
+
+/// What a record keeps of a caller's words.
+fn bounded(mut about: Box<About>) -> Box<About> {
+    for text in [&mut about.name, &mut about.tool_use_id] {
+        if text.len() > limits::RECORD_TEXT_BYTES_MAX {
+            *text = kept(text.as_bytes());
+        }
+    }
+    about
 }
 
 /// Where an answer comes from.
@@ -280,7 +296,7 @@ impl Answer<'_> {
             let patience = ping.unwrap_or(limits::MCP_IDLE);
             let outcome = match self.next(caller, &mut source, patience).await {
                 Wake::Reply(Some(Reply::About(about))) => {
-                    record.mcp = Some(about);
+                    record.mcp = Some(bounded(about));
                     Ok(())
                 }
                 Wake::Reply(Some(Reply::Open)) => self.open(caller, record).await,
@@ -417,7 +433,7 @@ impl Answer<'_> {
         last: Final,
         record: &mut Record,
     ) -> Result<(), CallError> {
-        record.error = last.error;
+        record.error = kept(last.error.as_bytes());
         self.session = last.session;
         if self.opened {
             sent(self.event(caller, "message", last.body, record).await)?;

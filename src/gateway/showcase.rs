@@ -55,6 +55,9 @@ impl Showcase {
     /// Shows a view. What a core took before stays right until `clear`.
     pub(super) fn put(&self, whose: Whose, view: Arc<Shown>) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.len() >= crate::limits::MCP_VIEWS_MAX {
+            shown.clear();
+        }
         shown.insert(whose, view);
     }
 

@@ -17,6 +17,11 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
+    /// The ids of all valid keys.
+    pub fn ids(&self) -> impl Iterator<Item = Arc<str>> {
+        self.buckets.values().flatten().map(|(_, principal)| Arc::clone(&principal.key_id))
+    }
+
     /// Builds the ring. Of two entries with the same hash the first one counts.
     pub fn new(entries: impl IntoIterator<Item = (KeyHash, Principal)>) -> Self {
         let mut buckets: HashMap<[u8; 8], Vec<(KeyHash, Arc<Principal>)>> = HashMap::new();

@@ -297,8 +297,29 @@ pub const MCP_PARKED_OF_KEY_MAX: usize = 64;
 /// Calls that wait for answers in all.
 pub const MCP_PARKED_MAX: usize = 4 * 1024;
 
-/// How long a question to a caller may stay open: a person has to notice and to decide.
-pub const MCP_PARKED_DEADLINE: Duration = Duration::from_secs(300);
+/// How long a question to a caller may stay open: a person has to notice and to decide. Less than
+/// `MCP_CALL_DEADLINE`, for which a server that waits may be silent.
+pub const MCP_PARKED_DEADLINE: Duration = Duration::from_secs(240);
+
+/// How long a server may ask about a call that has ended on our side only.
+pub const MCP_GHOST: Duration = Duration::from_secs(600);
+
+/// Sessions or processes of one server that callers may have opened: one for each set of capabilities, or
+/// for each key where it is so configured.
+pub const MCP_LANES_MAX: usize = 256;
+
+/// Processes of one shared server: few clients differ in what they declare, and a process is dear.
+pub const MCP_SHARED_PROCESSES_MAX: usize = 16;
+
+/// Calls of one key that the hub has under way, and bytes of their messages.
+pub const MCP_CALLS_OF_KEY_MAX: usize = 1024;
+
+/// Bytes of messages of one key that the hub holds.
+pub const MCP_HELD_OF_KEY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long servers may take to end once everything is cut: less than `CUT_DEADLINE`, so that what is left
+/// is killed and not orphaned.
+pub const MCP_STOP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How long further questions of a legacy server are waited for before a modern caller is told the first:
 /// each round costs a person another look.

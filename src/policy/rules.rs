@@ -8,7 +8,7 @@ use crate::identity::servers::ServerRules;
 use crate::ids::TeamName;
 
 /// The rules of all teams. A key's own rules travel with its `Principal`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     teams: HashMap<TeamName, Team>,
 }

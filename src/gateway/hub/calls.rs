@@ -20,6 +20,7 @@ use crate::gateway::hub::park::{self, Resume, State};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{self, Ending, Run};
 use crate::gateway::hub::tasks;
+use crate::limits;
 use crate::mcp::definition::ItemKind;
 use crate::mcp::edit::Edits;
 use crate::mcp::message;
@@ -39,6 +40,10 @@ pub(super) async fn call(
     cancelled: Rc<Notify>,
 ) {
     let begun = clock::now();
+    let Some(_held) = Held::take(hub, &caller.principal.key_id, question.doc.len()) else {
+        let text = "too many calls of your key are under way; wait for some to end";
+        return leg.refuse(caller, &RpcError::overloaded(text)).await;
+    };
     let mut about = About {
         method: question.method.name(),
         version: caller.version.as_str(),
@@ -77,7 +82,12 @@ pub(super) async fn call(
     }
     let mut repeat = repeat_key(caller, &peer, &question, &target);
     if let Some(key) = repeat {
-        match earlier(hub, key).await {
+        let found = tokio::select! {
+            found = earlier(hub, key) => found,
+            () = leg.reply.closed() => return,
+            () = cancelled.notified() => return,
+        };
+        match found {
             Earlier::None(true) => {}
             Earlier::None(false) => repeat = None,
             Earlier::Response(response) => return again(&leg, &response).await,
@@ -95,6 +105,39 @@ pub(super) async fn call(
         hub.repeats.settle(key, response, clock::now());
     }
     hub.metrics.borrow_mut().mcp.called(&peer.server.name, ending.name(), run::since(begun));
+}
+
+/// The share of a key in what the hub holds, given back when the call ends.
+struct Held<'h> {
+    hub: &'h Hub,
+    key_id: Arc<str>,
+    bytes: usize,
+}
+
+impl<'h> Held<'h> {
+    fn take(hub: &'h Hub, key_id: &Arc<str>, bytes: usize) -> Option<Self> {
+        let mut held = hub.held.borrow_mut();
+        let (calls, sum) = held.entry(Arc::clone(key_id)).or_default();
+        if *calls >= limits::MCP_CALLS_OF_KEY_MAX || *sum + bytes > limits::MCP_HELD_OF_KEY_BYTES_MAX {
+            return None;
+        }
+        *calls += 1;
+        *sum += bytes;
+        Some(Self { hub, key_id: Arc::clone(key_id), bytes })
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut held = self.hub.held.borrow_mut();
+        if let Some((calls, sum)) = held.get_mut(&self.key_id) {
+            *calls = calls.saturating_sub(1);
+            *sum = sum.saturating_sub(self.bytes);
+            if *calls == 0 {
+                held.remove(&self.key_id);
+            }
+        }
+    }
 }
 
 /// Tells a response once more, under another id.
@@ -207,13 +250,14 @@ fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), Rp
         (Some("ref/prompt"), Some(name), _) => {
             let found = seen.view.find(ItemKind::Prompt, name);
             let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown prompt: {name}")))?;
-            let renamed = (found.definition.key() != name).then_some("ref");
+            let renamed = (found.definition.key() != name).then_some("ref.name");
             Ok((at(found.server)?, Target { renamed, ..plain(found.definition.key().to_owned()) }))
         }
         (Some("ref/resource"), _, Some(uri)) => {
             let route = seen.view.route(uri);
             let route = route.ok_or_else(|| RpcError::invalid_params(format!("Unknown resource: {uri}")))?;
-            Ok((at(route.server)?, plain(route.uri.into_owned())))
+            let renamed = (route.uri != uri).then_some("ref.uri");
+            Ok((at(route.server)?, Target { renamed, ..plain(route.uri.into_owned()) }))
         }
         _ => Err(missing()),
     }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 
 use crate::clock;
+use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::bridge::opening::ServerFacts;
@@ -75,14 +76,12 @@ pub(super) struct Channel {
     pub(super) session: Option<String>,
     /// Calls under way, by our id.
     pub(super) in_flight: RefCell<HashMap<u64, InFlight>>,
+    /// Keys whose calls have ended without the server's response, and until when it may still ask about them.
+    ghosts: RefCell<Vec<(Arc<str>, Instant)>>,
     /// When it was last used.
     pub(super) used: Cell<Instant>,
     /// Whether it is of no use any more: the session is gone or the process has ended.
     pub(super) closed: Cell<bool>,
-    /// How many want to hear of changes of a resource, by its URI.
-    pub(super) watched: RefCell<HashMap<String, usize>>,
-    /// Rings when other resources are to be watched.
-    pub(super) watching: Notify,
     /// Rings once the stream of unsolicited messages is open, or is known not to be.
     pub(super) listening: Notify,
     /// What a legacy server has been told to log.
@@ -131,10 +130,9 @@ impl Channel {
             facts,
             session,
             in_flight: RefCell::default(),
+            ghosts: RefCell::default(),
             used: Cell::new(clock::now()),
             closed: Cell::new(false),
-            watched: RefCell::default(),
-            watching: Notify::new(),
             listening: Notify::new(),
             log_level: Cell::new(None),
             kept_until: Cell::new(None),
@@ -167,8 +165,18 @@ impl Channel {
     pub(super) fn only_caller(&self) -> Option<InFlight> {
         let in_flight = self.in_flight.borrow();
         let newest = in_flight.iter().max_by_key(|(id, _)| **id)?.1;
-        let alone = in_flight.values().all(|other| other.key_id == newest.key_id);
+        let now = clock::now();
+        self.ghosts.borrow_mut().retain(|(_, until)| *until > now);
+        let alone = in_flight.values().all(|other| other.key_id == newest.key_id)
+            && self.ghosts.borrow().iter().all(|(key_id, _)| *key_id == newest.key_id);
         alone.then(|| newest.clone())
+    }
+
+    /// Notes that a call of this key has ended here only: what the server asks next may be about it.
+    pub(super) fn haunt(&self, key_id: Arc<str>, now: Instant) {
+        let mut ghosts = self.ghosts.borrow_mut();
+        ghosts.retain(|(other, until)| *until > now && *other != key_id);
+        ghosts.push((key_id, now + limits::MCP_GHOST));
     }
 }
 

@@ -152,12 +152,16 @@ fn renamed<'a>(params: &'a [u8], target: &Target) -> Result<Cow<'a, [u8]>, Fault
     json::write_string(&mut name, &target.name);
     let mut edits = Edits::new(params);
     let object = match member {
-        // A prompt whose argument is completed.
-        "ref" => message::params_at(params, 0..params.len())?.reference,
+        // A prompt or a template whose argument is completed.
+        "ref.name" | "ref.uri" => message::params_at(params, 0..params.len())?.reference,
         _ => Some(0..params.len()),
     };
     if let Some(object) = object {
-        let member = if member == "ref" { "name" } else { member };
+        let member = match member {
+            "ref.name" => "name",
+            "ref.uri" => "uri",
+            other => other,
+        };
         edits.set(object, &[(member, Change::Put(&name))])?;
     }
     Ok(Cow::Owned(edits.finish()))

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::clock;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::channel::{self, Channel, Link};
-use crate::gateway::hub::peer::Peer;
+use crate::gateway::hub::peer::{Lane, Opening, Peer};
 use crate::gateway::hub::refresh;
 use crate::gateway::hub::tasks;
 use crate::gateway::log::Level;
@@ -49,6 +49,9 @@ impl Changed {
 /// Listens to a channel for as long as it lasts. Of a modern server only our `own` channel is listened to.
 pub(super) fn follow(hub: &Rc<Hub>, peer: &Rc<Peer>, channel: &Rc<Channel>, own: bool) {
     let (hub, peer, channel) = (Rc::clone(hub), Rc::clone(peer), Rc::clone(channel));
+    if own && !channel.version.is_modern() {
+        drop(spawn_local(subscribe_all(Rc::clone(&hub), Rc::clone(&peer), Rc::clone(&channel))));
+    }
     match &channel.link {
         Link::Pipe(link) => {
             if let Some(events) = link.events() {
@@ -94,7 +97,7 @@ async fn follow_pipe(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>, mut eve
 async fn get_stream(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
     let Link::Http(link) = &channel.link else { return };
     let mut backoff = Backoff::default();
-    let mut last_event_id = None;
+    let (mut last_event_id, mut again) = (None, false);
     while !channel.closed.get() && !peer.retired.get() {
         let mut messages = link.listen(&Permit::own(), channel.headers("", None), last_event_id.clone());
         while let Some(incoming) = messages.recv().await {
@@ -103,17 +106,24 @@ async fn get_stream(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
                     backoff.started(clock::now());
                     take(&hub, &peer, &channel, doc).await;
                 }
-                Incoming::Head { .. } => channel.listening.notify_one(),
+                Incoming::Head { status: 200..=299, .. } => {
+                    channel.listening.notify_one();
+                    backoff.started(clock::now());
+                    // What changed while nobody listened has not been heard of.
+                    if std::mem::replace(&mut again, true) {
+                        refresh::schedule(&hub, &peer);
+                    }
+                }
                 Incoming::EventId(id) => last_event_id = Some(id).filter(|id| !id.is_empty()),
                 Incoming::Retry(_) => {}
                 Incoming::Failed(Failure::Status { status: 404, .. }) if channel.session.is_some() => {
                     channel.closed.set(true);
                     return refresh::schedule(&hub, &peer);
                 }
-                Incoming::Failed(Failure::Status { status: 400..=499, .. }) => {
+                Incoming::Failed(Failure::Status { status: 400 | 404 | 405 | 406 | 501, .. }) => {
                     return channel.listening.notify_one();
                 }
-                Incoming::Failed(_) => {}
+                Incoming::Failed(_) | Incoming::Head { .. } => channel.listening.notify_one(),
             }
         }
         sleep(backoff.failed(clock::now(), hub.random())).await;
@@ -126,10 +136,10 @@ async fn listen(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
     let mut backoff = Backoff::default();
     let mut first = true;
     while channel.is_open() && !peer.retired.get() {
-        let watched: Vec<String> = channel.watched.borrow().keys().cloned().collect();
+        let watched: Vec<String> = peer.watched.borrow().keys().cloned().collect();
         let Some(params) = listen_params(&channel.facts.capabilities, &watched) else {
             // Nothing to hear of yet.
-            channel.watching.notified().await;
+            peer.watching.notified().await;
             continue;
         };
         let id = hub.next_id();
@@ -153,13 +163,13 @@ async fn listen(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
                             take(&hub, &peer, &channel, doc).await;
                         }
                     }
-                    Some(Incoming::Failed(Failure::Status { status: 400..=499, .. })) => return,
+                    Some(Incoming::Failed(Failure::Status { status: 400 | 404 | 405 | 501, .. })) => return,
                     // A pipe lets no call be silent for ever.
                     Some(Incoming::Failed(Failure::TimedOut)) => break false,
                     Some(Incoming::Failed(_)) | None => break true,
                     Some(Incoming::Head { .. } | Incoming::EventId(_) | Incoming::Retry(_)) => {}
                 },
-                () = channel.watching.notified() => break false,
+                () = peer.watching.notified() => break false,
             }
         };
         drop(messages);
@@ -258,28 +268,51 @@ async fn asked(hub: &Hub, channel: &Channel, doc: &[u8], read: &Message) {
     channel.tell(&Permit::own(), body, "").await;
 }
 
-/// Tells a legacy server to start or stop watching a resource; a modern one is told by a new stream.
-pub(super) async fn watch(hub: &Rc<Hub>, channel: &Rc<Channel>, uri: &str, more: bool) {
-    let changed = {
-        let mut watched = channel.watched.borrow_mut();
-        let count = watched.entry(uri.to_owned()).or_default();
-        *count = if more { *count + 1 } else { count.saturating_sub(1) };
-        let count = *count;
-        if count == 0 {
-            watched.remove(uri);
+/// Counts one more, or one less, who wants to hear of changes of a resource, and tells the server when that
+/// makes a difference. What is wanted is told anew to every conversation that begins.
+pub(super) async fn watch(hub: &Rc<Hub>, peer: &Rc<Peer>, uri: &str, more: bool) {
+    {
+        let mut watched = peer.watched.borrow_mut();
+        let before = watched.get(uri).copied().unwrap_or_default();
+        let after = if more { before + 1 } else { before.saturating_sub(1) };
+        match after {
+            0 => drop(watched.remove(uri)),
+            _ => drop(watched.insert(uri.to_owned(), after)),
         }
-        count == usize::from(more)
-    };
-    if !changed {
-        return;
+        if (before == 0) == (after == 0) {
+            return;
+        }
     }
+    let fresh = peer.own().is_none();
+    let opening = Opening { lane: Lane::Own, capabilities: channel::ALL_CAPABILITIES };
+    let Ok(channel) = peer.channel(hub, opening).await else { return };
     if channel.version.is_modern() {
-        return channel.watching.notify_one();
+        peer.watching.notify_one();
+    } else if !fresh {
+        subscribe(hub, &channel, uri, more).await;
     }
+}
+
+/// Tells a legacy server to start or stop watching a resource.
+async fn subscribe(hub: &Hub, channel: &Channel, uri: &str, more: bool) {
     let method = if more { "resources/subscribe" } else { "resources/unsubscribe" };
     let mut params = b"{\"uri\":".to_vec();
     crate::json::write_string(&mut params, uri);
     params.push(b'}');
     let lines = channel.headers(method, None);
-    drop(channel::request(&channel.link, &Permit::own(), hub.next_id(), lines, (method, &params)).await);
+    let permit = Permit::own();
+    let asked = channel::request(&channel.link, &permit, hub.next_id(), lines, (method, &params));
+    if let Err(why) = asked.await {
+        hub.log(Level::Info, "a server does not watch a resource", |line| {
+            line.text("uri", uri).text("error", &why.to_string())
+        });
+    }
+}
+
+/// Tells a legacy server's new conversation what is watched.
+async fn subscribe_all(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
+    let watched: Vec<String> = peer.watched.borrow().keys().cloned().collect();
+    for uri in watched {
+        subscribe(&hub, &channel, &uri, true).await;
+    }
 }

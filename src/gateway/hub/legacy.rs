@@ -28,6 +28,12 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress: None };
     let capabilities = question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}");
+    if let Err(error) = small(&question) {
+        let mut body = Vec::new();
+        rpc::write_error(&mut body, Some(&id), &error);
+        let last = Final { status: 200, session: None, body, error: error.message.to_string() };
+        return drop(asking.reply.send(Reply::Final(last)).await);
+    }
     let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
     // A version that nobody knows, or one that has no sessions, gets the newest that has.
     let version = Version::parse(&asked).filter(|version| !version.is_modern());
@@ -63,6 +69,16 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     rpc::write_result(&mut body, &id, &result);
     let last = Final { status: 200, session: Some(session.id.clone()), body, error: String::new() };
     drop(asking.reply.send(Reply::Final(last)).await);
+}
+
+/// Checks what a session would keep of its caller's words.
+fn small(question: &Question) -> Result<(), RpcError> {
+    for place in [&question.params.capabilities, &question.params.client_info] {
+        if place.as_ref().is_some_and(|place| place.len() > limits::MCP_CLIENT_FACTS_BYTES_MAX) {
+            return Err(RpcError::invalid_params("capabilities or clientInfo are too large"));
+        }
+    }
+    Ok(())
 }
 
 fn caller(principal: &Arc<crate::identity::principal::Principal>, session: &Rc<Session>) -> Caller {
@@ -153,13 +169,36 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
                 }
                 _ => {
                     let cancelled = Rc::new(Notify::new());
-                    session.calls.borrow_mut().insert(id.clone(), Rc::clone(&cancelled));
+                    let _known = Known::new(&session, id.clone(), &cancelled);
                     calls::call(hub, &caller, leg, question, &seen, cancelled).await;
-                    session.calls.borrow_mut().remove(&id);
-                    session.heard.set(clock::now());
                 }
             }
         }
+    }
+}
+
+/// A call that its caller can cancel, for as long as it runs.
+struct Known<'s> {
+    session: &'s Session,
+    id: Vec<u8>,
+    cancelled: Rc<Notify>,
+}
+
+impl<'s> Known<'s> {
+    fn new(session: &'s Session, id: Vec<u8>, cancelled: &Rc<Notify>) -> Self {
+        session.calls.borrow_mut().insert(id.clone(), Rc::clone(cancelled));
+        Self { session, id, cancelled: Rc::clone(cancelled) }
+    }
+}
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        let mut calls = self.session.calls.borrow_mut();
+        // A caller that gives two calls one id can cancel the later one.
+        if calls.get(&self.id).is_some_and(|known| Rc::ptr_eq(known, &self.cancelled)) {
+            calls.remove(&self.id);
+        }
+        self.session.heard.set(clock::now());
     }
 }
 
@@ -256,6 +295,9 @@ pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>
 async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Session>, question: &Question) {
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let leg = Leg { reply: asking.reply.clone(), id, progress: None };
+    if let Err(error) = small(question) {
+        return leg.refuse(&caller(&asking.principal, session), &error).await;
+    }
     let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
     let version = Version::parse(&asked).filter(|version| !version.is_modern());
     let version = version.unwrap_or(Version::LATEST_LEGACY);

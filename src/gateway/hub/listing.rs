@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::channel::OUR_INFO;
@@ -132,19 +133,26 @@ pub(super) async fn seen(
     scope: Option<&ServerName>,
     patience: Duration,
 ) -> Option<Rc<Seen>> {
-    let snapshot = hub.snapshot();
-    let visible = |peer: &&Rc<Peer>| {
-        scope.is_none_or(|name| *name == peer.server.name)
-            && snapshot.rules.may_see(principal, &peer.server.name).is_ok()
+    let until = clock::now() + patience;
+    let (snapshot, peers) = loop {
+        let number = hub.config_number();
+        let snapshot = hub.snapshot();
+        let visible = |peer: &&Rc<Peer>| {
+            scope.is_none_or(|name| *name == peer.server.name)
+                && snapshot.rules.may_see(principal, &peer.server.name).is_ok()
+        };
+        let peers: Vec<Rc<Peer>> = hub.peers().iter().filter(visible).cloned().collect();
+        if scope.is_some() && peers.is_empty() {
+            return None;
+        }
+        for peer in peers.iter().filter(|peer| !peer.shelf.is_settled()) {
+            peer.shelf.first(until.saturating_duration_since(clock::now())).await;
+        }
+        // While it waited, servers may have gone, and rules.
+        if hub.config_number() == number {
+            break (snapshot, peers);
+        }
     };
-    let peers: Vec<Rc<Peer>> = hub.peers().iter().filter(visible).cloned().collect();
-    if scope.is_some() && peers.is_empty() {
-        return None;
-    }
-    let until = crate::clock::now() + patience;
-    for peer in peers.iter().filter(|peer| !peer.shelf.is_settled()) {
-        peer.shelf.first(until.saturating_duration_since(crate::clock::now())).await;
-    }
     for peer in &peers {
         refresh::freshen(hub, peer);
     }

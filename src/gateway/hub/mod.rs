@@ -30,13 +30,14 @@ mod survey;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 use tokio::task::spawn_local;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 use crate::admin::metrics::Metrics;
 use crate::clock;
@@ -54,7 +55,7 @@ use crate::gateway::published::Published;
 use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Mail, Phase};
 use crate::ids::ServerName;
-use crate::limits::Timeouts;
+use crate::limits::{self, Timeouts};
 use crate::mcp::repeat::Repeats;
 use crate::mcp::sealed::SealingKey;
 use crate::mcp::store::Store;
@@ -89,6 +90,8 @@ pub(super) struct Hub {
     parked: Rc<Lot>,
     talks: Talks,
     views: Views,
+    /// Calls under way and bytes of their messages, by key.
+    held: RefCell<HashMap<Arc<str>, (usize, usize)>>,
     repeats: Arc<Repeats>,
     showcase: Arc<Showcase>,
     store: Store,
@@ -136,7 +139,15 @@ impl Hub {
                 break;
             }
         }
-        hub.stop().await;
+        // What does not end in time is killed when this thread's tasks go.
+        let patience = if hub.phase.get() == Phase::Cut { limits::MCP_STOP_DEADLINE } else { Duration::MAX };
+        let stopping = async {
+            tokio::select! {
+                () = hub.stop() => {}
+                () = cut(&mut mail) => sleep(limits::MCP_STOP_DEADLINE).await,
+            }
+        };
+        drop(timeout(patience, stopping).await);
         hub.log.borrow_mut().flush();
     }
 
@@ -159,6 +170,7 @@ impl Hub {
             parked: Rc::default(),
             talks: Talks::default(),
             views: Views::default(),
+            held: RefCell::default(),
             repeats,
             showcase,
             store: Store::new(),
@@ -173,6 +185,11 @@ impl Hub {
     /// The newest config.
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.borrow().1)
+    }
+
+    /// The number of the config that holds.
+    fn config_number(&self) -> u64 {
+        self.snapshot.borrow().0
     }
 
     /// The servers, in the order of the config.
@@ -233,6 +250,9 @@ impl Hub {
 
     /// A resource of a server has changed.
     fn resource_updated(&self, peer: &Peer, uri: &str) {
+        if !peer.watched.borrow().contains_key(uri) {
+            return;
+        }
         streams::tell_updated(self, &peer.server.name, uri);
     }
 
@@ -240,8 +260,19 @@ impl Hub {
         if self.snapshot.borrow().0 == self.published.number() {
             return;
         }
+        let before = self.snapshot();
         *self.snapshot.borrow_mut() = self.published.current();
+        let now = self.snapshot();
         self.reconcile();
+        if before.rules != now.rules {
+            let all = Changed { tools: true, prompts: true, resources: true };
+            streams::tell_all_changed(self, all);
+        }
+        let valid: HashSet<Arc<str>> = now.keys.ids().collect();
+        streams::end_revoked(self, &valid);
+        for session in self.sessions.all().iter().filter(|session| !valid.contains(&session.key_id)) {
+            self.close_session(&session.id);
+        }
     }
 
     /// Makes the servers those of the config: what is as it was goes on, what has changed begins anew.
@@ -341,4 +372,15 @@ impl Hub {
             drop(stopped.await);
         }
     }
+}
+
+/// Waits for the order to cut what runs, answering questions meanwhile.
+async fn cut(mail: &mut Receiver<Mail>) {
+    while let Some(received) = mail.recv().await {
+        if matches!(received, Mail::Phase(Phase::Cut)) {
+            return;
+        }
+    }
+    // Nobody is left to give an order.
+    std::future::pending::<()>().await;
 }

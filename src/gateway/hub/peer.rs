@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -61,6 +62,10 @@ pub(super) struct Peer {
     pub(super) facts: RefCell<Option<Rc<ServerFacts>>>,
     /// How the tools of an HTTP API are called, once its document has been read.
     pub(super) api: RefCell<Option<Rc<OpenApi>>>,
+    /// How many want to hear of changes of a resource, by its URI.
+    pub(super) watched: RefCell<HashMap<String, usize>>,
+    /// Rings when other resources are to be watched.
+    pub(super) watching: Notify,
     /// Whether it is gone from the config.
     pub(super) retired: Cell<bool>,
     modern: Cell<Option<bool>>,
@@ -83,6 +88,8 @@ impl Peer {
             shelf: Shelf::default(),
             facts: RefCell::default(),
             api: RefCell::default(),
+            watched: RefCell::default(),
+            watching: Notify::new(),
             retired: Cell::new(false),
             modern: Cell::new(modern),
             lanes: RefCell::default(),
@@ -134,26 +141,60 @@ impl Peer {
                 self.forget(&opening.lane, channel);
                 continue;
             }
-            if let Some((until, why)) = self.rest.borrow().as_ref()
-                && clock::now() < *until
-            {
-                return Err(Failure::Unreachable(std::io::Error::other(why.clone())));
+            self.may_open(&opening.lane)?;
+            let opened = cell
+                .get_or_try_init(|| async {
+                    // Whoever was before us may have failed: then we need not wait for the same.
+                    self.may_open(&opening.lane)?;
+                    self.open(hub, &opening).await
+                })
+                .await;
+            let channel = Rc::clone(opened?);
+            if self.retired.get() {
+                self.forget(&opening.lane, &channel);
+                return Err(retired());
             }
-            let opened = cell.get_or_try_init(|| self.open(hub, &opening)).await;
-            return match opened {
-                Ok(channel) => Ok(Rc::clone(channel)),
-                Err(failure) => Err(failure),
-            };
+            return Ok(channel);
         }
     }
 
-    /// Lets go of a channel that is of no use any more.
+    /// Our own channel, when it is open.
+    pub(super) fn own(&self) -> Option<Rc<Channel>> {
+        let lanes = self.lanes.borrow();
+        lanes.get(&Lane::Own)?.get().filter(|channel| channel.is_open()).cloned()
+    }
+
+    /// Whether another channel may be opened: the server is still wanted, its last failure is a while ago,
+    /// and callers have not opened as many as they may.
+    fn may_open(&self, lane: &Lane) -> Result<(), Failure> {
+        if self.retired.get() {
+            return Err(retired());
+        }
+        if let Some((until, why)) = self.rest.borrow().as_ref()
+            && clock::now() < *until
+        {
+            return Err(Failure::Unreachable(io::Error::other(why.clone())));
+        }
+        let open = |cell: &Rc<OnceCell<Rc<Channel>>>| cell.initialized();
+        let others = self.lanes.borrow().iter().filter(|(other, cell)| *other != lane && open(cell)).count();
+        let is_process = matches!(self.server.transport, Transport::Stdio(_));
+        let shared = is_process && self.server.sharing == Sharing::Shared;
+        let most = if shared { limits::MCP_SHARED_PROCESSES_MAX } else { limits::MCP_LANES_MAX };
+        if *lane != Lane::Own && others >= most {
+            let text = "too many kinds of callers use it at once; try again later";
+            return Err(Failure::Unreachable(io::Error::other(text)));
+        }
+        Ok(())
+    }
+
+    /// Ends a channel that is of no use any more.
     pub(super) fn forget(&self, lane: &Lane, channel: &Rc<Channel>) {
         let mut lanes = self.lanes.borrow_mut();
         let same = lanes.get(lane).and_then(|cell| cell.get()).is_some_and(|held| Rc::ptr_eq(held, channel));
         if same {
             lanes.remove(lane);
         }
+        drop(spawn_local(end(Rc::clone(channel))));
     }
 
     /// Whether it is what the config wants now.
@@ -199,7 +240,6 @@ impl Peer {
             let Some(channel) = cell.get() else { return !retired };
             let idle = now.saturating_duration_since(channel.used.get()) > self.server.idle;
             let unused = channel.in_flight.borrow().is_empty()
-                && channel.watched.borrow().is_empty()
                 && channel.kept_until.get().is_none_or(|until| until <= now);
             let ends = retired || !channel.is_open() || (*lane != Lane::Own && idle && unused);
             if ends {
@@ -234,6 +274,10 @@ impl Peer {
                 Ok(channel)
             }
             Err(failure) => {
+                if self.server.era == EraChoice::Auto {
+                    // It may speak another era by now, or may not have spoken at all when it was asked.
+                    self.modern.set(None);
+                }
                 let wait = self.backoff.borrow_mut().failed(clock::now(), hub.random());
                 *self.rest.borrow_mut() = Some((clock::now() + wait, failure.to_string()));
                 hub.log(Level::Warn, "an MCP server cannot be used", |line| {
@@ -272,7 +316,7 @@ impl Peer {
                 self.begin(hub, link, opening, modern).await
             }
             Transport::OpenApi(_) => {
-                Err(Failure::Unreachable(std::io::Error::other("an OpenAPI server has no channel")))
+                Err(Failure::Unreachable(io::Error::other("an OpenAPI server has no channel")))
             }
         }
     }
@@ -295,7 +339,7 @@ impl Peer {
     /// Starts the program of this server; `aloud` when what it remarks goes to the log.
     fn spawn(self: &Rc<Self>, hub: &Rc<Hub>, aloud: bool) -> Result<Rc<PipeLink>, Failure> {
         let Transport::Stdio(program) = &self.server.transport else {
-            return Err(Failure::Unreachable(std::io::ErrorKind::Unsupported.into()));
+            return Err(Failure::Unreachable(io::ErrorKind::Unsupported.into()));
         };
         let (hub, name) = (Rc::clone(hub), self.server.name.clone());
         let (sender, receiver) = stdio::open(program, Patience::default(), move |remark| {
@@ -409,6 +453,11 @@ async fn discover(hub: &Hub, link: &Link) -> Result<Answered, NoResult> {
     let params = channel::own_params(Version::V2026_07_28, "");
     let lines = channel::headers(Version::V2026_07_28, None, "server/discover", None);
     channel::request(link, &Permit::own(), hub.next_id(), lines, ("server/discover", &params)).await
+}
+
+/// Why a server that is gone from the config is not called.
+fn retired() -> Failure {
+    Failure::Unreachable(io::Error::other("it is not configured any more"))
 }
 
 /// Whether `data` of a -32022 error names the modern revision.

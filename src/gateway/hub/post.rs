@@ -117,6 +117,10 @@ async fn post(hub: &Rc<Hub>, asking: Asking, body: Vec<u8>) {
         return modern_post(hub, asking, question).await;
     }
     if method == Method::Initialize && question.read.kind == Kind::Request {
+        if asking.facts.session.is_some() {
+            let error = RpcError::invalid_request("this session has been initialized already");
+            return answer_fault(&asking, &question.doc, question.read.id.clone(), &error).await;
+        }
         return legacy::initialize(hub, asking, question).await;
     }
     if question.read.kind == Kind::Request {
@@ -172,6 +176,11 @@ async fn batched(hub: &Rc<Hub>, asking: Asking, body: &[u8], parts: &[std::ops::
     let Some(session) = session(hub, &asking).await else { return };
     if !session.version.has_batches() {
         let text = "batches exist in revision 2025-03-26 only";
+        return asking.refuse(400, &RpcError::invalid_request(text)).await;
+    }
+    let odd = |part: &std::ops::Range<usize>| body.get(part.start) != Some(&b'{');
+    if parts.iter().any(odd) {
+        let text = "a batch consists of messages, each an object";
         return asking.refuse(400, &RpcError::invalid_request(text)).await;
     }
     let (reply, mut replies) = channel(limits::MCP_MESSAGES_MAX);

@@ -19,6 +19,7 @@ use crate::gateway::hub::channel::{self, ALL_CAPABILITIES, Channel, NoResult};
 use crate::gateway::hub::events::Changed;
 use crate::gateway::hub::peer::{Lane, Opening, Peer};
 use crate::gateway::log::Level;
+use crate::gateway::record::kept;
 use crate::limits;
 use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::list::{List, Pages, ServerLists};
@@ -106,7 +107,18 @@ pub(super) fn freshen(hub: &Rc<Hub>, peer: &Rc<Peer>) {
     }
 }
 
+/// Whatever ends a listing, another can begin.
+struct Running(Rc<Peer>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.shelf.running.set(false);
+        self.0.shelf.settle();
+    }
+}
+
 async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
+    let _running = Running(Rc::clone(&peer));
     let shelf = &peer.shelf;
     // What can be connected to may still refuse to list, again and again.
     let mut backoff = Backoff::default();
@@ -125,7 +137,7 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
                 take(&hub, &peer, lists, said);
             }
             Err(why) => {
-                let why = why.to_string();
+                let why = kept(why.to_string().as_bytes());
                 hub.metrics.borrow_mut().mcp.listed(&peer.server.name, "failed");
                 if *shelf.stale.borrow() != why {
                     hub.log(Level::Warn, "the lists of an MCP server are not fresh", |line| {
@@ -141,7 +153,6 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
         }
         shelf.settle();
     }
-    shelf.running.set(false);
 }
 
 fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists, said: Changed) {
@@ -205,12 +216,20 @@ async fn load(hub: &Rc<Hub>, peer: &Rc<Peer>) -> Result<ServerLists, NoResult> {
         all(hub, &channel, ItemKind::Resource, can.resources),
         all(hub, &channel, ItemKind::Template, can.resources),
     );
-    // A server that has resources need not know of templates.
-    let templates = match templates {
-        Err(NoResult::Refused { .. }) => List::default(),
-        other => other?,
+    // What a server offers and then refuses to list stays as it was, and keeps nothing else back: many have
+    // resources and know of no templates.
+    let old = peer.shelf.lists.borrow().clone();
+    let or_old = |listed: Result<List, NoResult>, kind| match (listed, &old) {
+        (Err(NoResult::Refused { .. }), Some(old)) => Ok(old.list(kind).clone()),
+        (Err(NoResult::Refused { .. }), None) => Ok(List::default()),
+        (other, _) => other,
     };
-    Ok(ServerLists { tools: tools?, prompts: prompts?, resources: resources?, templates })
+    Ok(ServerLists {
+        tools: or_old(tools, ItemKind::Tool)?,
+        prompts: or_old(prompts, ItemKind::Prompt)?,
+        resources: or_old(resources, ItemKind::Resource)?,
+        templates: or_old(templates, ItemKind::Template)?,
+    })
 }
 
 /// All pages of one list.

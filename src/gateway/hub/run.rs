@@ -103,6 +103,8 @@ pub(super) struct Flight {
     pub(super) drive: Option<Drive>,
     /// Earlier ids of it: that of the call that became a task is the token of its progress.
     pub(super) before: Vec<u64>,
+    /// Whether the server has given its response, so that nothing more comes of the call.
+    answered: bool,
 }
 
 impl Flight {
@@ -114,11 +116,19 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut in_flight = self.channel.in_flight.borrow_mut();
-        for id in self.before.iter().chain([&self.id]) {
-            in_flight.remove(id);
+        let call = {
+            let mut in_flight = self.channel.in_flight.borrow_mut();
+            for id in &self.before {
+                in_flight.remove(id);
+            }
+            in_flight.remove(&self.id)
+        };
+        let now = clock::now();
+        self.channel.used.set(now);
+        if let Some(call) = call.filter(|_| !self.answered) {
+            // The server may still be at it, and ask about it.
+            self.channel.haunt(call.key_id, now);
         }
-        self.channel.used.set(clock::now());
     }
 }
 
@@ -128,7 +138,17 @@ impl Run<'_> {
         let mut input: Option<Input> = None;
         let (mut repeats, mut rounds) = (0, 0);
         loop {
-            let mut flight = match self.start(input.as_ref()).await {
+            let modern = self.caller.version.is_modern();
+            let started = tokio::select! {
+                started = self.start(input.as_ref()) => started,
+                // Nothing has been sent for a caller that leaves while a server is still being started.
+                () = self.cancelled.notified() => {
+                    drop(self.leg.reply.send(super::ask::Reply::End).await);
+                    return Ending::Cancelled;
+                }
+                () = self.leg.reply.closed(), if modern => return Ending::Cancelled,
+            };
+            let mut flight = match started {
                 Ok(flight) => flight,
                 Err(NotStarted::Failed(failure)) => return self.fail(&failure).await,
                 Err(NotStarted::Refused(error)) => {
@@ -174,8 +194,8 @@ impl Run<'_> {
         let out = Outbound { id, body: composed.body, headers: composed.headers, resumable };
         let messages = channel.link.call(self.permit, out);
         let way = tasks::way(&self.question, &self.target, self.caller, &channel);
-        let (drive, before) = (None, Vec::new());
-        Ok(Flight { channel, id, messages, asks: asked, status: 200, way, session, drive, before })
+        let (drive, before, status, answered) = (None, Vec::new(), 200, false);
+        Ok(Flight { channel, id, messages, asks: asked, status, way, session, drive, before, answered })
     }
 
     /// Follows a call under way until it ends or has to be sent again.
@@ -253,10 +273,10 @@ impl Run<'_> {
                 let unsent = failure.is_unsent();
                 let may_repeat = self.peer.server.trusted && self.target.repeatable;
                 if unsent || (may_repeat && matches!(failure, Failure::Ended)) {
-                    if !flight.channel.is_open() || unsent {
-                        flight.channel.closed.set(matches!(flight.channel.link, Link::Pipe(_)));
-                    }
                     return Turn::Again;
+                }
+                if matches!(failure, Failure::TimedOut) {
+                    self.cancel(flight, "it has taken too long").await;
                 }
                 Turn::Done(self.fail(&failure).await)
             }
@@ -264,6 +284,7 @@ impl Run<'_> {
                 let Ok(read) = message::read(&doc) else {
                     return Turn::Done(self.fail(&Failure::Garbage("no JSON-RPC message".into())).await);
                 };
+                flight.answered = read.is_response();
                 match read.kind {
                     Kind::Result => self.result(flight, doc, &read).await,
                     Kind::Error => Turn::Done(self.error(flight, doc, &read).await),
@@ -320,7 +341,10 @@ impl Run<'_> {
         if from_modern && !to_modern && kind == ResultType::InputRequired {
             return match rounds::ask_all(self, result).await {
                 Ok(input) => Turn::Input(input),
-                Err(rounds::Unasked::Cancelled) => Turn::Done(Ending::Cancelled),
+                Err(rounds::Unasked::Cancelled) => {
+                    drop(self.leg.reply.send(super::ask::Reply::End).await);
+                    Turn::Done(Ending::Cancelled)
+                }
                 Err(rounds::Unasked::Told(result)) => {
                     self.leg.result(&result).await;
                     Turn::Done(Ending::Failed)
@@ -392,8 +416,9 @@ impl Run<'_> {
         let code = errors::error_code(&adapted).unwrap_or_default();
         let status = match flight.status {
             _ if !self.caller.version.is_modern() => 200,
-            200..=299 => failures::status_of(code),
-            other => other,
+            // What these say of the request the caller has to know; others concern our own credential.
+            passed @ (400 | 404) => passed,
+            _ => failures::status_of(code),
         };
         self.leg.send(status, body, format!("the server answered with error {code}")).await;
         Ending::Error

@@ -84,7 +84,19 @@ impl Sessions {
     pub(super) fn open(&self, session: Rc<Session>) -> bool {
         let mut all = self.0.borrow_mut();
         let own = all.values().filter(|other| other.key_id == session.key_id).count();
-        if all.len() >= limits::MCP_SESSIONS_MAX || own >= limits::MCP_SESSIONS_OF_KEY_MAX {
+        if own >= limits::MCP_SESSIONS_OF_KEY_MAX {
+            // Clients that do not end their sessions leave them: the one that has rested longest gives way.
+            let resting = all.values().filter(|other| {
+                let streaming = other.stream.borrow().as_ref().is_some_and(|stream| !stream.is_closed());
+                other.key_id == session.key_id && !streaming && other.calls.borrow().is_empty()
+            });
+            let oldest = resting.min_by_key(|other| other.heard.get()).map(|other| other.id.clone());
+            match oldest {
+                Some(id) => drop(all.remove(&id)),
+                None => return false,
+            }
+        }
+        if all.len() >= limits::MCP_SESSIONS_MAX {
             return false;
         }
         all.insert(session.id.clone(), session);
@@ -131,6 +143,13 @@ impl Sessions {
             !streaming && session.calls.borrow().is_empty() && since > limits::MCP_SESSION_IDLE
         });
         idle.map(|session| session.id.clone()).collect()
+    }
+
+    /// The sessions that watch a resource; none are looked through when nobody does.
+    pub(super) fn watching(&self, resource: &(ServerName, String)) -> Vec<Rc<Session>> {
+        let all = self.0.borrow();
+        let watching = all.values().filter(|session| session.subscribed.borrow().contains(resource));
+        watching.cloned().collect()
     }
 
     /// Every session.

@@ -4,17 +4,17 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::{Final, Reply};
 use crate::gateway::hub::caller::{Caller, Leg};
-use crate::gateway::hub::channel::ALL_CAPABILITIES;
 use crate::gateway::hub::events::{self, Changed};
 use crate::gateway::hub::listing::Seen;
-use crate::gateway::hub::peer::Opening;
 use crate::gateway::hub::session::Session;
+use crate::gateway::worker::Phase;
 use crate::ids::ServerName;
 use crate::json;
 use crate::limits;
@@ -81,7 +81,7 @@ impl ListenFilter {
 struct Listener {
     /// The id of its request, as written: what every message on it is tagged with.
     id: Vec<u8>,
-    key_id: std::sync::Arc<str>,
+    key_id: Arc<str>,
     scope: Option<ServerName>,
     filter: ListenFilter,
     reply: Sender<Reply>,
@@ -140,6 +140,9 @@ pub(super) async fn listen(hub: &Rc<Hub>, caller: &Caller, leg: Leg, filter: Lis
     for (server, uri) in &watched {
         change_watch(hub, server, uri, true).await;
     }
+    if hub.phase.get() != Phase::Running {
+        return drop(leg.reply.send(Reply::End).await);
+    }
     let mut acknowledged = Vec::new();
     let params = filter.acknowledgement(&leg.id);
     rpc::write_notification(&mut acknowledged, "notifications/subscriptions/acknowledged", Some(&params));
@@ -162,11 +165,9 @@ pub(super) async fn listen(hub: &Rc<Hub>, caller: &Caller, leg: Leg, filter: Lis
 
 /// Starts or stops watching a resource of a server for one caller.
 pub(super) async fn change_watch(hub: &Rc<Hub>, server: &ServerName, uri: &str, more: bool) {
-    let Some(peer) = hub.peer(server) else { return };
-    // All callers share what our own channel watches: what is told is the same for all of them.
-    let opening = Opening { lane: super::peer::Lane::Own, capabilities: ALL_CAPABILITIES };
-    if let Ok(channel) = peer.channel(hub, opening).await {
-        events::watch(hub, &channel, uri, more).await;
+    // All callers share what our own conversation watches: what is told is the same for all of them.
+    if let Some(peer) = hub.peer(server) {
+        events::watch(hub, &peer, uri, more).await;
     }
 }
 
@@ -225,8 +226,8 @@ pub(super) fn tell_updated(hub: &Hub, server: &ServerName, uri: &str) {
     for listener in hub.listeners.0.borrow().iter().filter(|listener| listener.watched.contains(&key)) {
         listener.tell("notifications/resources/updated", Some(uri));
     }
-    for session in hub.sessions.all() {
-        if session.subscribed.borrow().contains(&key) {
+    for session in hub.sessions.watching(&key) {
+        {
             let mut params = b"{\"uri\":".to_vec();
             json::write_string(&mut params, uri);
             params.push(b'}');
@@ -235,6 +236,17 @@ pub(super) fn tell_updated(hub: &Hub, server: &ServerName, uri: &str) {
             session.tell(body);
         }
     }
+}
+
+/// Ends the streams of keys that are not valid any more.
+pub(super) fn end_revoked(hub: &Hub, valid: &HashSet<Arc<str>>) {
+    hub.listeners.0.borrow_mut().retain(|listener| {
+        let stays = valid.contains(&listener.key_id);
+        if !stays {
+            drop(listener.reply.try_send(Reply::End));
+        }
+        stays
+    });
 }
 
 /// Ends all streams as they should end: a modern one by its response, a legacy one by its end.

@@ -266,7 +266,10 @@ impl Task {
         let body = answer.read_off(&self.link.door.pool).await;
         // A challenge is to be taken up by whoever has credentials; the error beside it says no more.
         let challenged = matches!(answer.status, 401 | 403) && answer.challenge.is_some();
-        if challenged || !answer.has_ended() || !is_error(&body) {
+        // The session is gone, whatever else is said.
+        let named = |(name, _): &(String, String)| name.eq_ignore_ascii_case("mcp-session-id");
+        let lost = answer.status == 404 && self.out.headers.iter().any(named);
+        if challenged || lost || !answer.has_ended() || !is_error(&body) {
             return Err(answer.as_failure(&body).into());
         }
         self.tell(Incoming::Message(body)).await?;

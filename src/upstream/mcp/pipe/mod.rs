@@ -148,6 +148,8 @@ impl PipeLink {
     /// Ends the pipe, and with it what is at its other end; open calls end with `Ended`.
     pub async fn stop(&self) {
         self.sender.stop().await;
+        // What is read of a stream ends with its reader; a process has ended by now.
+        self.reader.abort();
         self.table.end();
     }
 
