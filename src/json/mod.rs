@@ -29,7 +29,7 @@ pub use fault::Fault;
 pub use strict::strict;
 pub use text::{escape, text, write_string};
 
-use skip::{Halt, Skipper};
+use skip::{Halt, Skipper, Stop};
 
 /// What a value is, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,13 +173,17 @@ pub struct Cursor<'a> {
     skipper: Skipper,
 }
 
+// All of it is inlined into those who walk: then the walk's place stays in a register from one byte to the
+// next. What is worth a call is called with the walk's parts, not with the walk (`string`, `container`).
 impl<'a> Cursor<'a> {
     /// A walk over all of `doc`.
+    #[inline(always)]
     pub fn new(doc: &'a [u8]) -> Self {
         Self { doc, at: 0, depth: 0, fresh: false, skipper: Skipper::detect() }
     }
 
     /// A walk over the value at `span` of `doc`; a span outside `doc` is an empty document.
+    #[inline(always)]
     pub fn within(doc: &'a [u8], span: Range<usize>) -> Self {
         let cut = doc.get(..span.end).unwrap_or_default();
         Self { at: span.start.min(cut.len()), ..Self::new(cut) }
@@ -196,6 +200,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Fault::WrongKind`], [`Fault::Depth`].
+    #[inline(always)]
     pub fn enter_object(&mut self) -> Result<(), Fault> {
         self.white();
         if self.peek() != Some(b'{') {
@@ -208,6 +213,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Fault::WrongKind`], [`Fault::Depth`].
+    #[inline(always)]
     pub fn enter_array(&mut self) -> Result<(), Fault> {
         self.white();
         if self.peek() != Some(b'[') {
@@ -220,16 +226,21 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// Any [`Fault`] but `WrongKind`.
+    #[inline(always)]
     pub fn key(&mut self) -> Result<Option<Key<'a>>, Fault> {
         if !self.next(b'}')? {
             return Ok(None);
         }
-        if self.peek() != Some(b'"') {
+        let Some((b'"', rest)) = self.doc.get(self.at..).and_then(<[u8]>::split_first) else {
             return Err(Fault::Key { at: self.at });
-        }
+        };
         let start = self.at + 1;
-        let escaped = self.string()?;
-        let raw = self.doc.get(start..self.at - 1).unwrap_or_default();
+        let (len, escaped) = match skip::plain(rest) {
+            Some(len) => (len, false),
+            None => string(self.doc, start, self.skipper)?,
+        };
+        let raw = rest.get(..len - 1).unwrap_or_default();
+        self.at = start + len;
         self.white();
         if self.peek() != Some(b':') {
             return Err(Fault::Colon { at: self.at });
@@ -242,12 +253,20 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Fault::CommaOrEnd`].
+    #[inline(always)]
     pub fn element(&mut self) -> Result<bool, Fault> {
         self.next(b']')
     }
 
+    /// The place that the walk has come to, in bytes from the start of the document.
+    #[inline(always)]
+    pub fn place(&self) -> usize {
+        self.at
+    }
+
     /// What the value that comes next is by its first byte, without passing it; nothing at the end. What
     /// begins no other value counts as a number, and [`Cursor::skip`] will refuse it.
+    #[inline(always)]
     pub fn ahead(&mut self) -> Option<Kind> {
         self.white();
         Some(match self.peek()? {
@@ -265,11 +284,16 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// Any [`Fault`] that is to be seen without looking into it (see the module).
+    #[inline(always)]
     pub fn skip(&mut self) -> Result<Value, Fault> {
         self.white();
         let start = self.at;
+        // Not among the others, which are told apart by a jump that the processor has to guess.
+        if self.peek() == Some(b'"') {
+            self.string()?;
+            return Ok(Value { kind: Kind::String, span: start..self.at });
+        }
         let kind = match self.peek() {
-            Some(b'"') => self.string().map(|_| Kind::String),
             Some(b'{') => self.container().map(|()| Kind::Object),
             Some(b'[') => self.container().map(|()| Kind::Array),
             Some(b't') => self.literal(b"true").map(|()| Kind::True),
@@ -284,11 +308,13 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Fault::Trailing`].
+    #[inline(always)]
     pub fn finish(&mut self) -> Result<(), Fault> {
         self.white();
         if self.at == self.doc.len() { Ok(()) } else { Err(Fault::Trailing { at: self.at }) }
     }
 
+    #[inline(always)]
     fn enter(&mut self) -> Result<(), Fault> {
         if self.depth == limits::JSON_DEPTH_MAX {
             return Err(Fault::Depth { at: self.at });
@@ -300,6 +326,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes the comma before the next item; at the closing bracket leaves the container and says false.
+    #[inline(always)]
     fn next(&mut self, close: u8) -> Result<bool, Fault> {
         self.white();
         let fresh = std::mem::replace(&mut self.fresh, false);
@@ -319,45 +346,39 @@ impl<'a> Cursor<'a> {
         Ok(true)
     }
 
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.doc.get(self.at).copied()
     }
 
+    #[inline(always)]
     fn white(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
     }
 
-    /// Passes a string from its opening quote; says whether a back slash is in it.
-    fn string(&mut self) -> Result<bool, Fault> {
+    /// Passes a string from its opening quote.
+    #[inline(always)]
+    fn string(&mut self) -> Result<(), Fault> {
         let start = self.at + 1;
-        let stop = self.skipper.string(self.doc.get(start..).unwrap_or_default());
-        let stop = stop.map_err(|halt| fault(halt, start))?;
-        self.pass(start, stop.len, stop.ascii)?;
-        Ok(stop.escaped)
-    }
-
-    /// Passes an object or an array from its opening bracket.
-    fn container(&mut self) -> Result<(), Fault> {
-        let start = self.at + 1;
-        let rest = self.doc.get(start..).unwrap_or_default();
-        let room = limits::JSON_DEPTH_MAX - self.depth;
-        let stop = self.skipper.container(rest, room).map_err(|halt| fault(halt, start))?;
-        self.pass(start, stop.len, stop.ascii)
-    }
-
-    /// Moves to `len` bytes after `start`; what is not plain ASCII in between has to be UTF-8.
-    fn pass(&mut self, start: usize, len: usize, ascii: bool) -> Result<(), Fault> {
-        let end = start + len;
-        if !ascii {
-            let passed = self.doc.get(start..end).unwrap_or_default();
-            std::str::from_utf8(passed).map_err(|bad| Fault::Utf8 { at: start + bad.valid_up_to() })?;
-        }
-        self.at = end;
+        let len = match skip::plain(self.doc.get(start..).unwrap_or_default()) {
+            Some(len) => len,
+            None => string(self.doc, start, self.skipper)?.0,
+        };
+        self.at = start + len;
         Ok(())
     }
 
+    /// Passes an object or an array from its opening bracket.
+    #[inline(always)]
+    fn container(&mut self) -> Result<(), Fault> {
+        let start = self.at + 1;
+        self.at = start + container(self.doc, start, limits::JSON_DEPTH_MAX - self.depth, self.skipper)?;
+        Ok(())
+    }
+
+    #[inline(always)]
     fn literal(&mut self, word: &[u8]) -> Result<(), Fault> {
         if !self.doc.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
             return Err(Fault::Value { at: self.at });
@@ -367,42 +388,68 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes a number by the grammar of RFC 8259 section 6.
+    #[inline(always)]
     fn number(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        let zero = self.peek() == Some(b'0');
-        let digits = self.digits();
-        if digits == 0 || (zero && digits > 1) {
-            return Err(Fault::Value { at: start });
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            if self.digits() == 0 {
-                return Err(Fault::Value { at: start });
-            }
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            if self.digits() == 0 {
-                return Err(Fault::Value { at: start });
-            }
-        }
+        let rest = self.doc.get(self.at..).unwrap_or_default();
+        self.at += number(rest).ok_or(Fault::Value { at: self.at })?;
         Ok(())
     }
+}
 
-    /// Passes decimal digits and says how many.
-    fn digits(&mut self) -> usize {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        self.at - start
+/// Passes a string that is long or not plain, from behind its opening quote: its length with the closing one,
+/// and whether a back slash is in it.
+#[inline(never)]
+fn string(doc: &[u8], start: usize, skipper: Skipper) -> Result<(usize, bool), Fault> {
+    let rest = doc.get(start..).unwrap_or_default();
+    let stop = skipper.any_string(rest).map_err(|halt| fault(halt, start))?;
+    Ok((passed(rest, start, stop)?, stop.escaped))
+}
+
+/// Passes a container of at most `room` levels from behind its opening bracket: its length from there.
+#[inline(never)]
+fn container(doc: &[u8], start: usize, room: usize, skipper: Skipper) -> Result<usize, Fault> {
+    let rest = doc.get(start..).unwrap_or_default();
+    let stop = skipper.container(rest, room).map_err(|halt| fault(halt, start))?;
+    passed(rest, start, stop)
+}
+
+/// How much was passed of `rest`, which begins at `start`; what is not plain ASCII of it has to be UTF-8.
+fn passed(rest: &[u8], start: usize, stop: Stop) -> Result<usize, Fault> {
+    if !stop.ascii {
+        let passed = rest.get(..stop.len).unwrap_or_default();
+        std::str::from_utf8(passed).map_err(|bad| Fault::Utf8 { at: start + bad.valid_up_to() })?;
     }
+    Ok(stop.len)
+}
+
+/// The length of the number that `rest` begins with.
+#[inline(never)]
+fn number(rest: &[u8]) -> Option<usize> {
+    let digits = |at: usize| {
+        let rest = rest.get(at..).unwrap_or_default();
+        at + rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())
+    };
+    let start = usize::from(rest.first() == Some(&b'-'));
+    let mut at = digits(start);
+    if at == start || (rest.get(start) == Some(&b'0') && at > start + 1) {
+        return None;
+    }
+    if rest.get(at) == Some(&b'.') {
+        let fraction = at + 1;
+        at = digits(fraction);
+        if at == fraction {
+            return None;
+        }
+    }
+    if let Some(b'e' | b'E') = rest.get(at) {
+        let sign = matches!(rest.get(at + 1), Some(b'+' | b'-'));
+        let exponent = at + 1 + usize::from(sign);
+        at = digits(exponent);
+        if at == exponent {
+            return None;
+        }
+    }
+    Some(at)
 }
 
 /// Places a halt in a skipped value that began, after its first byte, at `start`.

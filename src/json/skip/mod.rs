@@ -12,12 +12,19 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
+
+use std::sync::LazyLock;
 
 /// Bytes of one step.
 const STEP: usize = 64;
 
-/// Bytes that are looked at one by one before a step is taken.
-const SHORT: usize = 16;
+/// Bytes of a string that are looked at with what every processor has, before a step is taken.
+#[cfg(target_arch = "x86_64")]
+const QUICK: usize = 64;
+#[cfg(not(target_arch = "x86_64"))]
+const QUICK: usize = 16;
 
 /// The classes of 64 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +74,7 @@ impl Halt {
     }
 }
 
-/// The way of this machine, found out once a document.
+/// The way of this machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Skipper {
     #[cfg(target_arch = "x86_64")]
@@ -77,7 +84,14 @@ pub(super) struct Skipper {
 }
 
 impl Skipper {
+    /// The best way of this machine, found out once.
+    #[inline]
     pub(super) fn detect() -> Self {
+        static FOUND: LazyLock<Skipper> = LazyLock::new(Skipper::ask);
+        *FOUND
+    }
+
+    fn ask() -> Self {
         Self {
             #[cfg(target_arch = "x86_64")]
             avx2: avx2::Avx2::detect(),
@@ -108,10 +122,17 @@ impl Skipper {
     }
 
     /// Passes a string whose opening quote stands right before `bytes`.
+    #[cfg(any(test, fuzzing))]
     pub(super) fn string(self, bytes: &[u8]) -> Result<Stop, Halt> {
-        if let Some(len) = short(bytes) {
-            return Ok(Stop { len, ascii: true, escaped: false });
+        match plain(bytes) {
+            Some(len) => Ok(Stop { len, ascii: true, escaped: false }),
+            None => self.any_string(bytes),
         }
+    }
+
+    /// Passes a string of any kind whose opening quote stands right before `bytes`.
+    #[inline]
+    pub(super) fn any_string(self, bytes: &[u8]) -> Result<Stop, Halt> {
         #[cfg(target_arch = "x86_64")]
         if let Some(found) = self.avx512 {
             return avx512::string_checked(found, bytes);
@@ -134,14 +155,22 @@ impl Skipper {
     }
 }
 
-/// The length of a plain string of few bytes, with its closing quote: names of fields are such, and a step of
-/// 64 bytes costs more than looking at them one by one.
+/// The length, with its closing quote, of a string whose opening quote stands right before `bytes`, if it is
+/// short and plain: ASCII without escapes. Nothing of any other, which may still be good.
 #[inline]
-fn short(bytes: &[u8]) -> Option<usize> {
-    let plain = |&byte: &u8| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~');
-    let first = bytes.get(..SHORT).unwrap_or(bytes);
-    let len = first.iter().position(|byte| !plain(byte))?;
-    (first.get(len) == Some(&b'"')).then_some(len + 1)
+pub(super) fn plain(bytes: &[u8]) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    return sse2::plain(bytes);
+    #[cfg(not(target_arch = "x86_64"))]
+    by_byte(bytes.get(..QUICK).unwrap_or(bytes))
+}
+
+/// As [`plain`], one byte after the other.
+#[inline]
+fn by_byte(bytes: &[u8]) -> Option<usize> {
+    let passed = |&byte: &u8| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=0x7f);
+    let len = bytes.iter().position(|byte| !passed(byte))?;
+    (bytes.get(len) == Some(&b'"')).then_some(len + 1)
 }
 
 #[inline(always)]
