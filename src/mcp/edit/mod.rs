@@ -6,8 +6,15 @@ use crate::json::{self, Field};
 use crate::mcp::fault::Fault;
 use crate::mcp::message::index_of;
 
+mod inline;
 #[cfg(test)]
 mod tests;
+
+use inline::Inline;
+
+/// Edits and new bytes that most messages do with: another id, another name, another token.
+const FEW_SPLICES: usize = 4;
+const FEW_BYTES: usize = 96;
 
 /// Changes of one document, in any order of adding. Places are those of the document as it is.
 ///
@@ -17,9 +24,9 @@ mod tests;
 pub struct Edits<'a> {
     doc: &'a [u8],
     /// In the order of their places, without overlaps.
-    splices: Vec<Splice>,
+    splices: Inline<Splice, FEW_SPLICES>,
     /// All new bytes.
-    added: Vec<u8>,
+    added: Inline<u8, FEW_BYTES>,
     /// Where the objects begin that have been `set`.
     objects: Vec<usize>,
 }
@@ -43,18 +50,38 @@ pub enum Piece<'e> {
 }
 
 /// One place that gets other bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Splice {
     /// In the document; empty where something is put in.
-    old: Range<usize>,
+    old: Place,
     /// In `Edits::added`; empty where something is removed.
-    new: Range<usize>,
+    new: Place,
+}
+
+/// A range that can be copied.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    start: usize,
+    /// >= start.
+    end: usize,
+}
+
+impl Place {
+    fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+impl From<Range<usize>> for Place {
+    fn from(Range { start, end }: Range<usize>) -> Self {
+        Self { start, end }
+    }
 }
 
 impl<'a> Edits<'a> {
     /// No changes yet.
     pub fn new(doc: &'a [u8]) -> Self {
-        Self { doc, splices: Vec::new(), added: Vec::new(), objects: Vec::new() }
+        Self { doc, splices: Inline::new(), added: Inline::new(), objects: Vec::new() }
     }
 
     /// Puts `bytes` in the place of `range`; an empty range is a place between two bytes.
@@ -65,17 +92,17 @@ impl<'a> Edits<'a> {
         if range.start > range.end || range.end > self.doc.len() {
             return Err(Fault::Overlap { at: range.start });
         }
-        let place = self.splices.partition_point(|s| (s.old.start, s.old.end) <= (range.start, range.end));
-        let before = place.checked_sub(1).and_then(|index| self.splices.get(index));
-        let beside = before.into_iter().chain(self.splices.get(place));
+        let splices = self.splices.as_slice();
+        let place = splices.partition_point(|s| (s.old.start, s.old.end) <= (range.start, range.end));
+        let before = place.checked_sub(1).and_then(|index| splices.get(index));
+        let beside = before.into_iter().chain(splices.get(place));
         for other in beside {
             if other.old.start < range.end && range.start < other.old.end {
                 return Err(Fault::Overlap { at: other.old.start.max(range.start) });
             }
         }
-        let start = self.added.len();
-        self.added.extend_from_slice(bytes);
-        self.splices.insert(place, Splice { old: range, new: start..self.added.len() });
+        let new = self.added.extend(bytes);
+        self.splices.insert(place, Splice { old: range.into(), new: new.into() });
         Ok(())
     }
 
@@ -125,11 +152,12 @@ impl<'a> Edits<'a> {
 
     /// The changed document in its order, without copying.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        let ends = self.splices.iter().map(|splice| splice.old.end);
-        let starts = self.splices.iter().map(|splice| splice.old.start).chain([self.doc.len()]);
+        let splices = self.splices.as_slice();
+        let ends = splices.iter().map(|splice| splice.old.end);
+        let starts = splices.iter().map(|splice| splice.old.start).chain([self.doc.len()]);
         let kept = [0].into_iter().chain(ends).zip(starts).map(|(start, end)| Piece::Kept(start..end));
-        let new = self.splices.iter().map(|splice| splice.new.clone()).chain(std::iter::once(0..0));
-        let new = new.map(|range| Piece::New(self.added.get(range).unwrap_or_default()));
+        let new = splices.iter().map(|splice| splice.new.range()).chain(std::iter::once(0..0));
+        let new = new.map(|range| Piece::New(self.added.as_slice().get(range).unwrap_or_default()));
         kept.zip(new).flat_map(|(kept, new)| [kept, new]).filter(|piece| match piece {
             Piece::Kept(range) => !range.is_empty(),
             Piece::New(bytes) => !bytes.is_empty(),
@@ -138,17 +166,19 @@ impl<'a> Edits<'a> {
 
     /// Bytes of the changed document.
     pub fn total_bytes(&self) -> usize {
-        let removed: usize = self.splices.iter().map(|splice| splice.old.len()).sum();
-        (self.doc.len() + self.added.len()).saturating_sub(removed)
+        let splices = self.splices.as_slice();
+        let removed: usize = splices.iter().map(|splice| splice.old.end - splice.old.start).sum();
+        (self.doc.len() + self.added.as_slice().len()).saturating_sub(removed)
     }
 
     /// The changed document.
     pub fn finish(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.total_bytes());
         let mut at = 0;
-        for Splice { old, new } in &self.splices {
+        let added = self.added.as_slice();
+        for Splice { old, new } in self.splices.as_slice() {
             out.extend_from_slice(self.doc.get(at..old.start).unwrap_or_default());
-            out.extend_from_slice(self.added.get(new.clone()).unwrap_or_default());
+            out.extend_from_slice(added.get(new.range()).unwrap_or_default());
             at = old.end;
         }
         out.extend_from_slice(self.doc.get(at..).unwrap_or_default());
