@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use serde_json::json;
 use tollgate::mcp::edit::Edits;
 use tollgate::mcp::fault::Fault;
-use tollgate::mcp::message::{params, read, response_id};
+use tollgate::mcp::message::{params, read, read_with_params, response_id};
 
 criterion_group!(benches, calls, replies);
 criterion_main!(benches);
@@ -27,6 +27,12 @@ fn calls(criterion: &mut Criterion) {
             params(call, &message).expect("the call is good").name
         });
     });
+    group.bench_function(BenchmarkId::new("read_with_params", call.len()), |bench| {
+        bench.iter(|| {
+            let (message, params) = read_with_params(black_box(call.as_slice())).expect("the call is good");
+            (message.id, params.expect("the call is good").name)
+        });
+    });
     group.bench_function(BenchmarkId::new("read_and_splice", call.len()), |bench| {
         bench.iter(|| splice(black_box(&call)).expect("the call is good"));
     });
@@ -35,8 +41,8 @@ fn calls(criterion: &mut Criterion) {
 
 /// Another id, another name and another progress token.
 fn splice(call: &[u8]) -> Result<Vec<u8>, Fault> {
-    let message = read(call)?;
-    let params = params(call, &message)?;
+    let (message, params) = read_with_params(call)?;
+    let params = params?;
     let mut edits = Edits::new(call);
     let token = params.meta.and_then(|meta| meta.progress_token);
     let places = [(message.id, "4711"), (params.name, "\"search_issues\""), (token, "4711")];

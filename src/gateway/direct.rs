@@ -61,7 +61,10 @@ pub(super) fn lane<'w>(worker: &'w Worker, post: &Post<'_>) -> Lane<'w> {
 }
 
 fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>) -> Option<Lane<'w>> {
-    let read = message::read(post.body).ok().filter(|read| read.kind == Kind::Request)?;
+    let (read, params) = message::read_with_params(post.body).ok()?;
+    if read.kind != Kind::Request {
+        return None;
+    }
     let list = match read.method {
         Method::ToolsList => Some(ItemKind::Tool),
         Method::PromptsList => Some(ItemKind::Prompt),
@@ -70,7 +73,7 @@ fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>) -> Option<Lane<'w>> {
         Method::ToolsCall => None,
         _ => return None,
     };
-    let params = message::params(post.body, &read).ok()?;
+    let params = params.ok()?;
     let standard = post.facts.standard();
     if !headers::is_modern(&read, &params, &standard) {
         return None;

@@ -259,8 +259,8 @@ pub(super) async fn open_sse(hub: &Rc<Hub>, asking: Asking, path: &str) {
 
 /// Takes a message of HTTP+SSE: 202 at once, the answer on the stream.
 pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, body: Vec<u8>) {
-    let read = message::read(&body).and_then(|read| Ok((message::params(&body, &read)?, read)));
-    let (params, read) = match read {
+    let read = message::read_with_params(&body).and_then(|(read, params)| Ok((read, params?)));
+    let (read, params) = match read {
         Ok(read) => read,
         Err(fault) => return asking.refuse(400, &fault.rpc()).await,
     };

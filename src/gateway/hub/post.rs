@@ -95,13 +95,10 @@ async fn post(hub: &Rc<Hub>, asking: Asking, body: Vec<u8>) {
             Err(fault) => asking.refuse(400, &RpcError::invalid_request(fault.to_string())).await,
         };
     }
-    let read = match message::read(&body) {
-        Ok(read) => read,
+    let (read, params) = match message::read_with_params(&body) {
+        Ok((read, Ok(params))) => (read, params),
         Err(fault) => return asking.refuse(400, &fault.rpc()).await,
-    };
-    let params = match message::params(&body, &read) {
-        Ok(params) => params,
-        Err(fault) => {
+        Ok((read, Err(fault))) => {
             let error = fault.rpc();
             return answer_fault(&asking, &body, read.id.clone(), &error).await;
         }

@@ -1,4 +1,4 @@
-//! The fuzz body of messages: `serde_json` as an oracle, and the quick way to the id against the slow.
+//! The fuzz body of messages: `serde_json` as an oracle, and the quick ways against the slow ones.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a fuzz body says what it found by panicking")]
 
@@ -9,7 +9,9 @@ use serde_json::Value as Tree;
 use crate::json;
 use crate::limits;
 use crate::mcp::fault::Fault;
-use crate::mcp::message::{Kind, Message, Params, batch, params, read, read_error, response_id};
+use crate::mcp::message::{
+    Kind, Message, Params, batch, params, read, read_error, read_with_params, response_id,
+};
 
 /// Reads any bytes. What is taken and good JSON has to mean the same to `serde_json`; what is good JSON and
 /// refused has to break one of our rules.
@@ -20,6 +22,9 @@ pub fn fuzz_message(data: &[u8]) {
             messages.len() <= limits::MCP_BATCH_MAX && messages.iter().all(|span| span.end <= data.len())
         );
     }
+    let level_by_level = read(data).map(|message| (params(data, &message), message));
+    let level_by_level = level_by_level.map(|(params, message)| (message, params));
+    assert_eq!(read_with_params(data), level_by_level, "the walk over all levels finds something else");
     let tree = serde_json::from_slice::<Tree>(data).ok();
     let strict = json::strict(&mut data.to_vec()).is_ok();
     match (read(data), tree) {

@@ -17,6 +17,7 @@ use crate::mcp::method::Method;
 pub mod fuzz;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +160,7 @@ pub fn read(doc: &[u8]) -> Result<Message, Fault> {
     if doc.trim_ascii_start().first() != Some(&b'{') {
         return Err(Fault::NotObject);
     }
-    let [method, params, version, id, result, error] =
-        pick(doc, 0..doc.len(), &["method", "params", "jsonrpc", "id", "result", "error"])?;
+    let [method, params, version, id, result, error] = pick(doc, 0..doc.len(), &TOP)?;
     if version.is_none_or(|version| version.inner(doc) != Some(b"2.0")) {
         return Err(Fault::Version);
     }
@@ -195,6 +195,35 @@ pub fn read(doc: &[u8]) -> Result<Message, Fault> {
         error: error.map(|value| value.span),
     })
 }
+
+/// As [`read`] and then [`params`], in one walk where the message is a usual one.
+///
+/// # Errors
+/// As [`read`], and inside as [`params`].
+pub fn read_with_params(doc: &[u8]) -> Result<(Message, Result<Params, Fault>), Fault> {
+    // Filled where it will be returned: it is 800 bytes, which take longer to copy than to find.
+    let mut found = Ok((NOTHING, Ok(Params::default())));
+    if let Ok((message, Ok(params))) = &mut found
+        && walk::walk(doc, message, params).is_some()
+    {
+        return found;
+    }
+    let message = read(doc)?;
+    let params = params(doc, &message);
+    found = Ok((message, params));
+    found
+}
+
+/// What a message is before anything of it is known.
+const NOTHING: Message = Message {
+    kind: Kind::Notification,
+    id: None,
+    method: Method::Other,
+    method_span: None,
+    params: None,
+    result: None,
+    error: None,
+};
 
 /// Reads `params` and its `_meta`; of a message without them, nothing.
 ///
@@ -346,6 +375,7 @@ pub(super) fn index_of(
         let name = json::text(key.raw).map_err(|fault| json::Fault::Escape { at: key.at + fault.at() })?;
         names.find(|known| folded(&name).eq(folded(known)))
     } else {
+        // Compares lengths first.
         names.find(|known| known.as_bytes().eq_ignore_ascii_case(key.raw))
     };
     match mistaken {
@@ -372,13 +402,19 @@ enum Want {
 impl Want {
     /// The place of a value of this kind; of `null` and of none, nothing.
     fn of(self, value: Option<Value>, name: &'static str) -> Result<Option<Range<usize>>, Fault> {
-        let Some(Value { kind, span }) = value else { return Ok(None) };
-        match (self, kind) {
-            (_, JsonKind::Null) => Ok(None),
-            (Self::String | Self::Token, JsonKind::String)
-            | (Self::Number | Self::Token, JsonKind::Number)
-            | (Self::Object, JsonKind::Object) => Ok(Some(span)),
-            _ => Err(Fault::Kind { name, at: span.start }),
+        match value {
+            None | Some(Value { kind: JsonKind::Null, .. }) => Ok(None),
+            Some(Value { kind, span }) if self.takes(kind) => Ok(Some(span)),
+            Some(Value { span, .. }) => Err(Fault::Kind { name, at: span.start }),
+        }
+    }
+
+    fn takes(self, kind: JsonKind) -> bool {
+        match kind {
+            JsonKind::String => matches!(self, Self::String | Self::Token),
+            JsonKind::Number => matches!(self, Self::Number | Self::Token),
+            JsonKind::Object => matches!(self, Self::Object),
+            JsonKind::Array | JsonKind::True | JsonKind::False | JsonKind::Null => false,
         }
     }
 }
@@ -405,7 +441,7 @@ fn first_id(doc: &[u8]) -> Option<Range<usize>> {
     id_span(Some(cursor.skip().ok()?)).ok()?
 }
 
-/// The id where it is the last member.
+/// The id where it is the last member, or the last but the version.
 ///
 /// In good JSON the byte before the last bracket ends the value of the last member of the top level. A number
 /// there goes as far back as its letters do. A string begins at the last quote before its end, if a colon or
@@ -413,6 +449,7 @@ fn first_id(doc: &[u8]) -> Option<Range<usize>> {
 /// same holds for the name before it.
 fn last_id(doc: &[u8]) -> Option<Range<usize>> {
     let rest = doc.trim_ascii_end().strip_suffix(b"}")?.trim_ascii_end();
+    let rest = before_version(rest).unwrap_or(rest);
     let end = rest.len();
     let start = match rest.split_last()? {
         (b'"', inner) => memchr::memrchr(b'"', inner)?,
@@ -425,11 +462,19 @@ fn last_id(doc: &[u8]) -> Option<Range<usize>> {
     (is_member && end - start <= limits::MCP_ID_BYTES_MAX).then_some(start..end)
 }
 
+/// What stands before the last member and its comma, if that is the version as all write it; a string, too.
+fn before_version(rest: &[u8]) -> Option<&[u8]> {
+    let rest = rest.strip_suffix(b"\"2.0\"")?.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end();
+    Some(rest.strip_suffix(b"\"jsonrpc\"")?.trim_ascii_end().strip_suffix(b",")?.trim_ascii_end())
+}
+
 fn is_of_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
 const BATCH_SIZE: Fault = Fault::BatchSize { max: limits::MCP_BATCH_MAX };
+
+const TOP: [&str; 6] = ["method", "params", "jsonrpc", "id", "result", "error"];
 
 /// The most frequent first: they are compared in this order.
 const PARAMS: [&str; 19] = [

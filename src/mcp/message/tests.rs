@@ -271,6 +271,9 @@ fn ids_at_both_ends_and_between() {
         (r#"{"jsonrpc":"2.0","error":{},"x,\"id":4}"#, "-"),
         (r#"{"jsonrpc":"2.0","error":{},"x":"{,\"id\":4"}"#, "-"),
         (r#"{"jsonrpc":"2.0","error":{},"x":",\"id\":\"4"}"#, "-"),
+        (r#"{"result":{},"id" : 8 , "jsonrpc" : "2.0" }"#, "8"),
+        (r#"{"jsonrpc":"2.0","error":{},"x":",\"id\":4,\"jsonrpc\":\"2.0"}"#, "-"),
+        (r#"{"id":5,"error":{},"x,\"id":4,"jsonrpc":"2.0"}"#, "5"),
     ];
     for (doc, expected) in table {
         assert_eq!(part(doc, &response_id(doc.as_bytes())), expected, "{doc}");
