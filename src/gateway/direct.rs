@@ -253,7 +253,7 @@ impl Call<'_> {
                     None
                 }
                 Some(Incoming::Message(doc)) => self.message(&doc),
-                Some(Incoming::EventId(_) | Incoming::Retry(_)) => None,
+                Some(Incoming::EventId(_) | Incoming::Retry(_) | Incoming::TooLarge(_)) => None,
             };
             if reply.is_some() {
                 return Poll::Ready(reply);

@@ -252,7 +252,7 @@ pub(super) async fn request(
         match incoming {
             Incoming::Head { session: given, .. } => session = given,
             Incoming::Failed(failure) => return Err(failure.into()),
-            Incoming::EventId(_) | Incoming::Retry(_) => {}
+            Incoming::EventId(_) | Incoming::Retry(_) | Incoming::TooLarge(_) => {}
             Incoming::Message(doc) => {
                 let Ok(read) = message::read(&doc) else {
                     return Err(Failure::Garbage("no JSON-RPC message".to_owned()).into());

@@ -89,6 +89,7 @@ async fn follow_pipe(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>, mut eve
         });
         hub.metrics.borrow_mut().mcp.restarted(&peer.server.name);
         peer.shelf.mark_stale("its process has ended");
+        peer.rest_after_end(hub.random());
         refresh::schedule(&hub, &peer);
     }
 }
@@ -115,7 +116,7 @@ async fn get_stream(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
                     }
                 }
                 Incoming::EventId(id) => last_event_id = Some(id).filter(|id| !id.is_empty()),
-                Incoming::Retry(_) => {}
+                Incoming::Retry(_) | Incoming::TooLarge(_) => {}
                 Incoming::Failed(Failure::Status { status: 404, .. }) if channel.session.is_some() => {
                     channel.closed.set(true);
                     return refresh::schedule(&hub, &peer);
@@ -167,7 +168,7 @@ async fn listen(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
                     // A pipe lets no call be silent for ever.
                     Some(Incoming::Failed(Failure::TimedOut)) => break false,
                     Some(Incoming::Failed(_)) | None => break true,
-                    Some(Incoming::Head { .. } | Incoming::EventId(_) | Incoming::Retry(_)) => {}
+                    Some(_) => {}
                 },
                 () = peer.watching.notified() => break false,
             }

@@ -342,7 +342,8 @@ impl Hub {
         metrics.mcp.listeners = self.listeners.len() as u64;
         for peer in self.peers().iter() {
             let tools = peer.shelf.lists.borrow().as_ref().map_or(0, |lists| lists.tools.items.len() as u64);
-            metrics.mcp.state(&peer.server.name, peer.shelf.stale.borrow().is_empty(), tools);
+            let fresh = peer.shelf.listed.get().is_some() && peer.shelf.stale.borrow().is_empty();
+            metrics.mcp.state(&peer.server.name, fresh, tools);
         }
         metrics
     }

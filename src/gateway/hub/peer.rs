@@ -224,11 +224,21 @@ impl Peer {
         rest.as_ref().map_or(Duration::ZERO, |(until, _)| until.saturating_duration_since(clock::now()))
     }
 
+    /// Notes that its process has ended by itself: nobody starts it again before a while, which is the longer
+    /// the less it has lived.
+    pub(super) fn rest_after_end(&self, random: u64) {
+        let now = clock::now();
+        let wait = self.backoff.borrow_mut().failed(now, random);
+        *self.rest.borrow_mut() = Some((now + wait, "its process has ended".to_owned()));
+    }
+
     /// Ends all channels.
     pub(super) async fn stop(&self) {
         let cells: Vec<_> = self.lanes.borrow_mut().drain().map(|(_, cell)| cell).collect();
-        for channel in cells.iter().filter_map(|cell| cell.get()) {
-            end(Rc::clone(channel)).await;
+        let channels = cells.iter().filter_map(|cell| cell.get());
+        let ending: Vec<_> = channels.map(|channel| spawn_local(end(Rc::clone(channel)))).collect();
+        for ended in ending {
+            drop(ended.await);
         }
     }
 
@@ -254,7 +264,11 @@ impl Peer {
 
     async fn open(self: &Rc<Self>, hub: &Rc<Hub>, opening: &Opening) -> Result<Rc<Channel>, Failure> {
         let opened = timeout(limits::MCP_OPEN_DEADLINE, self.connect(hub, opening)).await;
-        let opened = opened.unwrap_or(Err(Failure::TimedOut));
+        let opened = opened.unwrap_or(Err(Failure::TimedOut)).map_err(|failure| match failure {
+            // Nobody's call has been sent yet, and nobody shall read that it may have run.
+            Failure::Ended => Failure::Unreachable(std::io::Error::other("it ended at its start")),
+            other => other,
+        });
         match opened {
             Ok(channel) => {
                 let channel = Rc::new(channel);

@@ -66,9 +66,12 @@ impl Shelf {
         self.settled.notify_waiters();
     }
 
-    /// Waits for the end of the first listing, but not for longer than `patience`.
+    /// Waits for the end of the first listing, but not for longer than `patience` after its beginning: a
+    /// server that says nothing is waited for once, not by everyone who asks.
     pub(super) async fn first(&self, patience: Duration) {
         let waiting = self.settled.notified();
+        let since = self.begun.get().map(|begun| clock::now().saturating_duration_since(begun));
+        let patience = patience.saturating_sub(since.unwrap_or_default());
         if !self.tried.get() {
             drop(timeout(patience, waiting).await);
         }

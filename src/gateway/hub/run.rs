@@ -258,7 +258,7 @@ impl Run<'_> {
                 flight.status = status;
                 Turn::On
             }
-            Incoming::EventId(_) | Incoming::Retry(_) => Turn::On,
+            Incoming::EventId(_) | Incoming::Retry(_) | Incoming::TooLarge(_) => Turn::On,
             // The task goes on without anyone who waits for its result: it is looked at again.
             Incoming::Failed(failure) if let Some(drive) = &mut flight.drive => {
                 let step = drive.missed(failure);

@@ -53,6 +53,9 @@ pub enum Incoming {
     /// How long the server wants us to wait before we open such a stream anew, within the bounds of
     /// `limits::MCP_RETRY_MIN` and `limits::MCP_RETRY_MAX`. Said as `EventId` is.
     Retry(Duration),
+    /// The response to the request of this id is there and too large. Said by the receiver of a process
+    /// alone, in place of the message, and known to the call as `Failed`.
+    TooLarge(u64),
     /// No response will come.
     Failed(Failure),
 }

@@ -194,6 +194,7 @@ pub(super) fn short(incoming: Incoming) -> String {
         Incoming::Head { status, session } => format!("{status} {}", session.unwrap_or_default()),
         Incoming::Message(message) => String::from_utf8(message).unwrap(),
         Incoming::EventId(id) => format!("id {id}"),
+        Incoming::TooLarge(id) => format!("too large {id}"),
         Incoming::Retry(delay) => format!("retry {}", delay.as_millis()),
         Incoming::Failed(failure) => failed(&failure),
     }

@@ -81,8 +81,8 @@ const WRITE_OVERHEAD_BYTES: usize = 256;
 /// in the end one other `Failed`: `Ended`, or `Garbage` after `limits::MCP_GARBAGE_LINES_MAX` lines in a row
 /// that are no JSON. While nobody takes what comes out, the process is not read.
 ///
-/// When a line that is too large can be seen to answer a request, a JSON-RPC error of ours with its id stands
-/// in for it, so that its call does not wait for nothing.
+/// When a line that is too large can be seen to answer a request, `TooLarge` with its id stands in for it, so
+/// that its call does not wait for nothing.
 ///
 /// # Errors
 /// `Unreachable`, with the system's reason.
@@ -292,14 +292,7 @@ fn is_document(line: &[u8]) -> bool {
 /// What comes in place of a message that is too large.
 fn stand_in(head: &[u8]) -> Incoming {
     match answered(head) {
-        Ok(Some(id)) => Incoming::Message(
-            format!(
-                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32603,\
-                 \"message\":\"the answer of the server has more than {} bytes\"}}}}",
-                limits::MCP_MESSAGE_BYTES_MAX
-            )
-            .into_bytes(),
-        ),
+        Ok(Some(id)) => Incoming::TooLarge(id),
         Ok(None) | Err(_) => Incoming::Failed(Failure::TooLarge),
     }
 }
@@ -427,8 +420,7 @@ mod tests {
             let script = format!("{large}; echo; {answer}; echo '{{\"after\":1}}'");
             let (_sender, mut messages, _) = shell(&script, Patience::default());
             assert_eq!(next(&mut messages).await, Failure::TooLarge.to_string());
-            let instead = next(&mut messages).await;
-            assert!(instead.starts_with("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\""), "{instead}");
+            assert_eq!(next(&mut messages).await, "too large 7");
             assert_eq!(next(&mut messages).await, "{\"after\":1}");
             assert_eq!(next(&mut messages).await, Failure::Ended.to_string());
         });
@@ -445,7 +437,7 @@ mod tests {
             ("xxxx", false),
         ];
         for (head, expected) in cases {
-            let stands = matches!(stand_in(head.as_bytes()), Incoming::Message(text) if is_document(&text));
+            let stands = matches!(stand_in(head.as_bytes()), Incoming::TooLarge(7));
             assert_eq!(stands, *expected, "{head}");
         }
     }

@@ -150,7 +150,7 @@ impl PipeLink {
         self.sender.stop().await;
         // What is read of a stream ends with its reader; a process has ended by now.
         self.reader.abort();
-        self.table.end();
+        self.table.end(&Failure::Ended);
     }
 
     /// Sends the request and looks after it until it is over.
@@ -256,10 +256,14 @@ impl Table {
     }
 
     /// Ends all calls and takes no more.
-    fn end(&self) {
+    fn end(&self, why: &Failure) {
         self.closed.send_replace(true);
         for (_, call) in self.calls.take() {
-            self.give(&call.tell, Incoming::Failed(Failure::Ended), 0);
+            let failure = match why {
+                Failure::Garbage(what) => Failure::Garbage(what.clone()),
+                _ => Failure::Ended,
+            };
+            self.give(&call.tell, Incoming::Failed(failure), 0);
         }
     }
 
@@ -323,12 +327,13 @@ async fn read(mut receiver: Messages, table: Rc<Table>, events: mpsc::Sender<Inc
             }
             // These are told of HTTP only.
             Some(Incoming::Head { .. } | Incoming::EventId(_) | Incoming::Retry(_)) => {}
+            Some(Incoming::TooLarge(id)) => table.fail(id, Failure::TooLarge),
             Some(Incoming::Failed(Failure::TooLarge)) => table.missed(),
             Some(Incoming::Failed(failure)) => break failure,
             None => break Failure::Ended,
         }
     };
-    table.end();
+    table.end(&failure);
     table.give(&events, Incoming::Failed(failure), 0);
 }
 
