@@ -8,6 +8,7 @@
 // The scene: clients and peers.
 mod client;
 mod gateway;
+mod mcp_caller;
 mod mcp_sdk;
 mod mcp_suite;
 mod peer;
@@ -33,8 +34,12 @@ mod http_refusals;
 mod pings;
 
 // The MCP side.
+mod mcp_calls;
+mod mcp_catalog;
 mod mcp_claude_code;
 mod mcp_conformance;
+mod mcp_faults;
+mod mcp_fidelity;
 mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;

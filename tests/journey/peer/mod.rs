@@ -16,6 +16,7 @@ use crate::program::read_some;
 
 pub(crate) mod answers_before_it_reads;
 pub(crate) mod answers_status;
+pub(crate) mod breaks_mcp;
 pub(crate) mod closes_idle_connections;
 pub(crate) mod closes_mid_stream;
 pub(crate) mod connect_proxy;
@@ -27,6 +28,7 @@ pub(crate) mod recording_relay;
 pub(crate) mod scripted_turns;
 pub(crate) mod scripted_upstream;
 pub(crate) mod sends_one_byte_at_a_time;
+pub(crate) mod speaks_mcp;
 pub(crate) mod speaks_tls;
 pub(crate) mod stalls_after_headers;
 
