@@ -144,8 +144,7 @@ fn every_server_answers_through_one_address() {
         folder.write("note.txt", "written by nobody: 0815 ż\n");
         let model = scripted_turns::start(tour(&folder));
         let gateway = Gateway::with(engine, &model.url(), &four_servers(&folder, &reference));
-        // Where Claude Code works is what the server of files lets it see, whatever its arguments say.
-        play_in(&folder, &gateway.url(), &endpoint(&gateway), &[UPFRONT]);
+        play(&gateway, &[UPFRONT]);
 
         let requests = asked(&model);
         assert_eq!(requests.len(), 3, "two turns and the end");

@@ -50,7 +50,10 @@ fn upstream(transport: &str, era: &str) -> (Option<ReferenceServer>, String) {
     }
     let command = json!(peers::reference_server());
     let args = json!(["--stdio", "--era", era]);
-    (None, format!("mcp_servers:\n  ref: {{ command: {command}, args: {args}, era: {era} }}"))
+    // A legacy program that callers share is not told of their folders, which the suite wants it to be.
+    let sharing = if era == "legacy" { "per_caller" } else { "shared" };
+    let how = format!("command: {command}, args: {args}, era: {era}, sharing: {sharing}");
+    (None, format!("mcp_servers:\n  ref: {{ {how} }}"))
 }
 
 #[track_caller]

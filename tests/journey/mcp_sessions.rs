@@ -72,12 +72,24 @@ fn modern_call(gateway: &Gateway, name: &str, more: &Value) -> Value {
     reply.json()["result"].clone()
 }
 
-#[test]
-fn an_answer_that_comes_while_the_caller_is_asked_waits_for_it() {
+/// A gateway in front of the server that asks for folders.
+fn impatient(sharing: &str) -> Gateway {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journey/mcp_impatient.mjs");
     let (command, args) = (json!(peers::node()), json!([script]));
-    let servers = format!("mcp_servers:\n  impatient: {{ command: {command}, args: {args}, era: legacy }}\n");
-    let gateway = Gateway::with(Engine::Epoll, NO_UPSTREAM, &servers);
+    let how = format!("command: {command}, args: {args}, era: legacy, sharing: {sharing}");
+    Gateway::with(Engine::Epoll, NO_UPSTREAM, &format!("mcp_servers:\n  impatient: {{ {how} }}\n"))
+}
+
+#[test]
+fn a_program_that_all_share_learns_nobodys_folders() {
+    let gateway = impatient("shared");
+    let told = modern_call(&gateway, "hurry", &json!({ "arguments": { "after": 300 } }));
+    assert_eq!(told["content"][0]["text"], "heard error -32601", "{told}");
+}
+
+#[test]
+fn an_answer_that_comes_while_the_caller_is_asked_waits_for_it() {
+    let gateway = impatient("per_caller");
     let late = json!({ "arguments": { "after": 300 } });
     let asked = modern_call(&gateway, "hurry", &late);
     assert_eq!(asked["resultType"], "input_required", "{asked}");

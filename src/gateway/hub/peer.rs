@@ -108,6 +108,18 @@ impl Peer {
         Some(self.lanes.borrow().get(&Lane::Own)?.get()?.version)
     }
 
+    /// What this server may ask of a caller who declares these. A legacy program that callers share hears of
+    /// nobody's folders: it runs on our machine and remembers them, so one caller's word would open our own
+    /// folders to all, whatever its arguments say.
+    pub(super) fn may_be_asked(&self, declared: CapabilitySet) -> CapabilitySet {
+        let shared_program =
+            matches!(self.server.transport, Transport::Stdio(_)) && self.server.sharing == Sharing::Shared;
+        if shared_program && self.modern.get() != Some(true) {
+            return declared.without(CapabilitySet::ROOTS);
+        }
+        declared
+    }
+
     /// Whose channel a caller with these capabilities uses.
     pub(super) fn lane(&self, capabilities: CapabilitySet, key_id: &Arc<str>) -> Lane {
         let own_process =

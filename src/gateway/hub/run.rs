@@ -181,6 +181,7 @@ impl Run<'_> {
             let own = Opening { lane: super::peer::Lane::Own, capabilities: ALL_CAPABILITIES };
             self.peer.channel(self.hub, own).await?;
         }
+        let session = self.peer.may_be_asked(session);
         let lane = self.peer.lane(session, &self.caller.principal.key_id);
         let channel = self.peer.channel(self.hub, Opening { lane, capabilities: session }).await?;
         rounds::set_log_level(self.hub, &channel, self.caller).await;
@@ -437,6 +438,7 @@ impl Run<'_> {
         let (params, task) = tasks::noted(ours.as_deref(), params);
         let method = InputMethod::parse(read.method.name());
         let declared = CapabilitySet::read(&self.caller.capabilities).unwrap_or_default();
+        let declared = self.peer.may_be_asked(declared);
         let may = method.filter(|method| {
             CapabilitySet::needed(*method, params.as_deref()).is_ok_and(|needed| declared.has(needed))
         });

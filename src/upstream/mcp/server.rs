@@ -156,7 +156,7 @@ pub enum EraChoice {
 /// Who shares a session with a legacy server, or the process of a server that we run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
-    /// All callers with the same client capabilities.
+    /// All callers with the same client capabilities. A legacy program is then told of nobody's folders.
     #[default]
     Shared,
     /// Each key has its own.
