@@ -277,7 +277,7 @@ impl Call<'_> {
                 let (complete, is_error) = look(result);
                 let outcome = if is_error { "tool_error" } else { "ok" };
                 self.end(outcome, complete.then(|| Bytes::copy_from_slice(&body)));
-                Some(Reply::Final(Final { status: 200, session: None, body, error: String::new() }))
+                Some(Reply::Final(Box::new(Final { status: 200, session: None, body, error: String::new() })))
             }
             (Kind::Error, _) => Some(self.error(doc, &read)),
             (Kind::Notification, _) => self.notification(doc, &read),
@@ -300,7 +300,7 @@ impl Call<'_> {
         };
         self.end("error", None);
         let error = format!("the server answered with error {code}");
-        Reply::Final(Final { status, session: None, body, error })
+        Reply::Final(Box::new(Final { status, session: None, body, error }))
     }
 
     fn notification(&self, doc: &[u8], read: &Message) -> Option<Reply> {
@@ -326,7 +326,7 @@ impl Call<'_> {
         let mut body = Vec::with_capacity(256);
         rpc::write_error(&mut body, Some(&self.id), &error);
         let status = failures::status_of(error.code);
-        Reply::Final(Final { status, session: None, body, error: error.message.into_owned() })
+        Reply::Final(Box::new(Final { status, session: None, body, error: error.message.into_owned() }))
     }
 
     fn end(&mut self, outcome: &'static str, response: Option<Bytes>) {

@@ -302,7 +302,7 @@ impl Answer<'_> {
                 Wake::Reply(Some(Reply::Open)) => self.open(caller, record).await,
                 Wake::Reply(Some(Reply::Event(data))) => self.event(caller, "message", data, record).await,
                 Wake::Reply(Some(Reply::Named(name, data))) => self.event(caller, name, data, record).await,
-                Wake::Reply(Some(Reply::Final(last))) => return self.finish(caller, last, record).await,
+                Wake::Reply(Some(Reply::Final(last))) => return self.finish(caller, *last, record).await,
                 Wake::Reply(Some(Reply::Accepted)) => {
                     if self.opened {
                         return self.end(caller).await;

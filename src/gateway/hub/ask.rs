@@ -74,7 +74,7 @@ pub(in crate::gateway) enum Reply {
     /// An event with a name of its own: HTTP+SSE's `endpoint`.
     Named(&'static str, Vec<u8>),
     /// The response: the last event of a stream that has begun, a JSON document otherwise.
-    Final(Final),
+    Final(Box<Final>),
     /// There is nothing to say: 202, or the end of the stream.
     Accepted,
     /// The stream ends.

@@ -69,6 +69,6 @@ impl Leg {
     /// Answers with a whole message.
     pub(super) async fn send(&self, status: u16, body: Vec<u8>, error: String) {
         let last = Final { status, session: None, body, error };
-        drop(self.reply.send(Reply::Final(last)).await);
+        drop(self.reply.send(Reply::Final(Box::new(last))).await);
     }
 }

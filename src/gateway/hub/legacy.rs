@@ -32,7 +32,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
         let mut body = Vec::new();
         rpc::write_error(&mut body, Some(&id), &error);
         let last = Final { status: 200, session: None, body, error: error.message.to_string() };
-        return drop(asking.reply.send(Reply::Final(last)).await);
+        return drop(asking.reply.send(Reply::Final(Box::new(last))).await);
     }
     let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
     // A version that nobody knows, or one that has no sessions, gets the newest that has.
@@ -68,7 +68,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     let mut body = Vec::new();
     rpc::write_result(&mut body, &id, &result);
     let last = Final { status: 200, session: Some(session.id.clone()), body, error: String::new() };
-    drop(asking.reply.send(Reply::Final(last)).await);
+    drop(asking.reply.send(Reply::Final(Box::new(last))).await);
 }
 
 /// Checks what a session would keep of its caller's words.

@@ -278,7 +278,7 @@ impl Peer {
         let opened = timeout(limits::MCP_OPEN_DEADLINE, self.connect(hub, opening)).await;
         let opened = opened.unwrap_or(Err(Failure::TimedOut)).map_err(|failure| match failure {
             // Nobody's call has been sent yet, and nobody shall read that it may have run.
-            Failure::Ended => Failure::Unreachable(std::io::Error::other("it ended at its start")),
+            Failure::Ended => Failure::Unreachable(io::Error::other("it ended at its start")),
             other => other,
         });
         match opened {

@@ -38,7 +38,7 @@ impl Asking {
         let mut body = Vec::new();
         rpc::write_error_without_id(&mut body, error);
         let last = Final { status, session: None, body, error: error.message.to_string() };
-        drop(self.reply.send(Reply::Final(last)).await);
+        drop(self.reply.send(Reply::Final(Box::new(last))).await);
     }
 }
 
@@ -136,7 +136,7 @@ async fn answer_fault(asking: &Asking, doc: &[u8], id: Option<std::ops::Range<us
         None => rpc::write_error_without_id(&mut body, error),
     }
     let last = Final { status: error.status(), session: None, body, error: error.message.to_string() };
-    drop(asking.reply.send(Reply::Final(last)).await);
+    drop(asking.reply.send(Reply::Final(Box::new(last))).await);
 }
 
 async fn modern_post(hub: &Rc<Hub>, asking: Asking, question: Question) {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
+use tokio::task::spawn_local;
 
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::{Final, Reply};
@@ -156,10 +157,15 @@ pub(super) async fn listen(hub: &Rc<Hub>, caller: &Caller, leg: Leg, filter: Lis
         watched,
     });
     hub.listeners.0.borrow_mut().push(Rc::clone(&listener));
-    leg.reply.closed().await;
+    // A task of its own: what has led here is large, and the stream may be idle for hours.
+    drop(spawn_local(until_closed(Rc::clone(hub), listener)));
+}
+
+async fn until_closed(hub: Rc<Hub>, listener: Rc<Listener>) {
+    listener.reply.closed().await;
     hub.listeners.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, &listener));
     for (server, uri) in &listener.watched {
-        change_watch(hub, server, uri, false).await;
+        change_watch(&hub, server, uri, false).await;
     }
 }
 
@@ -259,7 +265,7 @@ pub(super) fn end_all(hub: &Hub) {
         let mut body = Vec::new();
         rpc::write_result(&mut body, &listener.id, &result);
         let last = Final { status: 200, session: None, body, error: String::new() };
-        drop(listener.reply.try_send(Reply::Final(last)));
+        drop(listener.reply.try_send(Reply::Final(Box::new(last))));
     }
     for session in hub.sessions.all() {
         if let Some(stream) = session.stream.borrow_mut().take() {
