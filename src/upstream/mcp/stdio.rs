@@ -420,7 +420,7 @@ mod tests {
             let script = format!("{large}; echo; {answer}; echo '{{\"after\":1}}'");
             let (_sender, mut messages, _) = shell(&script, Patience::default());
             assert_eq!(next(&mut messages).await, Failure::TooLarge.to_string());
-            assert_eq!(next(&mut messages).await, "too large 7");
+            assert_eq!(next(&mut messages).await, "Some(TooLarge(7))");
             assert_eq!(next(&mut messages).await, "{\"after\":1}");
             assert_eq!(next(&mut messages).await, Failure::Ended.to_string());
         });
