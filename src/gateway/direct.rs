@@ -114,7 +114,7 @@ fn begin<'w>(
     let declared = doc.get(meta.client_capabilities.clone()?)?;
     // A task's id would have to be made ours.
     let tasks = memchr::memmem::find(declared, TASKS_EXTENSION.as_bytes()).is_some();
-    if params.task.is_some() || (tasks && post.scope.is_none()) {
+    if params.task.is_some() || tasks {
         return None;
     }
     let tool = &entry.definition;

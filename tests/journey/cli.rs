@@ -250,9 +250,11 @@ fn a_dead_server_hides_no_other() {
     let folder = with_servers(dead);
     let listed = run(&folder, &["tools", "list"]);
     assert_eq!(listed.status.code(), Some(1), "{listed:?}");
-    for wanted in
-        ["notes__read_note", "unreachable: it ended before it answered", "unreachable: it could not"]
-    {
+    for wanted in [
+        "notes__read_note",
+        "unreachable: it could not be reached: it ended at its start",
+        "unreachable: it could not",
+    ] {
         assert!(listed.stdout.contains(wanted), "{wanted}: {listed:?}");
     }
     assert!(listed.stderr.contains("2 of 3 servers cannot be listed"), "{listed:?}");

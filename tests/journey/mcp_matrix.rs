@@ -39,7 +39,8 @@ const UPWARDS: &[Expected] = &[
     Expected { entry: "tasks-mrtr-composition", reason: NO_TASKS },
 ];
 
-const NO_TASKS: &str = "the tasks extension is of the modern era; a legacy server has no tasks/get to poll";
+const NO_TASKS: &str =
+    "the reference server offers no tasks in the legacy era, so there is nothing to hand on";
 
 /// How the reference server is reached by the gateway. The guard keeps it alive.
 fn upstream(transport: &str, era: &str) -> (Option<ReferenceServer>, String) {

@@ -21,6 +21,7 @@ use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{self, Ending, Run};
 use crate::gateway::hub::tasks;
 use crate::limits;
+use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::definition::ItemKind;
 use crate::mcp::edit::Edits;
 use crate::mcp::message;
@@ -172,7 +173,14 @@ fn resolve(
     seen: &Seen,
 ) -> Result<(Rc<Peer>, Target), RpcError> {
     let params = &question.params;
-    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: false, session: None };
+    let plain = |name: String| Target {
+        name,
+        renamed: None,
+        tool: None,
+        repeatable: false,
+        session: None,
+        made_by: None,
+    };
     let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
     match question.method {
         Method::ToolsCall => {
@@ -216,26 +224,44 @@ fn resolve(
         }
         Method::Complete => completion(question, seen),
         Method::TasksGet | Method::TasksUpdate | Method::TasksCancel | Method::TasksResult => {
-            let id = question.text(params.task_id.as_ref());
-            let id = id.ok_or_else(|| RpcError::invalid_params("params.taskId is missing"))?;
-            if let [peer] = seen.peers.as_slice()
-                && caller.scope.is_some()
-                && peer.is_modern() != Some(false)
-            {
-                return Ok((Rc::clone(peer), plain(id)));
-            }
-            let unknown = || RpcError::invalid_params("this task is not known");
-            let at = tasks::inwards(hub, caller, &id).ok_or_else(unknown)?;
-            let peer = seen.peers.iter().find(|peer| peer.server.name.as_str() == at.server);
-            let peer = peer.cloned().ok_or_else(unknown)?;
-            let session = (peer.is_modern() == Some(false)).then_some(at.session);
-            Ok((peer, Target { renamed: Some("taskId"), session, ..plain(at.id) }))
+            task(hub, question, caller, seen)
         }
         _ => {
             let name = question.text(question.read.method_span.as_ref()).unwrap_or_default();
             Err(RpcError::method_not_found(&name))
         }
     }
+}
+
+/// The server of a task that the caller names by our id of it.
+fn task(
+    hub: &Hub,
+    question: &Question,
+    caller: &Caller,
+    seen: &Seen,
+) -> Result<(Rc<Peer>, Target), RpcError> {
+    let params = &question.params;
+    let plain = |name: String| Target {
+        name,
+        renamed: None,
+        tool: None,
+        repeatable: false,
+        session: None,
+        made_by: None,
+    };
+    let id = question.text(params.task_id.as_ref());
+    let id = id.ok_or_else(|| RpcError::invalid_params("params.taskId is missing"))?;
+    let declared = CapabilitySet::read(&caller.capabilities).unwrap_or_default();
+    if caller.version.is_modern() && !declared.has(CapabilitySet::TASKS) {
+        let text = "tasks are for clients that declare them";
+        return Err(RpcError::missing_capability(text, &CapabilitySet::TASKS.write()));
+    }
+    let unknown = || RpcError::invalid_params("this task is not known");
+    let (at, tool) = tasks::inwards(hub, caller, &id).ok_or_else(unknown)?;
+    let peer = seen.peers.iter().find(|peer| peer.server.name.as_str() == at.server);
+    let peer = peer.cloned().ok_or_else(unknown)?;
+    let session = (peer.is_modern() == Some(false)).then_some(at.session);
+    Ok((peer, Target { renamed: Some("taskId"), session, made_by: Some(tool), ..plain(at.id) }))
 }
 
 /// The server of what is being completed: an argument of a prompt, or of a resource's template.
@@ -245,7 +271,14 @@ fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), Rp
     let reference: serde_json::Value = serde_json::from_slice(reference).map_err(|_why| missing())?;
     let text = |name: &str| reference.get(name).and_then(serde_json::Value::as_str);
     let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
-    let plain = |name: String| Target { name, renamed: None, tool: None, repeatable: true, session: None };
+    let plain = |name: String| Target {
+        name,
+        renamed: None,
+        tool: None,
+        repeatable: true,
+        session: None,
+        made_by: None,
+    };
     match (text("type"), text("name"), text("uri")) {
         (Some("ref/prompt"), Some(name), _) => {
             let found = seen.view.find(ItemKind::Prompt, name);
@@ -271,10 +304,13 @@ fn permit(
     target: &Target,
 ) -> Result<Permit, RpcError> {
     let rules = &hub.snapshot().rules;
-    let decided = if question.method == Method::ToolsCall {
-        rules.decide_tool(&caller.principal, &peer.server.name, &target.name)
-    } else {
-        rules.may_see(&caller.principal, &peer.server.name)
+    let tool = match question.method {
+        Method::ToolsCall => Some(&target.name),
+        _ => target.made_by.as_ref(),
+    };
+    let decided = match tool {
+        Some(tool) => rules.decide_tool(&caller.principal, &peer.server.name, tool),
+        None => rules.may_see(&caller.principal, &peer.server.name),
     };
     decided.map_err(|denial| RpcError::not_allowed(denial.to_string()))
 }

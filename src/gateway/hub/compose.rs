@@ -52,6 +52,8 @@ pub(super) struct Target {
     pub(super) renamed: Option<&'static str>,
     /// The tool's definition.
     pub(super) tool: Option<Arc<Definition>>,
+    /// The tool that has made the task in question.
+    pub(super) made_by: Option<String>,
     /// Whether calling it twice does no more than calling it once, by its annotations.
     pub(super) repeatable: bool,
     /// What was declared in the session that has the task which is asked for.

@@ -253,7 +253,7 @@ impl Run<'_> {
             }
             Ok(Some(task)) => {
                 whose::keep(&flight.channel, &task);
-                whose::handle(self, flight.way, flight.session, task, result)
+                whose::handle(self, flight.way, flight.session, &task, result)
             }
             Err(fault) => Err(fault),
         };

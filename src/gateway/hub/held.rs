@@ -296,7 +296,12 @@ async fn hear(talk: &Talk, id: u64, mut messages: Messages, mut asked: Receiver<
         let doc = tokio::select! {
             incoming = messages.recv() => match incoming {
                 Some(Incoming::Message(doc)) => doc,
-                Some(Incoming::Head { .. } | Incoming::EventId(_) | Incoming::Retry(_)) => continue,
+                Some(
+                    Incoming::Head { .. }
+                    | Incoming::EventId(_)
+                    | Incoming::Retry(_)
+                    | Incoming::TooLarge(_),
+                ) => continue,
                 Some(Incoming::Failed(_)) | None => return,
             },
             Some(doc) = asked.recv() => doc,

@@ -81,9 +81,11 @@ pub(super) fn params(params: &[u8], way: Way) -> Result<Cow<'_, [u8]>, Fault> {
 }
 
 /// Makes our id of a task and keeps the session that has it.
-fn seal(run: &Run<'_>, session: CapabilitySet, task: Task) -> Option<String> {
+fn seal(run: &Run<'_>, session: CapabilitySet, task: &Task) -> Option<String> {
     let kept = task.ttl_ms.map_or(limits::MCP_TASK_TTL, Duration::from_millis).min(limits::MCP_TASK_TTL);
-    let at = TaskAt { server: run.peer.server.name.as_str().to_owned(), id: task.id, session };
+    // The tool goes with it, so that whoever may not call that may not have what it gave.
+    let id = format!("{}{APART}{}", run.target.name, task.id);
+    let at = TaskAt { server: run.peer.server.name.as_str().to_owned(), id, session };
     // A little longer than the server keeps it, so that it is the server who says that it is gone.
     let expires = run.hub.wall_s() + kept.as_secs() + limits::MCP_TASK_KEPT.as_secs();
     tasks::seal_task(&run.hub.seal, run.caller.principal.key_id.as_bytes(), expires, &at).ok()
@@ -104,7 +106,7 @@ pub(super) fn handle(
     run: &Run<'_>,
     way: Way,
     session: CapabilitySet,
-    task: Task,
+    task: &Task,
     result: &[u8],
 ) -> Result<Vec<u8>, Fault> {
     let ours = seal(run, session, task).ok_or(Fault::TooMuch("`taskId`"))?;
@@ -115,13 +117,9 @@ pub(super) fn handle(
     }
 }
 
-/// A result with our id of the task that it creates or tells of. Where the address names a modern server,
-/// its ids stay.
+/// A result with our id of the task that it creates or tells of: bound to the key, since a server's own could
+/// be guessed by another.
 pub(super) fn outwards<'a>(run: &Run<'_>, result: Cow<'a, [u8]>, kind: ResultType) -> Cow<'a, [u8]> {
-    let legacy = run.peer.is_modern() == Some(false);
-    if run.caller.scope.is_some() && !legacy {
-        return result;
-    }
     let named = || run.question.text(run.question.params.task_id.as_ref());
     let ours = match run.question.method {
         Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => named(),
@@ -131,7 +129,7 @@ pub(super) fn outwards<'a>(run: &Run<'_>, result: Cow<'a, [u8]>, kind: ResultTyp
             return noted.map_or(result, Cow::Owned);
         }
         _ if kind == ResultType::Task => {
-            tasks::read_task(&result).ok().and_then(|task| seal(run, CapabilitySet::default(), task))
+            tasks::read_task(&result).ok().and_then(|task| seal(run, CapabilitySet::default(), &task))
         }
         _ => None,
     };
@@ -142,9 +140,15 @@ pub(super) fn outwards<'a>(run: &Run<'_>, result: Cow<'a, [u8]>, kind: ResultTyp
     }
 }
 
-/// The server and its own id of a task that a caller names by ours.
-pub(super) fn inwards(hub: &Hub, caller: &Caller, id: &str) -> Option<TaskAt> {
-    tasks::open_task(&hub.seal, caller.principal.key_id.as_bytes(), hub.wall_s(), id).ok()
+/// Stands between a tool's name and the server's id of a task inside of what we seal.
+const APART: char = '\u{1}';
+
+/// Where a task is that a caller names by our id, with the tool that made it.
+pub(super) fn inwards(hub: &Hub, caller: &Caller, id: &str) -> Option<(TaskAt, String)> {
+    let at = tasks::open_task(&hub.seal, caller.principal.key_id.as_bytes(), hub.wall_s(), id).ok()?;
+    let (tool, id) = at.id.split_once(APART)?;
+    let (tool, id) = (tool.to_owned(), id.to_owned());
+    Some((TaskAt { id, ..at }, tool))
 }
 
 /// `params` of what a server asks, with our id of the task that they belong to where the caller knows one,
