@@ -251,12 +251,15 @@ fn task(
     };
     let id = question.text(params.task_id.as_ref());
     let id = id.ok_or_else(|| RpcError::invalid_params("params.taskId is missing"))?;
+    // Who knows the id of a task has declared that it knows tasks; who does not is told what to declare.
     let declared = CapabilitySet::read(&caller.capabilities).unwrap_or_default();
-    if caller.version.is_modern() && !declared.has(CapabilitySet::TASKS) {
-        let text = "tasks are for clients that declare them";
-        return Err(RpcError::missing_capability(text, &CapabilitySet::TASKS.write()));
-    }
-    let unknown = || RpcError::invalid_params("this task is not known");
+    let unknown = || {
+        if caller.version.is_modern() && !declared.has(CapabilitySet::TASKS) {
+            let text = "tasks are for clients that declare them";
+            return RpcError::missing_capability(text, &CapabilitySet::TASKS.write());
+        }
+        RpcError::invalid_params("this task is not known")
+    };
     let (at, tool) = tasks::inwards(hub, caller, &id).ok_or_else(unknown)?;
     let peer = seen.peers.iter().find(|peer| peer.server.name.as_str() == at.server);
     let peer = peer.cloned().ok_or_else(unknown)?;
