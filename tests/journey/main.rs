@@ -40,6 +40,7 @@ mod mcp_claude_code;
 mod mcp_conformance;
 mod mcp_faults;
 mod mcp_fidelity;
+mod mcp_isolation;
 mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;
