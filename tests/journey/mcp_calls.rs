@@ -543,3 +543,38 @@ fn runs(id: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat"));
     stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
 }
+
+#[test]
+fn a_tool_that_has_come_to_want_a_header_gets_it_without_being_called_twice() {
+    for_each_engine(|engine| {
+        let refused = Arc::new(AtomicUsize::new(0));
+        let (seen, made) = (Arc::clone(&refused), Arc::new(AtomicUsize::new(0)));
+        let calls = Arc::clone(&made);
+        let server = speaks_mcp::start(Era::Modern, move |asked, exchange| match &*asked.method {
+            "tools/list" => {
+                let wants = if seen.load(Ordering::SeqCst) > 0 { ",\"x-mcp-header\":\"Region\"" } else { "" };
+                let schema = format!(
+                    "{{\"type\":\"object\",\"properties\":{{\"region\":{{\"type\":\"string\"{wants}}}}}}}"
+                );
+                let tool = format!("{{\"name\":\"echo\",\"inputSchema\":{schema}}}");
+                let members = "\"resultType\":\"complete\",\"ttlMs\":600000,\"cacheScope\":\"private\"";
+                asked.answer(exchange, &format!("{{\"tools\":[{tool}],{members}}}"))
+            }
+            "tools/call" if asked.seen.header("mcp-param-region") != Some("eu") => {
+                seen.fetch_add(1, Ordering::SeqCst);
+                let error = "\"error\":{\"code\":-32020,\"message\":\"Header mismatch\"}";
+                document(exchange, 400, &format!("{{\"jsonrpc\":\"2.0\",\"id\":{},{error}}}", asked.id()))
+            }
+            "tools/call" => {
+                calls.fetch_add(1, Ordering::SeqCst);
+                Ok(None)
+            }
+            _ => Ok(None),
+        });
+        let gateway = gateway(engine, &one_server("one", &server.url(), Era::Modern, ""));
+        let mut caller = Caller::new(&gateway, Era::Legacy, "/mcp");
+        let result = caller.call("1", "echo", "{\"region\":\"eu\"}").result();
+        assert!(result["content"].is_array(), "{result}");
+        assert_eq!((refused.load(Ordering::SeqCst), made.load(Ordering::SeqCst)), (1, 1));
+    });
+}

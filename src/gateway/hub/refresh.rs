@@ -110,6 +110,23 @@ pub(super) fn freshen(hub: &Rc<Hub>, peer: &Rc<Peer>) {
     }
 }
 
+/// Has the lists of a server read anew now and gives them; nothing when that takes too long.
+pub(super) async fn anew(hub: &Rc<Hub>, peer: &Rc<Peer>) -> Option<Arc<ServerLists>> {
+    let before = peer.shelf.listed.get();
+    schedule(hub, peer);
+    let until = clock::now() + limits::MCP_FIRST_LISTS_DEADLINE;
+    while clock::now() < until {
+        if peer.shelf.listed.get() != before {
+            return peer.shelf.lists.borrow().clone();
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    None
+}
+
+/// How often somebody who waits for a listing looks whether it is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Whatever ends a listing, another can begin.
 struct Running(Rc<Peer>);
 

@@ -18,6 +18,7 @@ use crate::gateway::hub::drive::{self, Drive};
 use crate::gateway::hub::failures;
 use crate::gateway::hub::park::{self, Parking, Resume};
 use crate::gateway::hub::peer::{Opening, Peer};
+use crate::gateway::hub::refresh;
 use crate::gateway::hub::rounds;
 use crate::gateway::hub::tasks::{self, Way};
 use crate::limits;
@@ -288,6 +289,7 @@ impl Run<'_> {
                 flight.answered = read.is_response();
                 match read.kind {
                     Kind::Result => self.result(flight, doc, &read).await,
+                    Kind::Error if self.wants_other_headers(flight, &doc, &read).await => Turn::Again,
                     Kind::Error => Turn::Done(self.error(flight, doc, &read).await),
                     Kind::Request => self.asked(flight, parking, doc).await,
                     Kind::Notification => {
@@ -384,6 +386,23 @@ impl Run<'_> {
         }
         self.leg.send(200, body, String::new()).await;
         Turn::Done(Ending::Result { is_error })
+    }
+
+    /// Whether a modern server misses headers that its tool has come to want since it was listed: then it has
+    /// done nothing, and the call is made once more by the definition that holds now.
+    async fn wants_other_headers(&mut self, flight: &Flight, doc: &[u8], read: &Message) -> bool {
+        let Some(tool) = self.target.tool.clone().filter(|_| flight.channel.version.is_modern()) else {
+            return false;
+        };
+        let raw = read.error.clone().and_then(|place| doc.get(place)).unwrap_or_default();
+        if errors::error_code(raw) != Ok(rpc::HEADER_MISMATCH) {
+            return false;
+        }
+        let Some(lists) = refresh::anew(self.hub, self.peer).await else { return false };
+        let now = lists.tools.items.iter().find(|item| item.key() == tool.key());
+        let Some(now) = now.filter(|now| now.param_headers() != tool.param_headers()) else { return false };
+        self.target.tool = Some(std::sync::Arc::clone(now));
+        true
     }
 
     async fn error(&self, flight: &Flight, doc: Vec<u8>, read: &Message) -> Ending {
