@@ -12,8 +12,10 @@ pub(crate) const SECRET: &str = "sk-live-51HxYzAbCdEfGhIjKlMnOpQrStUv0123456789"
 /// `big`, `big_line`, `half_event`, `page`, `denied`. Anything else is answered.
 pub(crate) fn start(era: Era) -> Peer {
     speaks_mcp::start(era, |asked, exchange| {
-        let html = [("Content-Type", "text/html")];
-        let json = [("Content-Type", "application/json")];
+        // Whole answers say that the connection ends with them: a kept one could die under the next call.
+        let last = ("Connection", "close");
+        let html = [("Content-Type", "text/html"), last];
+        let json = [("Content-Type", "application/json"), last];
         match asked.argument("do") {
             "die" => {}
             "hang" => drop(exchange.wait_for_close(Duration::from_secs(30))),
@@ -41,7 +43,7 @@ pub(crate) fn start(era: Era) -> Peer {
             }
             "denied" => {
                 let challenge = ("WWW-Authenticate", "Bearer realm=\"inner\"");
-                let headers = [challenge, ("Content-Type", "text/plain")];
+                let headers = [challenge, ("Content-Type", "text/plain"), last];
                 exchange.answer(401, &headers, SECRET.as_bytes())?;
             }
             _ => return Ok(None),
