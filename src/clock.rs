@@ -14,6 +14,12 @@ pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// Milliseconds since the Unix epoch; 0 for a clock set before it.
+pub fn unix_ms(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Seconds since the Unix epoch; 0 for a clock set before it.
 pub fn unix_s(at: SystemTime) -> u64 {
     at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()

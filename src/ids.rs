@@ -53,7 +53,7 @@ name! {
 }
 
 /// Our id of one call: 128 random bits, shown as `req_` and 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct CallId(pub u128);
 
 impl CallId {

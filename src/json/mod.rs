@@ -19,6 +19,7 @@ use crate::limits;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod parts;
 mod skip;
 mod strict;
 #[cfg(test)]
@@ -26,8 +27,9 @@ mod tests;
 mod text;
 
 pub use fault::Fault;
+pub use parts::{Part, Parts};
 pub use strict::strict;
-pub use text::{escape, text, write_string};
+pub use text::{escape, text, text_pieces, write_string};
 
 use skip::{Halt, Skipper, Stop};
 

@@ -6,7 +6,10 @@ use proptest::strategy::{Just, Strategy};
 use serde_json::Value as Tree;
 
 use super::fuzz::fuzz_fields;
-use super::{Cursor, Fault, Kind, Value, elements, escape, fields, fields_at, strict, text, write_string};
+use super::{
+    Cursor, Fault, Kind, Part, Parts, Value, elements, escape, fields, fields_at, strict, text, text_pieces,
+    write_string,
+};
 use crate::corpus::replay;
 use crate::limits;
 
@@ -316,4 +319,65 @@ proptest! {
 #[test]
 fn the_fuzz_corpus_replays() {
     replay("json_fields", 3, fuzz_fields);
+}
+
+// === parts ===
+
+/// A name and a value.
+type Member = (Vec<u8>, Vec<u8>);
+
+/// What the walk says of one container that comes in pieces of `step` bytes: names and values.
+fn parts_of(doc: &[u8], step: usize) -> (Vec<Member>, bool) {
+    let mut parts = Parts::default();
+    let (mut members, mut name, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    for piece in doc.chunks(step) {
+        parts.push(piece, |part| match part {
+            Part::Name(bytes) => name.extend_from_slice(bytes),
+            Part::Colon => value.clear(),
+            Part::Value(bytes) => value.extend_from_slice(bytes),
+            Part::End => members.push((std::mem::take(&mut name), std::mem::take(&mut value))),
+        });
+    }
+    (members, parts.finished())
+}
+
+#[test]
+fn parts_are_members_and_elements() {
+    let check = |doc: &str, expected: &[(&str, &str)]| {
+        for step in 1..=doc.len() {
+            let (found, finished) = parts_of(doc.as_bytes(), step);
+            let found: Vec<_> = found
+                .iter()
+                .map(|(name, value)| (str::from_utf8(name).unwrap(), str::from_utf8(value).unwrap().trim()))
+                .collect();
+            assert_eq!(found, expected, "{doc} by {step}");
+            assert!(finished);
+        }
+    };
+    check(
+        r#" {"a":1, "b\"\\" : {"c":[2,"}"]} ,"":"x,\"]"}after"#,
+        &[("a", "1"), (r#"b\"\\"#, r#"{"c":[2,"}"]}"#), ("", r#""x,\"]""#)],
+    );
+    check(
+        r#"[1,[2,{"a":"]"}],"b" , {} ]"#,
+        &[("", "1"), ("", r#"[2,{"a":"]"}]"#), ("", "\"b\""), ("", "{}")],
+    );
+    check("[]", &[]);
+    check(" [ ] ", &[]);
+    check("{}", &[]);
+    for other in ["", "7", "\"{}\"", "x{}", "{\"a\":[1}", "[1,"] {
+        assert!(!parts_of(other.as_bytes(), 1).1, "{other}");
+    }
+}
+
+#[test]
+fn texts_come_in_pieces_too() {
+    let raw = br#"a\n\u00e9\ud83d\ude00 b\\"#;
+    let mut whole = String::new();
+    text_pieces(raw, |piece| whole.push_str(piece)).unwrap();
+    assert_eq!(whole, text(raw).unwrap());
+    assert_eq!(whole, "a\né😀 b\\");
+    let mut before = String::new();
+    assert!(text_pieces(br"ab\x", |piece| before.push_str(piece)).is_err());
+    assert_eq!(before, "ab");
 }

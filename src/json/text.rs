@@ -16,16 +16,30 @@ pub fn text(raw: &[u8]) -> Result<Cow<'_, str>, Fault> {
         return Ok(Cow::Borrowed(plain));
     }
     let mut out = String::with_capacity(plain.len());
+    pieces(plain, |piece| out.push_str(piece))?;
+    Ok(Cow::Owned(out))
+}
+
+/// Hands on the text of what stands between the quotes of a string, piece by piece, without memory of its
+/// own.
+///
+/// # Errors
+/// As [`text`]; pieces before the fault have been handed on.
+pub fn text_pieces(raw: &[u8], each: impl FnMut(&str)) -> Result<(), Fault> {
+    pieces(std::str::from_utf8(raw).map_err(|bad| Fault::Utf8 { at: bad.valid_up_to() })?, each)
+}
+
+fn pieces(plain: &str, mut each: impl FnMut(&str)) -> Result<(), Fault> {
     let mut rest = plain;
     while let Some((before, after)) = rest.split_once('\\') {
-        out.push_str(before);
+        each(before);
         let at = plain.len() - after.len() - 1;
         let (letter, tail) = escape_at(after).ok_or(Fault::Escape { at })?;
-        out.push(letter);
+        each(letter.encode_utf8(&mut [0; 4]));
         rest = tail;
     }
-    out.push_str(rest);
-    Ok(Cow::Owned(out))
+    each(rest);
+    Ok(())
 }
 
 /// Reads one escape after its back slash: what it means, and what follows.

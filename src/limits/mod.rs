@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
+mod content;
+mod index;
+mod ledger;
 mod mcp;
+mod meter;
 
-// One list in two files.
+// One list in five files.
+pub use content::*;
+pub use index::*;
+pub use ledger::*;
 pub use mcp::*;
+pub use meter::*;
 
 /// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;
 /// nginx allows 32 KiB.
@@ -73,8 +81,9 @@ pub const JSON_STRICT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a model's name. The longest in use, an ARN of an inference profile on Bedrock, has about 120.
 pub const MODEL_NAME_BYTES_MAX: usize = 256;
 
-/// Bytes of one value that is kept of a passing answer that is not a stream: `usage` has about 500.
-pub const ANSWER_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of one value that is kept of a passing answer that is not a stream: `usage` has about 500, and 250
+/// more for each time that the provider has asked its model.
+pub const ANSWER_VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Silence of an upstream after which a ping is put into its event stream. Claude Code gives up after 300 s.
 pub const PING_AFTER: Duration = Duration::from_secs(15);
@@ -256,6 +265,7 @@ const _: () = {
     assert!(STREAM_MEMORY_BYTES_MAX >= 2 * ANSWER_READ_BYTES_MAX + HEAD_BYTES_MAX + USAGE_EVENT_BYTES_MAX);
     assert!(BODIES_BYTES_MAX as u64 >= 4 * BODY_BYTES_MAX);
     assert!(PING_AFTER.as_secs() * 4 < 300);
+    assert!(CONTENT_FRAME_BYTES_MAX as u64 >= 2 * BODY_BYTES_MAX + CONTENT_BATCH_BYTES as u64);
 };
 
 /// The deadlines that a config may change (`timeouts:`), each by default the constant of this file.

