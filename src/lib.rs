@@ -21,6 +21,7 @@ pub mod mcp;
 
 // Decisions: facts in, verdict out.
 pub mod identity;
+pub mod meter;
 pub mod policy;
 pub mod route;
 
