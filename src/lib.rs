@@ -26,6 +26,7 @@ pub mod policy;
 pub mod route;
 
 // The outside world.
+pub mod ledger;
 pub mod net;
 pub mod upstream;
 
