@@ -19,6 +19,8 @@ pub enum Endpoint {
     Health,
     /// `/metrics`
     Metrics,
+    /// `/admin` and what is below it
+    Admin,
     /// Anything else, also what is not HTTP
     Other,
 }
@@ -34,6 +36,7 @@ impl Endpoint {
             Self::Mcp => "mcp",
             Self::Health => "health",
             Self::Metrics => "metrics",
+            Self::Admin => "admin",
             Self::Other => "other",
         }
     }
@@ -60,6 +63,8 @@ pub enum Outcome {
     UpstreamStalled,
     /// We were told to stop and the time to drain was over.
     Drained,
+    /// The answer outgrew what its caller may spend.
+    OverBudget,
 }
 
 impl Outcome {
@@ -72,6 +77,7 @@ impl Outcome {
             Self::UpstreamCut => "upstream_cut",
             Self::UpstreamStalled => "upstream_stalled",
             Self::Drained => "drained",
+            Self::OverBudget => "over_budget",
         }
     }
 }

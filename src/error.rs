@@ -88,6 +88,10 @@ codes! {
     ExpectationFailed Caller 417 "invalid_request_error" false "only `Expect: 100-continue` is understood";
     /// The head is over the limit.
     HeadTooLarge Caller 431 "invalid_request_error" false "the request head is too large";
+    /// A budget has no room for the call.
+    OverBudget Caller 429 "billing_error" false "your budget is used up";
+    /// More calls, tokens or streams than a rate limit allows.
+    RateLimited Caller 429 "rate_limit_error" true "you are calling too fast, try again";
     /// A fault of our own.
     Internal Us 500 "api_error" true "the gateway failed on this request";
     /// A transfer coding or method that we do not speak.
@@ -98,6 +102,8 @@ codes! {
     UpstreamBroken Upstream 502 "api_error" true "the upstream broke off before answering";
     /// Memory for request bodies is used up.
     Overloaded Us 503 "overloaded_error" true "the gateway is short of memory for requests, try again";
+    /// The ledger cannot be written, and no call goes unrecorded.
+    Unrecorded Us 503 "overloaded_error" true "the gateway cannot record calls right now, try again";
     /// The process is stopping.
     Draining Us 503 "overloaded_error" true "the gateway is restarting, try again";
     /// The upstream did not answer in time.
@@ -112,13 +118,21 @@ pub struct CallError(Box<Inner>);
 struct Inner {
     code: Code,
     context: String,
+    retry_after_s: Option<u64>,
+    headers: Vec<(&'static str, String)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl CallError {
     /// An error whose text is the table's.
     pub fn new(code: Code) -> Self {
-        Self(Box::new(Inner { code, context: String::new(), source: None }))
+        Self(Box::new(Inner {
+            code,
+            context: String::new(),
+            retry_after_s: None,
+            headers: Vec::new(),
+            source: None,
+        }))
     }
 
     /// Says what exactly is wrong, for the caller to read. Never a secret, never text of an upstream.
@@ -128,11 +142,35 @@ impl CallError {
         self
     }
 
+    /// Says when asking again makes sense, in seconds: `retry-after`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Adds header lines for the caller's client to read; names in lower case, values without line ends.
+    #[must_use]
+    pub fn headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
+        self.0.headers = headers;
+        self
+    }
+
     /// Keeps the cause, for the log only.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Seconds after which asking again makes sense, where that is known.
+    pub const fn retry_after_s(&self) -> Option<u64> {
+        self.0.retry_after_s
+    }
+
+    /// Header lines for the caller's client.
+    pub fn header_lines(&self) -> &[(&'static str, String)] {
+        &self.0.headers
     }
 
     /// The code that decides status, type and retry.

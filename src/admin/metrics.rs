@@ -98,7 +98,11 @@ pub struct Finished<'a> {
     pub first_byte: Option<Duration>,
     /// The pattern of the config that the model matched, and its tokens.
     pub tokens: Option<(&'a Arc<str>, TokenCounts)>,
+    /// That pattern again, and what the call was charged, in pico-dollars.
+    pub cost: Option<(&'a Arc<str>, u64)>,
 }
+
+const PICO_OF_DOLLAR: u128 = 1_000_000_000_000;
 
 type Served = (Endpoint, Option<ProviderName>);
 
@@ -109,6 +113,7 @@ pub struct Metrics {
     duration: BTreeMap<Served, Histogram>,
     first_byte: BTreeMap<Served, Histogram>,
     tokens: BTreeMap<(Option<ProviderName>, Arc<str>), [u64; 5]>,
+    costs: BTreeMap<(Option<ProviderName>, Arc<str>), u128>,
     upstream_errors: BTreeMap<(ProviderName, &'static str), u64>,
     /// The MCP side.
     pub mcp: McpMetrics,
@@ -138,6 +143,10 @@ impl Metrics {
                 *count = count.saturating_add(more);
             }
         }
+        if let Some((pattern, pico)) = call.cost {
+            let sum = self.costs.entry((call.provider.cloned(), Arc::clone(pattern))).or_default();
+            *sum = sum.saturating_add(u128::from(pico));
+        }
         *self.requests.entry((served, call.status)).or_default() += 1;
     }
 
@@ -161,6 +170,10 @@ impl Metrics {
             for (sum, more) in self.tokens.entry(labels.clone()).or_default().iter_mut().zip(counts) {
                 *sum = sum.saturating_add(*more);
             }
+        }
+        for (labels, pico) in &other.costs {
+            let sum = self.costs.entry(labels.clone()).or_default();
+            *sum = sum.saturating_add(*pico);
         }
         for (labels, count) in &other.upstream_errors {
             *self.upstream_errors.entry(labels.clone()).or_default() += count;
@@ -244,6 +257,14 @@ impl Metrics {
                 );
             }
         }
+        let name = "tollgate_cost_dollars_total";
+        head(out, name, "counter", "What calls of models were charged.");
+        for ((provider, pattern), pico) in &self.costs {
+            let provider = escaped(provider.as_ref().map_or("", ProviderName::as_str));
+            let labels = format!("provider=\"{provider}\",model=\"{}\"", escaped(pattern));
+            let (whole, part) = (pico / PICO_OF_DOLLAR, pico % PICO_OF_DOLLAR);
+            line(out, name, &labels, format!("{whole}.{part:012}"));
+        }
         let name = "tollgate_upstream_errors_total";
         head(out, name, "counter", "Failures of providers by kind.");
         for ((provider, kind), count) in &self.upstream_errors {
@@ -295,6 +316,7 @@ mod tests {
             took: Duration::from_millis(took_ms),
             first_byte: Some(Duration::from_millis(3)),
             tokens: Some((&pattern, TokenCounts { input: 7, output: 2, ..TokenCounts::default() })),
+            cost: Some((&pattern, 30_000_000_001)),
         });
         metrics.upstream_error(&provider, "closed");
         metrics
@@ -313,6 +335,7 @@ mod tests {
             "le=\"600\"} 2\n",
             "le=\"+Inf\"} 3\n",
             "model=\"claude-*\",kind=\"input\"} 21\n",
+            "tollgate_cost_dollars_total{provider=\"anth\\\"ropic\",model=\"claude-*\"} 0.090000000003\n",
             "kind=\"closed\"} 3\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is missing in\n{text}");

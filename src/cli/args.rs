@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cli::ledger_args::{EntryCommand, SPEND_HELP, Spend};
+
 /// The org-wide ingress for Claude Code: one address and one key in front of every model.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -42,6 +44,29 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ToolsCommand,
     },
+    /// See what models cost, and make a newer table of prices
+    #[command(after_help = PRICES_EXAMPLES)]
+    Prices {
+        /// What to do with prices
+        #[command(subcommand)]
+        command: PricesCommand,
+    },
+    /// Search the ledger: every call once, with who, what, when, how it ended and what it cost; or check it
+    #[command(after_help = LEDGER_EXAMPLES)]
+    Ledger {
+        /// What to do with the ledger
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// See how budgets stand
+    Budget {
+        /// What to do with budgets
+        #[command(subcommand)]
+        command: BudgetCommand,
+    },
+    /// See what was spent: by whom, on what, when
+    #[command(after_help = SPEND_HELP)]
+    Spend(Spend),
     /// Print what Claude Code needs to use this gateway
     #[command(after_help = CLAUDE_EXAMPLES)]
     Claude(Claude),
@@ -58,6 +83,12 @@ pub(crate) enum KeyCommand {
         /// A team of the config, whose limits then hold as well
         #[arg(long)]
         team: Option<String>,
+        /// The person behind it, for budgets and the ledger
+        #[arg(long)]
+        user: Option<String>,
+        /// For administrators: it opens `/admin`, and no model or tool
+        #[arg(long, conflicts_with = "models")]
+        admin: bool,
         /// Models that it may name, with `*` for any characters; without it no limit of its own
         #[arg(long, value_name = "GLOB", num_args = 1..)]
         models: Vec<String>,
@@ -75,6 +106,28 @@ pub(crate) enum KeyCommand {
     Revoke {
         /// Its name or id
         name_or_id: String,
+    },
+}
+
+/// `tollgate ledger ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// What is about entries
+    #[command(flatten)]
+    Entry(EntryCommand),
+    /// What is about the chain
+    #[command(flatten)]
+    Chain(ChainCommand),
+}
+
+/// `tollgate budget ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BudgetCommand {
+    /// List the budgets of the config with what is spent of each by the ledger; calls under way are not in it
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -102,6 +155,94 @@ pub(crate) struct ToolsList {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `tollgate prices ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PricesCommand {
+    /// Show the prices of a table, or how one model is priced
+    Show(PricesShow),
+    /// Make a table from the price list in LiteLLM's package, and print what has changed
+    Import(PricesImport),
+}
+
+/// `tollgate prices show`
+#[derive(Debug, clap::Args)]
+pub(crate) struct PricesShow {
+    /// A model, spelt as providers spell it; `*` stands for any characters. Without it all models
+    pub(crate) model: Option<String>,
+    /// The one section of the table to look in: anthropic, bedrock, vertex, openai, ...
+    #[arg(long, value_name = "NAME")]
+    pub(crate) section: Option<String>,
+    /// A table to show instead of the one in this program
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `tollgate prices import`
+#[derive(Debug, clap::Args)]
+pub(crate) struct PricesImport {
+    /// The package, a .whl file; without it pip downloads it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["version", "list"])]
+    pub(crate) wheel: Option<PathBuf>,
+    /// The version that pip downloads; without it the newest
+    #[arg(long, value_name = "VERSION", conflicts_with = "list")]
+    pub(crate) version: Option<String>,
+    /// The price list itself, a .json file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Option<PathBuf>,
+    /// Where the table goes; what is there is replaced
+    #[arg(long, short, value_name = "FILE", default_value = "prices.txt")]
+    pub(crate) output: PathBuf,
+}
+
+/// Where a ledger is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LedgerPlace {
+    /// The folder that `ledger/` is in; without it the data_dir of the config
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `tollgate ledger verify|prove|heads`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChainCommand {
+    /// Check every record, the chain, the seals and the signed heads; name the first bad record
+    #[command(after_help = LEDGER_EXAMPLES)]
+    Verify {
+        #[command(flatten)]
+        place: LedgerPlace,
+        /// The public keys that heads must be signed with; without it those beside the ledger
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print as JSON that a record is in the ledger that the newest head was signed for
+    #[command(after_help = LEDGER_EXAMPLES)]
+    Prove {
+        #[command(flatten)]
+        place: LedgerPlace,
+        /// The id of a call, or the index of a record
+        #[arg(value_name = "ID|INDEX")]
+        record: String,
+    },
+    /// List the signed heads, the newest last
+    #[command(after_help = LEDGER_EXAMPLES)]
+    Heads {
+        #[command(flatten)]
+        place: LedgerPlace,
+        /// How many
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        last: usize,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `tollgate claude ...`
@@ -147,6 +288,10 @@ Examples:
   tollgate key create --name ada --team platform
   tollgate key revoke ada
   tollgate tools list
+  tollgate prices show claude-opus-5
+  tollgate ledger verify
+  tollgate ledger search 'user:ana class:write since:7d'
+  tollgate spend --by team,model --per day
   eval \"$(tollgate claude --key-env ADAS_KEY)\" && claude
 
 A config to begin with (./tollgate.yaml):
@@ -183,6 +328,30 @@ its tool says or takes. HINTS is what the server claims. ~TOKENS is an estimate,
 name, description and input schema, which clients put into prompts; models differ.
 
 Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
+
+const PRICES_EXAMPLES: &str = "\
+Examples:
+  tollgate prices show claude-opus-5
+  tollgate prices show 'gpt-5*' --section azure --json
+  tollgate prices import --output prices.txt
+  tollgate prices import --version 1.109.1 && tollgate prices show --file prices.txt
+
+Prices are dollars per million tokens: fresh input, output, input from the cache, and input written into it
+for a short and for a long time. MORE has what else there is: fees, factors, tiers, classes of service.
+The import needs python3 with pip. It installs nothing and runs nothing of the package.";
+
+const LEDGER_EXAMPLES: &str = "\
+Examples:
+  tollgate ledger verify
+  tollgate ledger verify --dir /var/lib/tollgate --key /mnt/kept-elsewhere/signing-key.pub
+  tollgate ledger prove req_0123456789abcdef0123456789abcdef
+  tollgate ledger heads --json
+
+Every record is bound to all before it by a chain of hashes and a tree (RFC 9162, SHA-256), and every minute
+the gateway signs what the tree has come to (Ed25519). The heads are in <data_dir>/ledger/heads.jsonl. Whoever
+keeps a copy of them and of signing-key.pub elsewhere can tell whether records were changed or taken away.
+
+Exit codes: 0 sound, 1 not sound or not there, 2 not understood.";
 
 const CLAUDE_EXAMPLES: &str = "\
 Examples:

@@ -21,9 +21,9 @@ pub(crate) fn run(
     let outline = outline::outline(config)?;
     let file = KeyFile::of(&outline.data_dir);
     match command {
-        KeyCommand::Create { name, team, models, json } => {
+        KeyCommand::Create { name, team, user, admin, models, json } => {
             let models = (!models.is_empty()).then_some(models);
-            create(&outline, &file, NewKey { name, team, models }, json, output)
+            create(&outline, &file, NewKey { name, team, user, admin, models }, json, output)
         }
         KeyCommand::List { json } => list(&outline, &file, json, output),
         KeyCommand::Revoke { name_or_id } => revoke(&outline, &file, &name_or_id, output),
@@ -37,6 +37,8 @@ struct CreatedForm<'a> {
     id: &'a str,
     key: &'a str,
     team: Option<&'a str>,
+    user: Option<&'a str>,
+    admin: bool,
     models: Option<&'a [String]>,
     base_url: &'a str,
 }
@@ -69,6 +71,10 @@ fn create(
             "{wrong:?} is no model name: use 1 to {max} characters without spaces"
         )));
     }
+    if let Some(user) = wish.user.as_ref().filter(|user| !fits(user)) {
+        let text = format!("{user:?} is no user: use 1 to {max} characters without spaces");
+        return Err(Failure::Usage(text));
+    }
     let created = file.create(wish)?;
     let url = claude::base_url(&outline.listen, outline.tls);
     let (stored, key) = (&created.stored, created.secret.expose());
@@ -78,6 +84,8 @@ fn create(
             id: &stored.id,
             key,
             team: stored.team.as_deref(),
+            user: stored.user.as_deref(),
+            admin: stored.admin,
             models: stored.models.as_deref(),
             base_url: &url,
         });
@@ -92,6 +100,8 @@ struct Row {
     name: String,
     id: Option<String>,
     team: Option<String>,
+    user: Option<String>,
+    admin: bool,
     models: Option<Vec<String>>,
     created: Option<String>,
     /// `config`, `valid` or `revoked TIME`.
@@ -103,6 +113,8 @@ fn list(outline: &Outline, file: &KeyFile, json: bool, output: &mut Output<'_>) 
         name: key.name,
         id: key.id,
         team: key.team,
+        user: key.user,
+        admin: key.admin,
         models: key.models,
         created: None,
         state: "config".to_owned(),
@@ -112,6 +124,8 @@ fn list(outline: &Outline, file: &KeyFile, json: bool, output: &mut Output<'_>) 
         name: key.name,
         id: Some(key.id),
         team: key.team,
+        user: key.user,
+        admin: key.admin,
         models: key.models,
         created: Some(key.created),
     });
@@ -121,11 +135,15 @@ fn list(outline: &Outline, file: &KeyFile, json: bool, output: &mut Output<'_>) 
 
 fn table(rows: &[Row]) -> String {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let mut cells = vec![["NAME", "ID", "TEAM", "MODELS", "CREATED", "STATE"].map(str::to_owned)];
+    let mut cells = vec![["NAME", "ID", "TEAM", "USER", "MODELS", "CREATED", "STATE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
-        let models = row.models.as_ref().map_or_else(|| "-".to_owned(), |models| models.join(","));
-        let (id, team, created) = (or_dash(&row.id), or_dash(&row.team), or_dash(&row.created));
-        [row.name.clone(), id, team, models, created, row.state.clone()]
+        let models = match &row.models {
+            _ if row.admin => "(admin)".to_owned(),
+            Some(models) => models.join(","),
+            None => "-".to_owned(),
+        };
+        let (id, team, user) = (or_dash(&row.id), or_dash(&row.team), or_dash(&row.user));
+        [row.name.clone(), id, team, user, models, or_dash(&row.created), row.state.clone()]
     }));
     table::columns(&cells, &[], None)
 }

@@ -9,19 +9,28 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod budget;
 mod check;
 mod claude;
+mod entries;
 mod key;
+mod ledger;
+mod ledger_args;
 mod ordered_json;
 mod output;
+mod prices;
+mod search;
 mod serve;
+mod show;
+mod spend;
 mod table;
 mod tools;
 
 #[cfg(test)]
 mod tests;
 
-use args::{Args, Command, ToolsCommand};
+use args::{Args, Command, LedgerCommand, ToolsCommand};
+use ledger_args::EntryCommand;
 use output::{Failure, Output};
 
 /// Runs the program with its arguments, the first of which is its own name.
@@ -51,6 +60,16 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Check { json } => check::run(config, json, output),
         Command::Key { command } => key::run(config, command, output),
         Command::Tools { command: ToolsCommand::List(wish) } => tools::run(config, &wish, output),
+        Command::Prices { command } => prices::run(&command, output),
+        Command::Ledger { command: LedgerCommand::Chain(command) } => ledger::run(config, command, output),
+        Command::Ledger { command: LedgerCommand::Entry(command) } => match command {
+            EntryCommand::Search(wish) => search::run(config, &wish, output),
+            EntryCommand::Show(wish) => show::run(config, &wish, output),
+            EntryCommand::Export(wish) => search::export(config, &wish, output),
+            EntryCommand::Rebuild => entries::rebuild(config, output),
+        },
+        Command::Budget { command } => budget::run(config, &command, output),
+        Command::Spend(wish) => spend::run(config, &wish, output),
         Command::Claude(wish) => claude::run(config, &wish, output),
     }
 }

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::cli::ordered_json::Json;
 use crate::cli::output::Output;
 use crate::cli::{claude, run_with};
+use crate::ids::CallId;
+use crate::ledger::entry::{Entry, Kind};
+use crate::ledger::live::{Ledger, Opened};
+use crate::ledger::settings::Settings;
 
 /// A folder with a config, which vanishes with the test.
 struct Folder(PathBuf);
@@ -104,9 +108,9 @@ fn a_key_lives_and_dies() {
     assert!(out.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:4100\n"), "{out}");
     let (_, out, _) = folder.run(&["key", "list"]);
     let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAME", "ID", "TEAM", "MODELS", "CREATED", "STATE"]);
-    assert_eq!((lines[1][0], lines[1][5]), ("fixed", "config"));
-    assert_eq!((lines[2][0], lines[2][2], lines[2][3], lines[2][5]), ("ada", "platform", "a-*,b", "valid"));
+    assert_eq!(lines[0], ["NAME", "ID", "TEAM", "USER", "MODELS", "CREATED", "STATE"]);
+    assert_eq!((lines[1][0], lines[1][6]), ("fixed", "config"));
+    assert_eq!((lines[2][0], lines[2][2], lines[2][4], lines[2][6]), ("ada", "platform", "a-*,b", "valid"));
     assert!(!out.contains(&key));
     let (_, out, _) = folder.run(&["key", "list", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -267,4 +271,94 @@ fn a_reader_that_goes_away_is_no_failure() {
     let words = ["tollgate", "--help"].map(OsString::from);
     assert_eq!(run_with(words, &mut Output::new(&mut Closed, &mut err)), 0);
     assert!(err.is_empty());
+}
+
+/// A ledger with a few records below a folder.
+fn ledger(folder: &Path) -> Vec<CallId> {
+    let settings = Settings { journal_bytes: 0, ..Settings::new(folder, 1) };
+    let Opened { ledger, mut journals, .. } = Ledger::open(settings, 1_795_000_000_000).unwrap();
+    let ids: Vec<_> = (1..=5).map(CallId).collect();
+    for id in &ids {
+        journals[0].append_event(&Entry::new(*id, Kind::ToolCall, 1_795_000_000_000)).unwrap();
+    }
+    ledger.stop().unwrap();
+    ids
+}
+
+#[test]
+fn a_ledger_is_verified_and_the_first_bad_record_is_named() {
+    let folder = Folder::new("data_dir: ./data\nproviders: { demo: { dialect: demo } }\n");
+    let (code, _, err) = folder.run(&["ledger", "verify"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("there is no ledger"), "{err}");
+    let data = folder.path().join("data");
+    ledger(&data);
+    let (code, out, err) = folder.run(&["ledger", "verify"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("the ledger is sound: 6 records, 1 segment, 1 signed head\n"), "{out}");
+    assert!(out.contains("signed up to record 5, 20"), "{out}");
+    let dir = data.display().to_string();
+    let (code, out, _) = folder.run(&["ledger", "verify", "--dir", &dir, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["ok"], &json["found"]["size"]), (0, &true.into(), &6.into()));
+
+    let segment = data.join("ledger/segments/0000000000000000.seg");
+    let whole = std::fs::read(&segment).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 3] ^= 1;
+    std::fs::write(&segment, &damaged).unwrap();
+    let (code, out, err) = folder.run(&["ledger", "verify"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("0000000000000000.seg: byte ") && err.contains("checksum"), "{err}");
+    let (code, out, _) = folder.run(&["ledger", "verify", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["ok"]), (1, &false.into()));
+    assert!(json["bad"]["index"].is_u64() && json["bad"]["offset"].is_u64(), "{out}");
+}
+
+#[test]
+fn a_record_is_proven_by_id_and_by_index() {
+    let folder = Folder::new(CONFIG);
+    let dir = folder.path().join("books").display().to_string();
+    let ids = ledger(Path::new(&dir));
+    let (code, out, _) = folder.run(&["ledger", "prove", "--dir", &dir, &ids[2].to_string()]);
+    let by_id: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &by_id["index"]), (0, &2.into()));
+    assert_eq!(by_id["entry"]["id"], ids[2].to_string());
+    assert_eq!(by_id["head"]["size"], 5);
+    let (code, out, _) = folder.run(&["ledger", "prove", "--dir", &dir, "2"]);
+    assert_eq!((code, serde_json::from_str::<serde_json::Value>(&out).unwrap()), (0, by_id));
+    for (record, expected, why) in [
+        ("5", 1, "vouches"),
+        ("99", 1, "vouches"),
+        ("req_000000000000000000000000000000ff", 1, "no such record"),
+        ("req_ff", 2, "neither"),
+        ("one", 2, "neither"),
+    ] {
+        let (code, out, err) = folder.run(&["ledger", "prove", "--dir", &dir, record]);
+        assert_eq!((code, out.as_str()), (expected, ""), "{record}: {err}");
+        assert!(err.contains(why), "{record}: {err}");
+    }
+}
+
+#[test]
+fn heads_are_listed_and_wrong_ones_told() {
+    let folder = Folder::new(CONFIG);
+    let data = folder.path().join("books");
+    let dir = data.display().to_string();
+    ledger(&data);
+    ledger(&data);
+    let (code, out, err) = folder.run(&["ledger", "heads", "--dir", &dir]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out.lines().count(), 3, "{out}");
+    assert!(out.starts_with("TIME") && out.contains("  ok "), "{out}");
+    let (_, out, _) = folder.run(&["ledger", "heads", "--dir", &dir, "--last", "1", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((json.as_array().unwrap().len(), &json[0]["signed"]), (1, &true.into()));
+    let path = data.join("ledger/heads.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap().replace("\"size\":5", "\"size\":4");
+    std::fs::write(&path, text).unwrap();
+    let (code, out, err) = folder.run(&["ledger", "heads", "--dir", &dir]);
+    assert_eq!(code, 1);
+    assert!(out.contains("wrong") && err.contains("1 of 2 heads"), "{out}{err}");
 }

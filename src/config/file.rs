@@ -1,11 +1,13 @@
 //! Exactly what a person writes: every key of the config file, each of them optional unless it says
 //! otherwise.
 
+use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::mcp_file::{self, Endpoint, McpServer, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
 use crate::config::yaml::{Node, Value};
+use crate::ledger::content::Policy;
 use crate::limits;
 use crate::net::engine::EngineChoice;
 use crate::upstream::provider::Dialect;
@@ -30,6 +32,11 @@ pub(crate) struct File {
     pub(crate) mcp: Endpoint,
     pub(crate) keys: Vec<Key>,
     pub(crate) teams: Vec<Team>,
+    pub(crate) ledger: books_file::Ledger,
+    /// Those of teams first.
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) rate_limits: Vec<RateLimit>,
+    pub(crate) prices: books_file::Prices,
     pub(crate) timeouts: Timeouts,
     pub(crate) log: Option<LogFormat>,
 }
@@ -81,6 +88,8 @@ pub(crate) struct Key {
     pub(crate) name: At<String>,
     pub(crate) secret: At<Source>,
     pub(crate) team: Option<At<String>>,
+    pub(crate) user: Option<At<String>>,
+    pub(crate) admin: bool,
     pub(crate) models: Option<Vec<At<String>>>,
     pub(crate) servers: Option<Vec<ServerGrant>>,
 }
@@ -91,6 +100,8 @@ pub(crate) struct Team {
     pub(crate) name: At<String>,
     pub(crate) models: Option<Vec<At<String>>>,
     pub(crate) servers: Option<Vec<ServerGrant>>,
+    pub(crate) budget: Option<Budget>,
+    pub(crate) content: Option<Policy>,
 }
 
 /// `timeouts:`, milliseconds.
@@ -120,6 +131,10 @@ const KEYS: &[&str] = &[
     "mcp",
     "keys",
     "teams",
+    "ledger",
+    "budgets",
+    "rate_limits",
+    "prices",
     "timeouts",
     "log",
 ];
@@ -168,7 +183,25 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
             }
         }
     }
+    read_books(&fields, &mut file, reader);
     file
+}
+
+/// The keys of money and records.
+fn read_books(fields: &Fields<'_>, file: &mut File, reader: &mut Reader) {
+    if let Some(node) = fields.get("ledger") {
+        file.ledger = books_file::read_ledger(node, reader).unwrap_or_default();
+    }
+    file.budgets = file.teams.iter().filter_map(|team| team.budget.clone()).collect();
+    if let Some(node) = fields.get("budgets") {
+        file.budgets.extend(books_file::read_budgets(node, reader));
+    }
+    if let Some(node) = fields.get("rate_limits") {
+        file.rate_limits = books_file::read_rate_limits(node, reader);
+    }
+    if let Some(node) = fields.get("prices") {
+        file.prices = books_file::read_prices(node, reader).unwrap_or_default();
+    }
 }
 
 /// The keys that say how the process runs.
@@ -322,7 +355,8 @@ fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
 }
 
 fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
-    let fields = reader.fields(node, "keys", &["name", "secret", "team", "models", "servers"])?;
+    let fields =
+        reader.fields(node, "keys", &["name", "secret", "team", "user", "admin", "models", "servers"])?;
     let name = reader.required(&fields, "keys", "name").and_then(|node| {
         let text = reader.text(node, "keys.name")?;
         reader.name(&text.value, text.mark, "keys.name")
@@ -330,17 +364,26 @@ fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
     let secret = reader.required(&fields, "keys", "secret");
     let secret = secret.and_then(|node| secrets::read(node, "keys.secret", reader));
     let team = fields.get("team").and_then(|node| reader.text(node, "keys.team"));
+    let user = fields.get("user").and_then(|node| {
+        let text = reader.text(node, "keys.user")?;
+        reader.fits(&text.value, text.mark, "keys.user", "user").then_some(text)
+    });
+    let admin = fields.get("admin").and_then(|node| reader.yes_or_no(node, "keys.admin")).unwrap_or(false);
     let models = fields.get("models").and_then(|node| reader.patterns(node, "keys.models"));
     let servers = fields.get("servers").and_then(|node| mcp_file::read_grants(node, "keys.servers", reader));
-    Some(Key { name: name?, secret: secret?, team, models, servers })
+    Some(Key { name: name?, secret: secret?, team, user, admin, models, servers })
 }
 
 fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {
     let what = format!("teams.{}", name.value);
-    let fields = reader.fields(node, &what, &["models", "servers"])?;
+    let fields = reader.fields(node, &what, &["models", "servers", "budget", "content"])?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
     let servers = fields
         .get("servers")
         .and_then(|node| mcp_file::read_grants(node, &format!("{what}.servers"), reader));
-    Some(Team { name, models, servers })
+    let budget = fields.get("budget").and_then(|node| books_file::read_team_budget(node, &name, reader));
+    let content = fields
+        .get("content")
+        .and_then(|node| books_file::read_policy(node, &format!("{what}.content"), reader));
+    Some(Team { name, models, servers, budget, content })
 }

@@ -97,6 +97,12 @@ pub struct StoredKey {
     /// Its team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
+    /// The person behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Whether it opens `/admin`, and nothing else.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub admin: bool,
     /// Patterns of the models that it may name; absent for no limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
@@ -114,6 +120,8 @@ impl StoredKey {
             key: KeyName::new(&self.name),
             key_id: Arc::from(self.id.as_str()),
             team: self.team.as_deref().map(TeamName::new),
+            user: self.user.as_deref().map(Arc::from),
+            admin: self.admin,
             models: self.models.as_ref().map(|list| list.iter().map(|pattern| Glob::new(pattern)).collect()),
             servers: None,
         }
@@ -132,6 +140,10 @@ pub struct NewKey {
     pub name: String,
     /// Its team.
     pub team: Option<String>,
+    /// The person behind it.
+    pub user: Option<String>,
+    /// Whether it opens `/admin`, and nothing else.
+    pub admin: bool,
     /// Patterns of the models that it may name.
     pub models: Option<Vec<String>>,
 }
@@ -304,12 +316,20 @@ fn create_in(keys: &mut Vec<StoredKey>, wish: NewKey) -> Result<Created, KeyFaul
         id: sha256.id(),
         sha256,
         team: wish.team,
+        user: wish.user,
+        admin: wish.admin,
         models: wish.models,
         created: time_text(clock::wall()),
         revoked: None,
     };
     keys.push(stored.clone());
     Ok(Created { stored, secret })
+}
+
+/// What serde asks before it leaves a field out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// `KeyHash` as 64 hexadecimal digits.

@@ -15,6 +15,7 @@ use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
 use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, ShownTeam, ShownTls};
 use crate::config::shown::{shown_origin, shown_proxy};
+use crate::config::shown_books::{self, ShownBooks};
 use crate::config::shown_mcp::{self, ShownGrant, ShownMcp};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
@@ -212,9 +213,11 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
                 name: team.name.value.clone(),
                 models: team.models.as_deref().map(texts),
                 servers: team.servers.as_deref().map(shown_mcp::grants),
+                content: team.content.map(shown_books::word_of),
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
+        books: ShownBooks::of(file.ledger, &file.budgets, &file.rate_limits, &file.prices),
     }
 }
 
@@ -231,6 +234,8 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
         name: key.key.to_string(),
         id: hash.id(),
         team: key.team.as_ref().map(ToString::to_string),
+        user: key.user.as_deref().map(str::to_owned),
+        admin: key.admin,
         models: key.models.as_deref().map(globs),
         servers: key.servers.as_ref().map(|servers| {
             let rules = servers.rules().iter();

@@ -6,6 +6,8 @@
 //! The only folder that reads the environment.
 
 mod base_url;
+mod books;
+mod books_file;
 mod defaults;
 mod environment;
 mod file;
@@ -28,6 +30,7 @@ pub mod load;
 pub mod outline;
 pub mod reload;
 pub mod shown;
+pub mod shown_books;
 pub mod shown_mcp;
 pub mod snapshot;
 

@@ -39,6 +39,10 @@ pub struct ConfigKey {
     pub id: Option<String>,
     /// Its team.
     pub team: Option<String>,
+    /// The person behind it.
+    pub user: Option<String>,
+    /// Whether it opens `/admin`, and nothing else.
+    pub admin: bool,
     /// Its patterns.
     pub models: Option<Vec<String>>,
 }
@@ -69,6 +73,8 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
             name: key.name.value.clone(),
             id: secret.map(|secret| KeyHash::of(secret.expose().as_bytes()).id()),
             team: key.team.as_ref().map(|team| team.value.clone()),
+            user: key.user.as_ref().map(|user| user.value.clone()),
+            admin: key.admin,
             models: key.models.as_ref().map(|list| list.iter().map(|text| text.value.clone()).collect()),
         }
     });

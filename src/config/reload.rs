@@ -103,7 +103,7 @@ pub(crate) fn reload_in(
 ) -> Result<Reloaded, Faults> {
     let loaded = load_in(path, environment, &Keys::ReadFrom(&fixed.data_dir))?;
     let mut warnings = loaded.warnings;
-    let Fixed { listen, data_dir, threads, engine, drain, log } = &loaded.fixed;
+    let Fixed { listen, data_dir, threads, engine, drain, log, ledger } = &loaded.fixed;
     let changes = [
         ("listen", *listen != fixed.listen),
         ("data_dir", *data_dir != fixed.data_dir),
@@ -111,6 +111,7 @@ pub(crate) fn reload_in(
         ("engine", *engine != fixed.engine),
         ("drain_s", *drain != fixed.drain),
         ("log", *log != fixed.log),
+        ("ledger", *ledger != fixed.ledger),
     ];
     for (name, _) in changes.iter().filter(|(_, changed)| *changed) {
         warnings.push(format!("{name} changed: needs a restart"));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::config::atomic;
+use crate::config::books;
 use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::Mark;
@@ -22,13 +23,15 @@ use crate::config::proxy::ProxyVariables;
 use crate::config::reader::{At, Reader, quoted};
 use crate::config::secrets::{Finder, Source};
 use crate::config::shown_mcp::ShownServer;
-use crate::config::snapshot::{Fixed, McpServer, Snapshot};
+use crate::config::snapshot::{ContentRules, Fixed, LedgerPlan, McpServer, Snapshot, Spending};
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::token::KeyHash;
 use crate::identity::virtual_keys::KeyRing;
 use crate::ids::{KeyName, TeamName};
 use crate::limits::{self, Timeouts};
+use crate::meter::book::Book;
+use crate::meter::table;
 use crate::net::tls::ServerTls;
 use crate::policy::rules::{Rules, Team};
 use crate::route::model::{Table, Target};
@@ -72,6 +75,13 @@ pub(crate) fn fixed(file: &File, folder: &Path, reader: &mut Reader) -> Fixed {
         engine: file.engine.unwrap_or_default(),
         drain: Duration::from_secs(file.drain_s.unwrap_or(limits::DRAIN_S_DEFAULT)),
         log: file.log.unwrap_or_default(),
+        ledger: LedgerPlan {
+            synced: file.ledger.synced,
+            sync_ms: file.ledger.sync_ms.unwrap_or(limits::LEDGER_SYNC_MS_DEFAULT),
+            serve_when_full: file.ledger.serve_when_full,
+            keep_days: file.ledger.keep_days,
+            content_days: file.ledger.content_days.unwrap_or(limits::CONTENT_DAYS_DEFAULT),
+        },
     }
 }
 
@@ -130,6 +140,7 @@ impl<'e> Resolver<'e> {
         let routes = routes(file, &names, reader);
         let servers = self.mcp_servers(file, reader);
         self.check_grants(file, &servers);
+        books::check(file, reader);
         let rules = Rules::new(file.teams.iter().map(|team| {
             let models = team.models.as_deref().map(globs);
             let servers = team.servers.as_deref().map(mcp_servers::rules);
@@ -142,7 +153,10 @@ impl<'e> Resolver<'e> {
         for (hash, _) in &all {
             self.facts.update(hash.bytes());
         }
+        let spending = self.spending(file, &providers, reader);
         let snapshot = Snapshot {
+            spending,
+            contents: contents(file),
             keys: KeyRing::new(all),
             rules,
             routes,
@@ -191,6 +205,23 @@ impl<'e> Resolver<'e> {
             self.facts.update(Sha256::digest(fact));
         }
         out
+    }
+
+    /// Prices and budgets. Where the prices cannot be read there is a fault, and no one sees the result.
+    fn spending(&mut self, file: &File, providers: &[Arc<Provider>], reader: &mut Reader) -> Spending {
+        let prices = &file.prices;
+        let written = prices.file.as_ref().and_then(|path| self.read_file(path, "prices.file", reader));
+        let written = written.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
+        let book = books::book(prices, written.as_deref(), &names, reader)
+            .unwrap_or_else(|| Arc::new(Book::of(table::Table::default())));
+        Spending {
+            book,
+            sections: providers.iter().map(|provider| books::section(provider)).collect(),
+            tools: books::tool_prices(prices),
+            budgets: books::budgets(file),
+            rates: books::rates(file),
+        }
     }
 
     fn check_grants(&mut self, file: &File, servers: &[McpServer]) {
@@ -321,6 +352,8 @@ pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
         key: KeyName::new(&key.name.value),
         key_id: hash.id().into(),
         team: key.team.as_ref().map(|team| TeamName::new(&team.value)),
+        user: key.user.as_ref().map(|user| user.value.as_str().into()),
+        admin: key.admin,
         models: key.models.as_deref().map(globs),
         servers: key.servers.as_deref().map(mcp_servers::rules),
     }
@@ -328,6 +361,12 @@ pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
 
 fn globs(patterns: &[At<String>]) -> Arc<[Glob]> {
     patterns.iter().map(|pattern| Glob::new(&pattern.value)).collect()
+}
+
+/// What is kept of what is said, by team.
+fn contents(file: &File) -> ContentRules {
+    let teams = file.teams.iter().filter_map(|team| Some((TeamName::new(&team.name.value), team.content?)));
+    ContentRules { default: file.ledger.content.unwrap_or_default(), teams: teams.collect() }
 }
 
 /// `models:`; without it everything goes to the only provider.

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use crate::config::shown_books::ShownBooks;
 use crate::config::shown_mcp::{ShownGrant, ShownMcp, ShownServer, grants_as_yaml};
 use crate::upstream::site::{Origin, Proxy};
 
@@ -42,6 +43,9 @@ pub struct Shown {
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
     pub keys: Vec<ShownKey>,
+    /// Money and records.
+    #[serde(flatten)]
+    pub books: ShownBooks,
 }
 
 /// `tls:`.
@@ -88,6 +92,8 @@ pub struct ShownTeam {
     pub models: Option<Vec<String>>,
     /// Its servers and their tools; absent for no limit.
     pub servers: Option<Vec<ShownGrant>>,
+    /// What is kept of what is said; absent for what `ledger:` says.
+    pub content: Option<&'static str>,
 }
 
 /// One valid key.
@@ -99,6 +105,10 @@ pub struct ShownKey {
     pub id: String,
     /// Its team.
     pub team: Option<String>,
+    /// The person behind it.
+    pub user: Option<String>,
+    /// Whether it opens `/admin`, and nothing else.
+    pub admin: bool,
     /// Its patterns; absent for no limit of its own.
     pub models: Option<Vec<String>>,
     /// Its servers and their tools; absent for no limit of its own.
@@ -149,7 +159,8 @@ impl fmt::Display for Shown {
         for team in &self.teams {
             let models = team.models.as_ref().map(|models| format!("models: {}", list(models)));
             let servers = team.servers.as_ref().map(|grants| format!("servers: {}", grants_as_yaml(grants)));
-            let both: Vec<String> = [models, servers].into_iter().flatten().collect();
+            let content = team.content.map(|content| format!("content: {content}"));
+            let both: Vec<String> = [models, servers, content].into_iter().flatten().collect();
             let space = if both.is_empty() { "" } else { " " };
             writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))?;
         }
@@ -159,6 +170,12 @@ impl fmt::Display for Shown {
             if let Some(team) = &key.team {
                 write!(f, ", team: {}", word(team))?;
             }
+            if let Some(user) = &key.user {
+                write!(f, ", user: {}", word(user))?;
+            }
+            if key.admin {
+                write!(f, ", admin: true")?;
+            }
             if let Some(models) = &key.models {
                 write!(f, ", models: {}", list(models))?;
             }
@@ -167,7 +184,7 @@ impl fmt::Display for Shown {
             }
             writeln!(f, " }} # {}, from the {}", key.id, key.origin)?;
         }
-        Ok(())
+        writeln!(f, "{}", self.books)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the process runs on: facts without defaults or references left to resolve, never changed, only
 //! replaced.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +10,13 @@ use std::time::Duration;
 use crate::config::defaults;
 use crate::glob::Glob;
 use crate::identity::virtual_keys::KeyRing;
+use crate::ids::TeamName;
+use crate::ledger::content::Policy;
 use crate::limits::Timeouts;
 use crate::mcp::presentation::Presentation;
+use crate::meter::book::Book;
+use crate::meter::budget::Definition;
+use crate::meter::rate::Rule;
 use crate::net::engine::EngineChoice;
 use crate::net::tls::ServerTls;
 use crate::policy::rules::Rules;
@@ -31,12 +37,69 @@ pub struct Snapshot {
     pub providers: Vec<Arc<Provider>>,
     /// The MCP side.
     pub mcp: Mcp,
+    /// What calls cost, and how much of it there may be.
+    pub spending: Spending,
+    /// What is kept of what is said.
+    pub contents: ContentRules,
     /// How callers reach us over TLS; `None` when they come in plain.
     pub server_tls: Option<ServerTls>,
     /// The deadlines.
     pub timeouts: Timeouts,
     /// The first 12 hexadecimal digits of the SHA-256 of all resolved facts: equal facts, equal version.
     pub version: String,
+}
+
+/// What is kept of what is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentRules {
+    /// Of keys without a team, and of teams that say nothing.
+    pub default: Policy,
+    /// By team.
+    pub teams: HashMap<TeamName, Policy>,
+}
+
+impl ContentRules {
+    /// What holds for a call.
+    pub fn of(&self, team: Option<&TeamName>) -> Policy {
+        team.and_then(|team| self.teams.get(team)).copied().unwrap_or(self.default)
+    }
+}
+
+/// What calls cost, and how much of it there may be.
+#[derive(Clone, Debug)]
+pub struct Spending {
+    /// The prices of models.
+    pub book: Arc<Book>,
+    /// Whose price list holds at each of `Snapshot::providers`: a section of the book.
+    pub sections: Vec<&'static str>,
+    /// The prices of calls of tools; the first that fits holds.
+    pub tools: Vec<ToolPrice>,
+    /// The budgets, names unique.
+    pub budgets: Vec<Definition>,
+    /// The rate limits, names unique.
+    pub rates: Vec<Rule>,
+}
+
+/// What calls of tools cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolPrice {
+    /// Name of the server.
+    pub server: String,
+    /// Patterns of its tools' own names; none for all.
+    pub tools: Vec<Glob>,
+    /// Pico-dollars a call.
+    pub call_pico: u64,
+}
+
+impl Spending {
+    /// What a call of a tool costs, pico-dollars.
+    pub fn of_tool(&self, server: &str, tool: &str) -> u64 {
+        let fits = |price: &&ToolPrice| {
+            price.server == server
+                && (price.tools.is_empty() || price.tools.iter().any(|glob| glob.matches(tool)))
+        };
+        self.tools.iter().find(fits).map_or(0, |price| price.call_pico)
+    }
 }
 
 /// What the MCP side runs on.
@@ -93,6 +156,23 @@ pub struct Fixed {
     pub drain: Duration,
     /// How log lines look.
     pub log: LogFormat,
+    /// How records are kept.
+    pub ledger: LedgerPlan,
+}
+
+/// How records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerPlan {
+    /// Whether an answer waits until its record has reached the disk, not only the system.
+    pub synced: bool,
+    /// Milliseconds between two syncs at most.
+    pub sync_ms: u64,
+    /// Whether calls are served, and counted, while the disk is full.
+    pub serve_when_full: bool,
+    /// Days that records are kept; `None` for ever.
+    pub keep_days: Option<u64>,
+    /// Days that contents are kept.
+    pub content_days: u64,
 }
 
 /// How log lines look.

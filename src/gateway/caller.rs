@@ -13,7 +13,6 @@ use crate::clock;
 use crate::error::{CallError, Code};
 use crate::gateway::record::Record;
 use crate::gateway::serve_mcp;
-use crate::gateway::today::Today;
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode;
 use crate::http::head::{Framing, Method, Progress, RequestHead, ResponseHead, Version};
@@ -26,7 +25,7 @@ use crate::net::outgoing::{Outgoing, Piece};
 use crate::net::stream::Stream;
 
 /// Seconds after which a caller may come back when we are short of something.
-const RETRY_AFTER_S: &[u8] = b"2";
+const RETRY_AFTER_S: u64 = 2;
 
 /// One connection of a caller with everything that is reused between its requests.
 pub(super) struct Caller {
@@ -52,7 +51,7 @@ pub(super) struct Caller {
     write_stall: Duration,
     /// Whether the request in hand still stands in the stream's input.
     pub(super) in_input: bool,
-    today: Rc<Today>,
+    worker: Rc<Worker>,
 }
 
 /// What came of waiting for a request.
@@ -68,7 +67,7 @@ pub(super) enum Next {
 }
 
 impl Caller {
-    pub(super) fn new(stream: Stream, timeouts: &Timeouts, today: Rc<Today>) -> Self {
+    pub(super) fn new(stream: Stream, timeouts: &Timeouts, worker: Rc<Worker>) -> Self {
         Self {
             stream,
             head: RequestHead::new(),
@@ -82,7 +81,7 @@ impl Caller {
             fresh: true,
             write_stall: timeouts.write_stall,
             in_input: false,
-            today,
+            worker,
         }
     }
 
@@ -149,7 +148,7 @@ impl Caller {
         extra: &[(&str, &[u8])],
         body: &[u8],
     ) -> io::Result<()> {
-        let (id, date) = (record.id.shown(), self.today.date());
+        let (id, date) = (record.id.shown(), self.worker.today.date());
         let mut lines = Vec::with_capacity(extra.len() + 3);
         lines.extend([("date", &date[..]), ("request-id", &id[..])]);
         lines.extend_from_slice(extra);
@@ -166,6 +165,7 @@ impl Caller {
         record.status = status;
         record.answer_bytes = body.len() as u64;
         record.first_byte = Some(clock::now().saturating_duration_since(record.started));
+        self.worker.book(record).await;
         self.send(Outgoing::one(Buffer::from(&self.out[..]))).await.map(drop)
     }
 
@@ -178,7 +178,7 @@ impl Caller {
         middle: Bytes,
         end: &[u8],
     ) -> io::Result<()> {
-        let (id, date) = (record.id.shown(), self.today.date());
+        let (id, date) = (record.id.shown(), self.worker.today.date());
         let mut lines: Vec<(&str, &[u8])> = vec![("date", &date), ("request-id", &id)];
         self.keep_alive &= !self.unread;
         if !self.keep_alive {
@@ -191,6 +191,7 @@ impl Caller {
         record.status = 200;
         record.answer_bytes = total as u64;
         record.first_byte = Some(clock::now().saturating_duration_since(record.started));
+        self.worker.book(record).await;
         let outgoing = Outgoing::new([
             Piece::Owned(Buffer::from(&self.out[..])),
             Piece::Common(middle),
@@ -215,9 +216,13 @@ impl Caller {
         if !error.code().retry() {
             extra.push(("x-should-retry", b"false"));
         }
-        if matches!(error.code(), Code::Overloaded | Code::Draining) {
-            extra.push(("retry-after", RETRY_AFTER_S));
+        let short = matches!(error.code(), Code::Overloaded | Code::Draining | Code::Unrecorded);
+        let after =
+            error.retry_after_s().or_else(|| short.then_some(RETRY_AFTER_S)).map(|after| after.to_string());
+        if let Some(after) = &after {
+            extra.push(("retry-after", after.as_bytes()));
         }
+        extra.extend(error.header_lines().iter().map(|(name, value)| (*name, value.as_bytes())));
         if error.code() == Code::MethodNotAllowed {
             // What exists is either read or posted to, but for MCP, which is both.
             let allowed: &[u8] = match (record.endpoint, self.head.method) {

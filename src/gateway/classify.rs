@@ -15,7 +15,7 @@ pub(super) struct Wanted<'a> {
     pub(super) endpoint: Endpoint,
     /// The team whose prefix stands in the path.
     pub(super) team: Option<&'a str>,
-    /// The model of `/v1/models/<model>`, or the server of `/mcp/<server>`.
+    /// The model of `/v1/models/<model>`, the server of `/mcp/<server>`, or what follows `/admin/`.
     pub(super) name: Option<&'a str>,
     /// The transport of an MCP endpoint.
     pub(super) form: Form,
@@ -59,8 +59,9 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
         "/api/hello" => (Endpoint::Hello, None),
         "/healthz" | "/readyz" if team.is_none() => (Endpoint::Health, None),
         "/metrics" if team.is_none() => (Endpoint::Metrics, None),
-        _ => match rest.strip_prefix("/v1/models/") {
-            Some(model) if !model.is_empty() => (Endpoint::Models, Some(model)),
+        _ => match (rest.strip_prefix("/v1/models/"), path.strip_prefix("/admin/")) {
+            (Some(model), _) if !model.is_empty() => (Endpoint::Models, Some(model)),
+            (_, Some(inner)) if !inner.is_empty() => (Endpoint::Admin, Some(inner)),
             _ => return Err(Code::NotFound),
         },
     };
@@ -118,6 +119,7 @@ mod tests {
         check(Method::Head, "/api/hello", Ok((Endpoint::Hello, None, None)));
         check(Method::Head, "/t/a/api/hello", Ok((Endpoint::Hello, Some("a"), None)));
         check(Method::Get, "/readyz", Ok((Endpoint::Health, None, None)));
+        check(Method::Get, "/admin/spend/", Ok((Endpoint::Admin, None, Some("spend"))));
     }
 
     #[test]
@@ -161,6 +163,10 @@ mod tests {
         }
         check(Method::Get, "/v1/messages", Err(Code::MethodNotAllowed));
         check(Method::Post, "/t/team/metrics", Err(Code::NotFound));
+        for path in ["/admin", "/admin/", "/t/team/admin/spend", "/anthropic/admin/spend"] {
+            check(Method::Get, path, Err(Code::NotFound));
+        }
+        check(Method::Post, "/admin/ledger", Err(Code::MethodNotAllowed));
         check(Method::Post, "/\u{fe}", Err(Code::NotFound));
     }
 }

@@ -13,7 +13,7 @@ use crate::gateway::classify::classify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::worker::Worker;
-use crate::gateway::{serve_llm, serve_mcp, serve_models, serve_platform};
+use crate::gateway::{serve_admin, serve_llm, serve_mcp, serve_models, serve_platform};
 use crate::limits;
 use crate::net::stream::Stream;
 
@@ -26,7 +26,7 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
     {
         return;
     }
-    let mut caller = Caller::new(stream, &snapshot.timeouts, Rc::clone(&worker.today));
+    let mut caller = Caller::new(stream, &snapshot.timeouts, Rc::clone(&worker));
     drop(snapshot);
     loop {
         let snapshot = worker.snapshot();
@@ -54,7 +54,7 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
             Err(error) => refuse(&mut caller, &mut record, &error).await,
             Ok(()) => {}
         }
-        record.finish(&worker);
+        record.finish(&worker).await;
         caller.leave_request();
         if !caller.keep_alive {
             break;
@@ -89,6 +89,9 @@ async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Resul
         }
         Endpoint::Metrics => serve_platform::metrics(worker, caller, record).await?,
         Endpoint::Health => serve_platform::health(worker, caller, ready, record).await?,
+        Endpoint::Admin => {
+            serve_admin::serve(worker, caller, name.as_deref().unwrap_or_default(), record).await?;
+        }
         Endpoint::Hello | Endpoint::Other => serve_platform::hello(caller, record).await?,
     }
     Ok(())

@@ -1,19 +1,29 @@
 //! The rare things, on the main thread: signals, reloads, the end.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::call::Outcome;
 use crate::clock;
 use crate::config::reload::reload;
-use crate::gateway::log::Level;
+use crate::config::snapshot::Spending;
+use crate::gateway::accounts;
+use crate::gateway::log::{Level, Sink};
 use crate::gateway::start::{Running, StartFault};
 use crate::gateway::worker::{Mail, Phase};
+use crate::ledger::entry::{Entry, Kind};
+use crate::ledger::index::store;
+use crate::ledger::index::thread::Indexer;
+use crate::ledger::live::Ledger;
 use crate::limits;
 
 /// Every so many looks at the files a refused config is tried again.
 const TICKS_PER_RETRY: u32 = 8;
+
+const MS_OF_DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// How often the end of the cores is looked for while draining.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
@@ -61,17 +71,23 @@ impl Running {
     pub fn wait(mut self, control: Control) -> Result<(), StartFault> {
         let Control { runtime, mut signals } = control;
         let outcome = runtime.block_on(async {
+            let version = self.published.current().1.version.clone();
+            self.note_config("started", &version).await;
             self.serve(&mut signals).await?;
             self.drain(&mut signals).await;
             Ok(())
         });
-        let Self { cores, mailboxes, log, log_thread, .. } = self;
+        let Self { cores, mailboxes, log, log_thread, ledger, indexer, contents, books, .. } = self;
+        drop(books);
         // Cores that would not end are left behind: the process ends now.
         if cores.iter().all(std::thread::JoinHandle::is_finished) {
-            log.line(Level::Info, "stopped", |line| line);
             for core in cores {
                 drop(core.join());
             }
+            // What waits of contents is written.
+            drop(contents);
+            close(ledger, indexer, &log);
+            log.line(Level::Info, "stopped", |line| line);
             drop((mailboxes, log));
             drop(log_thread.join());
         }
@@ -82,6 +98,7 @@ impl Running {
         let mut tick = interval(limits::RELOAD_POLL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut unread, mut ticks) = (false, 0);
+        let mut chores = clock::now() + limits::CHORES_FIRST;
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return Ok(()),
@@ -89,11 +106,15 @@ impl Running {
                 _ = signals.hang_up.recv() => {
                     // The files are looked at before they are read, whatever came of the look.
                     self.watch.changed();
-                    self.reload(Some("SIGHUP"));
+                    self.reload(Some("SIGHUP")).await;
                 }
                 _ = tick.tick() => {
                     if self.cores.iter().any(std::thread::JoinHandle::is_finished) {
                         return Err(StartFault::CoreLost);
+                    }
+                    if clock::now() >= chores {
+                        chores = clock::now() + limits::CHORES_EVERY;
+                        self.forget_what_is_old();
                     }
                     // A file that is being written changes from look to look: it is read once it rests.
                     let changed = self.watch.changed();
@@ -101,7 +122,7 @@ impl Running {
                     unread = changed;
                     ticks = (ticks + 1) % TICKS_PER_RETRY;
                     if rests || (ticks == 0 && self.refused.is_some()) {
-                        self.reload(None);
+                        self.reload(None).await;
                     }
                 }
             }
@@ -110,7 +131,7 @@ impl Running {
 
     /// Reads the config again: as a whole, or not at all. Without an `order` of somebody, what reads as
     /// before is passed over in silence: a look at the files errs on the side of reading.
-    fn reload(&mut self, order: Option<&str>) {
+    async fn reload(&mut self, order: Option<&str>) {
         let why = order.unwrap_or("a file changed");
         match reload(self.path.as_deref(), &self.fixed) {
             Ok(reloaded) => {
@@ -120,11 +141,23 @@ impl Running {
                 if order.is_none() && version == self.published.current().1.version {
                     return;
                 }
+                // What was spent stays with the budgets that stay.
+                let spending = reloaded.snapshot.spending.clone();
                 self.published.publish(reloaded.snapshot);
+                let budgets = self.limits.budgets.reload(&spending.budgets);
+                let budgets = budgets.map_err(|fault| fault.to_string());
+                let budgets = budgets.and_then(|new| self.seed(&spending, &new));
+                let rates = self.limits.rates.reload(&spending.rates).map_err(|fault| fault.to_string());
                 for warning in &reloaded.warnings {
                     self.log.line(Level::Warn, "config", |line| line.text("warning", warning));
                 }
+                for fault in [budgets.err(), rates.err()].into_iter().flatten() {
+                    self.log.line(Level::Error, "the old limits stay in force", |line| {
+                        line.text("error", &fault)
+                    });
+                }
                 self.log.line(Level::Info, "reloaded", |line| line.text("why", why).text("config", &version));
+                self.note_config(why, &version).await;
             }
             // It is tried again every now and then: what is wrong may be a file that it names and that only
             // appears later.
@@ -138,6 +171,49 @@ impl Running {
                 self.refused = Some(faults);
             }
         }
+    }
+
+    /// Drops contents and segments that are older than they are to be kept, on a thread of its own: segments
+    /// go one by one, each with a signed word about it.
+    fn forget_what_is_old(&self) {
+        self.contents.sweep();
+        let Some(days) = self.fixed.ledger.keep_days else { return };
+        let before = clock::unix_ms(clock::wall()).saturating_sub(days.saturating_mul(MS_OF_DAY));
+        let (ledger, log) = (Arc::clone(&self.ledger), self.log.clone());
+        let forget = move || match ledger.retain(before) {
+            Ok(None) => {}
+            Ok(Some(first)) => log.line(Level::Info, "old records were dropped", |line| {
+                line.count("first_record", first).count("keep_days", days)
+            }),
+            Err(fault) => log.line(Level::Error, "old records cannot be dropped", |line| {
+                line.text("error", &fault.to_string())
+            }),
+        };
+        // Without a thread it is tried again in an hour.
+        drop(std::thread::Builder::new().name("retention".to_owned()).spawn(forget));
+    }
+
+    /// Tells budgets that are new what has been spent of them, which the ledger knows.
+    fn seed(&self, spending: &Spending, new: &[String]) -> Result<(), String> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (index, now) = (store::path_in(&self.fixed.data_dir), clock::unix_ms(clock::wall()));
+        let known = accounts::budgets(spending, &index, now).map_err(|fault| fault.to_string())?;
+        for state in known.states(now).iter().filter(|state| new.iter().any(|name| **name == *state.name)) {
+            self.limits.budgets.seed(&state.name, &state.instance, now, state.spent_pico);
+        }
+        Ok(())
+    }
+
+    /// Writes down that a config is in force from now on.
+    async fn note_config(&mut self, why: &str, version: &str) {
+        let entry = Entry {
+            decision: format!("config {version} in force: {why}"),
+            outcome: Outcome::Done.name().to_owned(),
+            ..Entry::new(self.ids.next(), Kind::Config, clock::unix_ms(clock::wall()))
+        };
+        self.books.event(&entry).await;
     }
 
     async fn drain(&self, signals: &mut Signals) {
@@ -170,5 +246,18 @@ impl Running {
             tokio::time::sleep(DRAIN_TICK).await;
         }
         true
+    }
+}
+
+/// Closes the ledger: nobody writes into it any more.
+fn close(ledger: Arc<Ledger>, indexer: Indexer, log: &Sink) {
+    // It takes what has just been written, as far as that is quick; the rest is taken at the next start.
+    indexer.wait(ledger.synced_records(), limits::INDEX_STOP_DEADLINE);
+    indexer.stop();
+    let Some(ledger) = Arc::into_inner(ledger) else { return };
+    if let Err(fault) = ledger.stop() {
+        log.line(Level::Error, "the ledger was not closed properly", |line| {
+            line.text("error", &fault.to_string())
+        });
     }
 }

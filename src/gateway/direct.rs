@@ -1,6 +1,7 @@
 //! What a core serves of MCP by itself: lists from a finished view, and calls of modern callers to modern
 //! servers, which need nothing that outlives them. Everything else, and everything odd, is the hub's.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 
 use crate::clock;
 use crate::config::snapshot::Snapshot;
-use crate::gateway::hub::ask::{About, Final, HeadFacts, Reply};
+use crate::gateway::hub::ask::{About, Charged, Final, HeadFacts, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::showcase::{Shown, Way};
 use crate::gateway::worker::Worker;
@@ -31,6 +32,7 @@ use crate::mcp::repeat::{self, Turn};
 use crate::mcp::rpc;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Entry, Reader};
+use crate::meter::rate::Pass;
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::server::Transport;
@@ -38,8 +40,8 @@ use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
 
 /// What becomes of a message.
 pub(super) enum Lane<'w> {
-    /// The hub has to see it.
-    Hub,
+    /// The hub has to see it; what it is about, as far as that can be told and the ledger wants to know.
+    Hub(Option<Box<About>>),
     /// A list that is there: the caller's id and the result.
     List(Box<About>, Vec<u8>, Bytes),
     /// A call that is under way.
@@ -57,14 +59,31 @@ pub(super) struct Post<'a> {
 
 /// Finds the lane of a message, and begins its call when this core makes it.
 pub(super) fn lane<'w>(worker: &'w Worker, post: &Post<'_>) -> Lane<'w> {
-    lane_of(worker, post).unwrap_or(Lane::Hub)
+    let Ok((read, params)) = message::read_with_params(post.body) else { return Lane::Hub(None) };
+    if read.kind != Kind::Request {
+        return Lane::Hub(None);
+    }
+    let Ok(params) = params else { return Lane::Hub(None) };
+    let about = |params: &Params| Some(Box::new(about(post.body, &read, params)?));
+    lane_of(worker, post, &read, &params).unwrap_or_else(|| Lane::Hub(about(&params)))
 }
 
-fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>) -> Option<Lane<'w>> {
-    let (read, params) = message::read_with_params(post.body).ok()?;
-    if read.kind != Kind::Request {
-        return None;
-    }
+/// What a message is about by its own words, when it is one of those that the ledger has.
+fn about(doc: &[u8], read: &Message, params: &Params) -> Option<About> {
+    let name = match read.method {
+        Method::ToolsCall | Method::PromptsGet => params.name.clone(),
+        Method::ResourcesRead => params.uri.clone(),
+        _ => return None,
+    };
+    let text = |place: Option<Range<usize>>| {
+        place.and_then(|place| message::text(doc, place)).unwrap_or_default().into_owned()
+    };
+    let tool_use_id = params.meta.as_ref().and_then(|meta| meta.tool_use_id.clone());
+    let (name, tool_use_id) = (text(name), text(tool_use_id));
+    Some(About { method: read.method.name(), name, tool_use_id, ..About::default() })
+}
+
+fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>, read: &Message, params: &Params) -> Option<Lane<'w>> {
     let list = match read.method {
         Method::ToolsList => Some(ItemKind::Tool),
         Method::PromptsList => Some(ItemKind::Prompt),
@@ -73,12 +92,11 @@ fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>) -> Option<Lane<'w>> {
         Method::ToolsCall => None,
         _ => return None,
     };
-    let params = params.ok()?;
     let standard = post.facts.standard();
-    if !headers::is_modern(&read, &params, &standard) {
+    if !headers::is_modern(read, params, &standard) {
         return None;
     }
-    headers::check(post.body, &read, &params, &standard).ok()?;
+    headers::check(post.body, read, params, &standard).ok()?;
     let rules = &post.snapshot.rules;
     let shown = worker.shown.find(
         &worker.showcase,
@@ -91,11 +109,11 @@ fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>) -> Option<Lane<'w>> {
     let about =
         About { method: read.method.name(), version: Version::V2026_07_28.as_str(), ..About::default() };
     if let Some(kind) = list {
-        let cursor = params.cursor.and_then(|cursor| message::text(post.body, cursor));
+        let cursor = params.cursor.clone().and_then(|cursor| message::text(post.body, cursor));
         let page = shown.view.page(kind, Reader::Modern, cursor.as_deref())?;
         return Some(Lane::List(Box::new(about), id.to_vec(), page.clone()));
     }
-    begin(worker, post, &shown, (&read, &params), about)
+    begin(worker, post, &shown, (read, params), about)
 }
 
 /// Begins a call, unless something about it is the hub's.
@@ -147,7 +165,11 @@ fn begin<'w>(
         }
         _ => None,
     };
+    let (charged, pass) = charge(worker, post, (server.as_str(), tool.key()), repeat)?;
+    about.charged = charged;
     about.server = Some(server.clone());
+    about.note_tool(tool);
+    about.decision = permit.to_string();
     tool.key().clone_into(&mut about.name);
     about.tool_use_id = tool_use_id.unwrap_or_default().into_owned();
     let level = meta.log_level.clone().and_then(|place| message::text(doc, place));
@@ -163,8 +185,25 @@ fn begin<'w>(
         begun: clock::now(),
         ended: false,
         _permit: permit,
+        _pass: pass,
     };
     Some(Lane::Call(Box::new(about), Box::new(call)))
+}
+
+/// Charges the call; nothing where a limit refuses it, and then the hub says so.
+fn charge(
+    worker: &Worker,
+    post: &Post<'_>,
+    called: (&str, &str),
+    repeat: Option<u128>,
+) -> Option<(Charged, Option<Pass>)> {
+    let charged = worker.meter.charge_tool(&post.snapshot.spending, post.principal, called);
+    if charged.is_err()
+        && let Some(key) = repeat
+    {
+        worker.repeats.settle(key, None, clock::now());
+    }
+    charged.ok()
 }
 
 /// The connection of this core to a server.
@@ -239,6 +278,8 @@ pub(super) struct Call<'w> {
     begun: Instant,
     ended: bool,
     _permit: Permit,
+    /// As long as it is there, the call counts as under way.
+    _pass: Option<Pass>,
 }
 
 impl Call<'_> {
@@ -277,7 +318,8 @@ impl Call<'_> {
                 let (complete, is_error) = look(result);
                 let outcome = if is_error { "tool_error" } else { "ok" };
                 self.end(outcome, complete.then(|| Bytes::copy_from_slice(&body)));
-                Some(Reply::Final(Box::new(Final { status: 200, session: None, body, error: String::new() })))
+                let error = failed(is_error);
+                Some(Reply::Final(Box::new(Final { status: 200, session: None, body, error })))
             }
             (Kind::Error, _) => Some(self.error(doc, &read)),
             (Kind::Notification, _) => self.notification(doc, &read),
@@ -347,6 +389,11 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.end("cancelled", None);
     }
+}
+
+/// What the record says of a result, which may have `isError`.
+pub(super) fn failed(is_error: bool) -> String {
+    if is_error { "the tool says that it failed".to_owned() } else { String::new() }
 }
 
 /// Whether a result is the last word of its call, and whether it says that the tool failed.

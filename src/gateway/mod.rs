@@ -2,10 +2,15 @@
 //!
 //! Every other folder knows one thing; this one knows their order. It decides nothing itself.
 
+pub mod accounts;
+mod books;
 mod budget;
 mod caller;
+mod charge;
 mod classify;
+mod clerk;
 mod connection;
+mod contents;
 pub mod control;
 mod direct;
 mod hub;
@@ -13,6 +18,7 @@ mod log;
 mod published;
 mod record;
 mod request_body;
+mod serve_admin;
 mod serve_demo;
 mod serve_llm;
 mod serve_mcp;

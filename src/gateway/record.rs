@@ -6,12 +6,28 @@ use std::time::{Duration, Instant};
 use crate::admin::metrics::{Finished, TokenCounts};
 use crate::call::{Endpoint, Outcome};
 use crate::clock;
+use crate::gateway::charge::Charge;
+use crate::gateway::contents::Passing;
 use crate::gateway::hub::ask::About;
 use crate::gateway::log::Level;
 use crate::gateway::worker::Worker;
+use crate::http::head::RequestHead;
 use crate::ids::{CallId, KeyName, ProviderName, ServerName, TeamName};
+use crate::ledger::content::Policy;
+use crate::ledger::entry::{Action, Class, Entry, Kind, Tokens};
+use crate::ledger::record::Open;
+use crate::ledger::redact;
 use crate::limits;
+use crate::llm;
 use crate::llm::usage::Answer;
+use crate::mcp::method::Method;
+
+/// What was said to the ledger when a call went out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// What it is.
+    pub(super) kind: Kind,
+}
 
 /// One call.
 #[derive(Debug)]
@@ -19,9 +35,14 @@ pub(super) struct Record {
     pub(super) id: CallId,
     pub(super) endpoint: Endpoint,
     pub(super) started: Instant,
+    /// The same moment for people: milliseconds since 1970.
+    pub(super) at_ms: u64,
     pub(super) first_byte: Option<Duration>,
     pub(super) key: Option<KeyName>,
+    pub(super) key_id: Option<Arc<str>>,
     pub(super) team: Option<TeamName>,
+    /// The person behind the key.
+    pub(super) user: Option<Arc<str>>,
     /// The model as it was asked for.
     pub(super) model: String,
     /// The pattern of the config that it matched.
@@ -34,8 +55,36 @@ pub(super) struct Record {
     pub(super) upstream_request_id: String,
     /// What a call of the MCP side is about.
     pub(super) mcp: Option<Box<About>>,
+    /// The same of the earlier messages of a batch.
+    pub(super) more: Vec<About>,
+    /// The client, by its own word.
+    pub(super) client: String,
     /// The caller's session, by its own word.
     pub(super) session: String,
+    /// The agent inside of the session, by its own word.
+    pub(super) agent: String,
+    /// The prompt inside of the session, by its own word.
+    pub(super) prompt: String,
+    /// What was decided, and by which rule.
+    pub(super) decision: String,
+    /// What is kept of what is said.
+    pub(super) policy: Policy,
+    /// The answer as far as it has passed, where it is kept.
+    pub(super) passing: Option<Passing>,
+    /// What has become of the bodies.
+    pub(super) content: &'static str,
+    /// What is reserved for it, until it is settled.
+    pub(super) charge: Option<Charge>,
+    /// What was charged, in pico-dollars.
+    pub(super) cost_pico: u64,
+    /// What is behind `cost_pico`.
+    pub(super) priced: String,
+    /// The budgets that were charged.
+    pub(super) budgets: Vec<String>,
+    /// What the ledger expects the end of.
+    pub(super) open: Option<Expected>,
+    /// Whether the ledger has it.
+    pub(super) booked: bool,
     /// What went wrong, for people.
     pub(super) error: String,
     pub(super) request_bytes: u64,
@@ -48,9 +97,12 @@ impl Record {
             id,
             endpoint: Endpoint::Other,
             started,
+            at_ms: clock::unix_ms(clock::wall()),
             first_byte: None,
             key: None,
+            key_id: None,
             team: None,
+            user: None,
             model: String::new(),
             pattern: None,
             provider: None,
@@ -59,15 +111,186 @@ impl Record {
             answer: Answer::default(),
             upstream_request_id: String::new(),
             mcp: None,
+            more: Vec::new(),
+            open: None,
+            client: String::new(),
             session: String::new(),
+            agent: String::new(),
+            prompt: String::new(),
+            decision: String::new(),
+            policy: Policy::default(),
+            passing: None,
+            content: "",
+            charge: None,
+            cost_pico: 0,
+            priced: String::new(),
+            budgets: Vec::new(),
+            booked: false,
             error: String::new(),
             request_bytes: 0,
             answer_bytes: 0,
         }
     }
 
+    /// Notes what the client says of itself.
+    pub(super) fn note_client(&mut self, head: &RequestHead, input: &[u8]) {
+        for (name, value) in head.headers.iter(input) {
+            let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
+            let place = match name.len() {
+                10 if is(b"user-agent") => &mut self.client,
+                22 if is(b"x-claude-code-agent-id") => &mut self.agent,
+                23 if is(b"x-claude-code-prompt-id") => &mut self.prompt,
+                24 if is(b"x-claude-code-session-id") => &mut self.session,
+                _ => continue,
+            };
+            if place.is_empty() {
+                *place = kept(value);
+            }
+        }
+    }
+
+    /// What the ledger has to say of this call; `None` where it need not be recorded: probes, warm-ups, and
+    /// what passes between client and gateway alone, such as lists that we hold.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        let refused = self.outcome == Outcome::Refused;
+        match self.endpoint {
+            _ if refused && self.key.is_none() => Some(Kind::Refusal),
+            Endpoint::Messages => Some(Kind::ModelCall),
+            Endpoint::CountTokens => Some(Kind::CountTokens),
+            Endpoint::Models => Some(Kind::ModelList),
+            Endpoint::Mcp => {
+                let method = self.mcp.as_deref().map(|about| about.method);
+                method.and_then(kind_of_method).or_else(|| refused.then_some(Kind::Refusal))
+            }
+            Endpoint::Admin => Some(Kind::Admin),
+            Endpoint::Hello | Endpoint::Health | Endpoint::Metrics | Endpoint::Other => {
+                refused.then_some(Kind::Refusal)
+            }
+        }
+    }
+
+    /// The entry of the ledger, as of now.
+    pub(super) fn entry(&self, kind: Kind) -> Entry {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let took = clock::now().saturating_duration_since(self.started);
+        let none = About::default();
+        let mcp = self.mcp.as_deref().unwrap_or(&none);
+        Entry {
+            took_us: micros(took),
+            first_byte_us: self.first_byte.map_or(0, micros),
+            key: text(self.key.as_ref().map(KeyName::as_str)),
+            key_id: text(self.key_id.as_deref()),
+            team: text(self.team.as_ref().map(TeamName::as_str)),
+            user: text(self.user.as_deref()),
+            client: self.client.clone(),
+            session: self.session.clone(),
+            agent: self.agent.clone(),
+            prompt: self.prompt.clone(),
+            upstream_id: self.upstream_request_id.clone(),
+            model: kept(self.model.as_bytes()),
+            served_model: text(self.answer.model.as_deref()),
+            provider: text(self.provider.as_ref().map(ProviderName::as_str)),
+            method: mcp.method.to_owned(),
+            server: text(mcp.server.as_ref().map(ServerName::as_str)),
+            tool: mcp.name.clone(),
+            tool_hash: mcp.tool_hash.clone(),
+            class: mcp.class,
+            tool_use_id: mcp.tool_use_id.clone(),
+            tokens: tokens(&self.answer),
+            cost_pico: self.cost_pico.saturating_add(mcp.charged.cost_pico),
+            priced: if mcp.charged.cost_pico > 0 { "tool".to_owned() } else { self.priced.clone() },
+            budgets: self.budgets.iter().chain(&mcp.charged.budgets).cloned().collect(),
+            decision: self.decision.clone(),
+            status: self.status,
+            outcome: self.outcome.name().to_owned(),
+            stop_reason: text(self.answer.stop_reason.as_deref()),
+            error: redact::redact_text(&kept(self.error.as_bytes())).into_owned(),
+            request_bytes: self.request_bytes,
+            answer_bytes: self.answer_bytes,
+            actions: self.answer.actions.iter().map(|read| action(read, self.policy)).collect(),
+            content: self.content.to_owned(),
+            region: text(self.answer.terms.inference_geo.as_deref()),
+            ..Entry::new(self.id, kind, self.at_ms)
+        }
+    }
+
+    /// The entry of one of the earlier messages of a batch.
+    pub(super) fn entry_about(&self, about: About, id: CallId) -> Option<Entry> {
+        let kind = kind_of_method(about.method)?;
+        let entry = self.entry(kind);
+        let server = about.server.as_ref().map_or("", ServerName::as_str);
+        Some(Entry {
+            id,
+            method: about.method.to_owned(),
+            server: server.to_owned(),
+            tool: about.name,
+            tool_hash: about.tool_hash,
+            class: about.class,
+            tool_use_id: about.tool_use_id,
+            decision: about.decision,
+            cost_pico: about.charged.cost_pico,
+            budgets: about.charged.budgets,
+            ..entry
+        })
+    }
+
+    /// What the ledger is told before the call goes out.
+    pub(super) fn opening(&self, kind: Kind, estimate_pico: u64) -> Open {
+        let Entry {
+            id,
+            at_ms,
+            key,
+            key_id,
+            team,
+            user,
+            client,
+            session,
+            agent,
+            prompt,
+            model,
+            provider,
+            method,
+            server,
+            tool,
+            tool_hash,
+            class,
+            tool_use_id,
+            decision,
+            budgets,
+            request_bytes,
+            ..
+        } = self.entry(kind);
+        Open {
+            id,
+            kind,
+            at_ms,
+            key,
+            key_id,
+            team,
+            user,
+            client,
+            session,
+            agent,
+            prompt,
+            model,
+            provider,
+            method,
+            server,
+            tool,
+            tool_hash,
+            class,
+            tool_use_id,
+            decision,
+            estimate_pico,
+            budgets,
+            request_bytes,
+        }
+    }
+
     /// Counts the call and writes its line. Looks of probes and warm-ups are counted only.
-    pub(super) fn finish(self, worker: &Worker) {
+    pub(super) async fn finish(mut self, worker: &Worker) {
+        // What was cut, or left by its caller, has not been booked on the way.
+        worker.book(&mut self).await;
         let took = clock::now().saturating_duration_since(self.started);
         let usage = self.answer.usage;
         let counts = TokenCounts {
@@ -84,6 +307,11 @@ impl Record {
             took,
             first_byte: self.first_byte,
             tokens: self.pattern.as_ref().filter(|_| usage.seen).map(|pattern| (pattern, counts)),
+            cost: self
+                .pattern
+                .as_ref()
+                .filter(|_| self.cost_pico > 0)
+                .map(|pattern| (pattern, self.cost_pico)),
         });
         if !matches!(self.endpoint, Endpoint::Hello | Endpoint::Health | Endpoint::Metrics) {
             self.log(worker, took, counts);
@@ -134,6 +362,54 @@ impl Record {
 pub(super) fn kept(bytes: &[u8]) -> String {
     let bounded = bytes.get(..limits::RECORD_TEXT_BYTES_MAX).unwrap_or(bytes);
     String::from_utf8_lossy(bounded).into_owned()
+}
+
+/// All that a bill counts of an answer, its work beside the message included.
+fn tokens(answer: &Answer) -> Tokens {
+    let mut sum = Tokens::default();
+    let beside = answer.iterations.iter().map(|iteration| &iteration.usage);
+    for usage in std::iter::once(&answer.usage).chain(beside) {
+        for (sum, more) in [
+            (&mut sum.input, usage.input_tokens),
+            (&mut sum.output, usage.output_tokens),
+            (&mut sum.cache_read, usage.cache_read_tokens),
+            (&mut sum.cache_write_5m, usage.cache_write_5m_tokens),
+            (&mut sum.cache_write_1h, usage.cache_write_1h_tokens),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+    sum
+}
+
+/// A use of a tool as the ledger has it. What a model writes into a command may be a secret.
+fn action(read: &llm::action::Action, policy: Policy) -> Action {
+    let class = match read.class {
+        llm::action::Class::Unknown => Class::Unknown,
+        llm::action::Class::Read => Class::Read,
+        llm::action::Class::Write => Class::Write,
+        llm::action::Class::Destructive => Class::Destructive,
+    };
+    let (id, name) = (read.id.clone().into_string(), read.name.clone().into_string());
+    let detail = match policy {
+        Policy::Off => String::new(),
+        Policy::Metadata | Policy::Redacted | Policy::Full => redact::redact_text(&read.detail).into_owned(),
+    };
+    Action { id, name, class, detail }
+}
+
+/// What a message of MCP is to the ledger: what reaches data, or changes it.
+fn kind_of_method(name: &str) -> Option<Kind> {
+    match Method::from_name(name.as_bytes()) {
+        Method::ToolsCall => Some(Kind::ToolCall),
+        Method::ResourcesRead => Some(Kind::ResourceRead),
+        Method::PromptsGet => Some(Kind::PromptGet),
+        _ => None,
+    }
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn millis(took: Duration) -> u64 {

@@ -6,13 +6,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
+
 use crate::call::{Endpoint, Outcome};
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::contents::Passing;
 use crate::gateway::log::Level;
-use crate::gateway::record::{Record, kept};
+use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
 use crate::gateway::stream_back::Begun;
 use crate::gateway::worker::{Phase, Worker};
@@ -21,6 +24,7 @@ use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::http::head::RequestHead;
 use crate::identity::principal::Principal;
 use crate::identity::token::Presented;
+use crate::ledger::content::Part;
 use crate::limits;
 use crate::llm::anthropic::request::{self, Request};
 use crate::net::buffer::Buffer;
@@ -45,9 +49,6 @@ pub(super) async fn serve(
     let principal = identify(&snapshot, caller, team, record)?;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
     record.request_bytes = whole.body().len() as u64;
-    let head_bytes = whole.buffer.filled();
-    record.session =
-        kept(caller.head.headers.first(head_bytes, "x-claude-code-session-id").unwrap_or_default());
     let request = request::read(whole.body())
         .map_err(|refusal| CallError::new(Code::BadRequest).context(refusal.to_string()))?;
     record.model.clone_from(&request.model);
@@ -55,11 +56,26 @@ pub(super) async fn serve(
         .rules
         .decide(principal, &request.model)
         .map_err(|denial| CallError::new(Code::Forbidden).context(denial.to_string()))?;
+    record.decision = permit.to_string();
     let plan = snapshot.routes.plan(&request.model).ok_or_else(|| {
         let shown: String = request.model.chars().take(limits::MODEL_SHOWN_CHARS_MAX).collect();
         let text = format!("no provider serves the model {shown:?}; see /v1/models for those that exist");
         CallError::new(Code::NotFound).context(text)
     })?;
+    worker.books.admit()?;
+    if record.endpoint == Endpoint::Messages {
+        let charge = worker.meter.reserve(&snapshot, record, &request, plan.targets)?;
+        let estimate = charge.estimate_pico;
+        record.charge = Some(charge);
+        worker.open(record, estimate).await?;
+    } else {
+        worker.open(record, 0).await?;
+    }
+    if record.endpoint == Endpoint::Messages && record.policy.keeps_bodies() {
+        let body = Bytes::copy_from_slice(whole.body());
+        record.content = worker.contents.put(record.id, Part::Request, record.policy, body);
+        record.passing = Passing::new(record.policy);
+    }
     let call = Call { worker, snapshot: &snapshot, permit: &permit, request: &request };
     call.answer(caller, whole, plan.targets, record).await
 }
@@ -67,7 +83,8 @@ pub(super) async fn serve(
 /// Finds out who calls.
 ///
 /// # Errors
-/// 401 without a valid key, 403 under another team's prefix.
+/// 401 without a valid key, 403 under another team's prefix, with an administrator's key anywhere but at
+/// `/admin`, and there with any other.
 pub(super) fn identify<'a>(
     snapshot: &'a Snapshot,
     caller: &Caller,
@@ -75,6 +92,7 @@ pub(super) fn identify<'a>(
     record: &mut Record,
 ) -> Result<&'a Principal, CallError> {
     let input = caller.stream.input();
+    record.note_client(&caller.head, input);
     let mut presented = Presented::default();
     for (name, value) in caller.head.headers.iter(input) {
         let place = match name.len() {
@@ -87,11 +105,23 @@ pub(super) fn identify<'a>(
     }
     let principal = snapshot.keys.find_any(presented.candidates()).ok_or(Code::Unauthenticated)?;
     record.key = Some(principal.key.clone());
+    record.key_id = Some(Arc::clone(&principal.key_id));
     record.team.clone_from(&principal.team);
+    record.user.clone_from(&principal.user);
+    record.policy = snapshot.contents.of(principal.team.as_ref());
     match team {
         Some(asked) if principal.team.as_ref().is_none_or(|own| own.as_str() != asked) => {
             let text = format!("key \"{}\" does not belong to the team of this address", principal.key);
             Err(CallError::new(Code::Forbidden).context(text))
+        }
+        _ if principal.admin != (record.endpoint == Endpoint::Admin) => {
+            let text = match principal.admin {
+                true => {
+                    "is an administrator's: it opens /admin alone; take one of your own for models and tools"
+                }
+                false => "is no administrator's; make one with `tollgate key create --admin`",
+            };
+            Err(CallError::new(Code::Forbidden).context(format!("key \"{}\" {text}", principal.key)))
         }
         _ => Ok(principal),
     }
@@ -119,6 +149,9 @@ impl Call<'_> {
             let Some(provider) = self.snapshot.providers.get(target.provider) else { continue };
             record.provider = Some(provider.name.clone());
             record.pattern = Some(Arc::clone(&target.pattern));
+            if let Some(charge) = &mut record.charge {
+                charge.goes_to(target, &self.request.model);
+            }
             if provider.dialect == Dialect::Demo {
                 return serve_demo::answer(caller, whole.body(), self.request.stream, record).await;
             }

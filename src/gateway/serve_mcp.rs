@@ -91,14 +91,24 @@ pub(super) async fn serve(
             } else {
                 let (principal, scope) = (&principal, scope.as_ref());
                 let post = Post { snapshot: &snapshot, principal, scope, facts: &facts, body: whole.body() };
+                worker.books.admit()?;
                 match direct::lane(worker, &post) {
-                    Lane::Hub => Verb::Post(whole.body().to_vec()),
+                    Lane::Hub(about) => {
+                        if let Some(about) = about {
+                            record.mcp = Some(bounded(about));
+                            worker.open(record, 0).await?;
+                        }
+                        Verb::Post(whole.body().to_vec())
+                    }
                     Lane::List(about, id, result) => {
                         record.mcp = Some(bounded(about));
                         return list(caller, record, &id, result).await;
                     }
                     Lane::Call(about, call) => {
                         record.mcp = Some(bounded(about));
+                        // Its message leaves with the next turn of the loop.
+                        let cost = record.mcp.as_ref().map_or(0, |about| about.charged.cost_pico);
+                        worker.open(record, cost).await?;
                         drop(whole);
                         let ping = Some(snapshot.timeouts.ping);
                         let mut answer = Answer { worker, opened: false, session: None };
@@ -296,7 +306,17 @@ impl Answer<'_> {
             let patience = ping.unwrap_or(limits::MCP_IDLE);
             let outcome = match self.next(caller, &mut source, patience).await {
                 Wake::Reply(Some(Reply::About(about))) => {
-                    record.mcp = Some(bounded(about));
+                    let about = bounded(about);
+                    record.decision.clone_from(&about.decision);
+                    // A batch is about several things, each of which is an entry of its own.
+                    let before = record.mcp.replace(about);
+                    record.more.extend(before.filter(|_| record.open.is_none()).map(|about| *about));
+                    Ok(())
+                }
+                Wake::Reply(Some(Reply::Charged(charged))) => {
+                    if let Some(about) = &mut record.mcp {
+                        about.charged = charged;
+                    }
                     Ok(())
                 }
                 Wake::Reply(Some(Reply::Open)) => self.open(caller, record).await,
@@ -436,6 +456,9 @@ impl Answer<'_> {
         record.error = kept(last.error.as_bytes());
         self.session = last.session;
         if self.opened {
+            record.answer_bytes += last.body.len() as u64;
+            self.worker.book(record).await;
+            record.answer_bytes -= last.body.len() as u64;
             sent(self.event(caller, "message", last.body, record).await)?;
             return self.end(caller).await;
         }

@@ -13,15 +13,25 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::config::load::Loaded;
 use crate::config::reload::Watch;
 use crate::config::snapshot::Fixed;
+use crate::gateway::accounts::{Accounts, BudgetsFault};
+use crate::gateway::books::Books;
 use crate::gateway::budget::Budget;
+use crate::gateway::charge::Limits;
+use crate::gateway::clerk::Clerk;
+use crate::gateway::contents::Contents;
 use crate::gateway::hub;
 use crate::gateway::log::{CoreLog, Level, Sink};
 use crate::gateway::published::Published;
 use crate::gateway::showcase::Showcase;
-use crate::gateway::worker::{Mail, Parts, Worker};
+use crate::gateway::worker::{Ids, Mail, Parts, Worker};
+use crate::ledger::index::IndexFault;
+use crate::ledger::index::store;
+use crate::ledger::index::thread::Indexer;
+use crate::ledger::live::{Ledger, LedgerFault};
 use crate::limits;
 use crate::mcp::repeat::Repeats;
 use crate::mcp::sealed::SealingKey;
+use crate::meter::rate::RateFault;
 use crate::net::engine::{Engine, EngineChoice};
 use crate::net::listener::{Listener, bind};
 use crate::net::runtime::{RingRefused, Runtime};
@@ -48,6 +58,18 @@ pub enum StartFault {
     /// No thread, or no runtime for the control side.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
+    /// The ledger cannot be kept.
+    #[error("cannot keep the ledger: {0}")]
+    Ledger(#[from] LedgerFault),
+    /// The index of the ledger cannot be had.
+    #[error("cannot keep the index of the ledger: {0}")]
+    Index(#[from] IndexFault),
+    /// Nobody knows how budgets stand.
+    #[error("cannot keep the budgets: {0}")]
+    Budgets(#[from] BudgetsFault),
+    /// Rate limits that no meter can have.
+    #[error("cannot keep the rate limits: {0}")]
+    Rates(RateFault),
     /// A core has ended by itself.
     #[error("a data thread has ended unexpectedly; see the log")]
     CoreLost,
@@ -70,6 +92,12 @@ pub struct Running {
     pub(super) fixed: Fixed,
     pub(super) log: Sink,
     pub(super) log_thread: JoinHandle<()>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) indexer: Indexer,
+    pub(super) contents: Contents,
+    pub(super) limits: Limits,
+    pub(super) books: Books,
+    pub(super) ids: Ids,
     /// The faults of the last config that was refused, until one is taken.
     pub(super) refused: Option<String>,
 }
@@ -87,25 +115,15 @@ impl std::fmt::Debug for Running {
 pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault> {
     let Loaded { fixed, snapshot, warnings, watched, .. } = loaded;
     let (log, log_thread) = Sink::start(fixed.log)?;
-    for warning in &warnings {
-        log.line(Level::Warn, "config", |line| line.text("warning", warning));
-    }
-    // A stream needs two descriptors, and the usual soft limit is 1024. Where it cannot be raised, the
-    // listener rests when descriptors run out.
-    match rlimit::increase_nofile_limit(limits::OPEN_FILES_WANTED) {
-        Ok(_) => {}
-        Err(fault) => log.line(Level::Warn, "the limit of open files stays as it is", |line| {
-            line.text("error", &fault.to_string())
-        }),
-    }
+    warn(&warnings, &log);
+    raise_open_files(&log);
+    let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
+    let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
     let config_version = snapshot.version.clone();
     let published = Arc::new(Published::new(snapshot));
-    let (senders, receivers): (Vec<_>, Vec<_>) = sockets.iter().map(|_| channel(limits::MAIL_MAX)).unzip();
-    // One mailbox more than cores: the hub's, the last.
-    let (hub_mailbox, hub_mail) = channel(limits::MAIL_MAX);
-    let mailboxes: Arc<[Sender<Mail>]> = senders.into_iter().chain([hub_mailbox]).collect();
+    let (mailboxes, receivers, hub_mail) = mailboxes(sockets.len());
     let (hub, asks) = channel(limits::MCP_ASKS_MAX);
     let (showcase, repeats) = (Arc::<Showcase>::default(), Arc::<Repeats>::default());
     let loopback = addresses.iter().all(|address| address.ip().is_loopback());
@@ -122,6 +140,10 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             showcase: Arc::clone(&showcase),
             repeats: Arc::clone(&repeats),
             number: number as u64,
+            books: accounts.books().ok_or(StartFault::CoreLost)?,
+            limits: accounts.limits.clone(),
+            clerk: clerk.clone(),
+            contents: accounts.contents.clone(),
         };
         let core = Core { choice: fixed.engine, sockets, mail, parts, report: report.clone() };
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
@@ -134,13 +156,59 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         published: Arc::clone(&published),
         repeats,
         showcase,
+        books: accounts.books().ok_or(StartFault::CoreLost)?,
+        limits: accounts.limits.clone(),
         seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
     };
     cores.push(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
-    let watch = Watch::new(&watched);
-    let path = path.map(Path::to_owned);
-    Ok(Running { addresses, cores, mailboxes, published, watch, path, fixed, log, log_thread, refused: None })
+    let (watch, path) = (Watch::new(&watched), path.map(Path::to_owned));
+    let books = accounts.books().ok_or(StartFault::CoreLost)?;
+    let Accounts { ledger, limits, indexer, contents, .. } = accounts;
+    Ok(Running {
+        addresses,
+        cores,
+        mailboxes,
+        published,
+        watch,
+        path,
+        fixed,
+        log,
+        log_thread,
+        ledger,
+        indexer,
+        contents,
+        limits,
+        books,
+        ids: Ids::default(),
+        refused: None,
+    })
+}
+
+/// The cores', and the hub's, the last.
+type Mailboxes = Arc<[Sender<Mail>]>;
+
+/// A mailbox for each core and, the last, for the hub.
+fn mailboxes(cores: usize) -> (Mailboxes, Vec<Receiver<Mail>>, Receiver<Mail>) {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..cores).map(|_| channel(limits::MAIL_MAX)).unzip();
+    let (hub, mail) = channel(limits::MAIL_MAX);
+    (senders.into_iter().chain([hub]).collect(), receivers, mail)
+}
+
+fn warn(warnings: &[String], log: &Sink) {
+    for warning in warnings {
+        log.line(Level::Warn, "config", |line| line.text("warning", warning));
+    }
+}
+
+/// A stream needs two descriptors, and the usual soft limit is 1024. Where it cannot be raised, the listener
+/// rests when descriptors run out.
+fn raise_open_files(log: &Sink) {
+    if let Err(fault) = rlimit::increase_nofile_limit(limits::OPEN_FILES_WANTED) {
+        log.line(Level::Warn, "the limit of open files stays as it is", |line| {
+            line.text("error", &fault.to_string())
+        });
+    }
 }
 
 type Report = Result<(Engine, Option<RingRefused>), io::Error>;

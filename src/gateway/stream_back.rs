@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::contents::Passing;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
@@ -67,14 +68,12 @@ pub(super) async fn relay(
     let front = relay.front(caller, &head, connection.stream.input(), record);
     note_status(worker, provider, record.status);
     worker.streams.set(worker.streams.get() + 1);
-    let end = relay.run(caller, &mut connection, head.bytes, front).await;
+    let end = relay.run(caller, &mut connection, (head.bytes, front), record).await;
     worker.streams.set(worker.streams.get().saturating_sub(1));
-    record.answer = relay.reader.answer();
+    relay.note(record);
     if let Some(fault) = relay.reader.fault() {
         worker.metrics.borrow_mut().upstream_error(&provider.name, fault.kind);
-        record.error = fault.text;
     }
-    record.answer_bytes = relay.bytes;
     match end {
         End::Done { clean } => {
             if clean && head.keep_alive {
@@ -91,6 +90,7 @@ pub(super) async fn relay(
             drop(connection);
             record.outcome = outcome;
             record.error = why;
+            worker.book(record).await;
             caller.keep_alive = false;
             // An answer that ends without its end must not look like one that ended: no proper close then.
             caller.dead |= !relay.confess(caller, outcome, provider, record).await;
@@ -194,6 +194,8 @@ struct Relay<'a> {
     heard: Instant,
     /// When we last sent anything on our own.
     pinged: Instant,
+    /// The budget that ends the answer.
+    over: Option<CallError>,
 }
 
 impl<'a> Relay<'a> {
@@ -215,6 +217,7 @@ impl<'a> Relay<'a> {
             last: b'\n',
             heard: now,
             pinged: now,
+            over: None,
         }
     }
 
@@ -253,6 +256,8 @@ impl<'a> Relay<'a> {
         if header("date").is_empty() {
             own.push(("date", &date));
         }
+        let notice = if head.status == 200 { self.worker.meter.notice(record) } else { Vec::new() };
+        own.extend(notice.iter().map(|(name, value)| (*name, value.as_bytes())));
         let response = RelayedResponse {
             status: head.status,
             reason: head.reason.get(input),
@@ -269,18 +274,23 @@ impl<'a> Relay<'a> {
         &mut self,
         caller: &mut Caller,
         connection: &mut Connection,
-        head_bytes: usize,
-        front: Buffer,
+        (head_bytes, front): (usize, Buffer),
+        record: &mut Record,
     ) -> End {
         let mut buffer = connection.stream.take_input();
         buffer.consume(head_bytes);
         let mut front = Some(front);
         loop {
             let received = buffer.len();
-            let (done, clean) = match self.reframe(&mut buffer) {
+            let (done, clean) = match self.reframe(&mut buffer, record.passing.as_mut()) {
                 Ok(found) => found,
                 Err(why) => return self.after_fault(caller, front, why).await,
             };
+            if done || self.said_all() {
+                self.book(record).await;
+            } else {
+                self.charge(record);
+            }
             let outgoing = match front.take() {
                 Some(front) => Outgoing::two(front, buffer),
                 None => Outgoing::one(buffer),
@@ -300,24 +310,58 @@ impl<'a> Relay<'a> {
             if done {
                 return End::Done { clean };
             }
+            if let Some(over) = &self.over {
+                return End::Broken(Outcome::OverBudget, over.message().to_owned());
+            }
             connection.stream.put_input(next_room(buffer, received));
             match self.receive(caller, connection).await {
                 Ok(true) => buffer = connection.stream.take_input(),
-                Ok(false) => return self.at_eof(caller).await,
+                Ok(false) => return self.at_eof(caller, record).await,
                 Err(end) => return end,
             }
         }
     }
 
+    /// Notes what has been read of the answer so far.
+    fn note(&self, record: &mut Record) {
+        record.answer = self.reader.answer();
+        record.answer_bytes = self.bytes;
+        if let Some(fault) = self.reader.fault() {
+            record.error = fault.text;
+        }
+    }
+
+    /// Has what the answer has cost so far covered; where a budget has no more, the answer ends here.
+    fn charge(&mut self, record: &mut Record) {
+        if let (Some(charge), Reader::Events(reader)) = (record.charge.as_mut(), &self.reader) {
+            self.over = charge.heard(reader.answer()).err();
+        }
+    }
+
+    /// Has the call in the ledger before the last of its answer leaves.
+    async fn book(&self, record: &mut Record) {
+        if !record.booked {
+            self.note(record);
+            self.worker.book(record).await;
+        }
+    }
+
     /// Takes the provider's framing off and puts ours on, in place. Says whether the answer is whole and
     /// whether nothing unexpected follows it.
-    fn reframe(&mut self, buffer: &mut Buffer) -> Result<(bool, bool), String> {
+    fn reframe(
+        &mut self,
+        buffer: &mut Buffer,
+        passing: Option<&mut Passing>,
+    ) -> Result<(bool, bool), String> {
         let received = buffer.len();
         let decoded = self.decoder.decode(buffer.filled_mut()).map_err(|fault| fault.text().to_owned())?;
         let clean = decoded.consumed == received;
         let done = decoded.done;
         let body = buffer.filled().get(decoded.body.clone()).unwrap_or_default();
         self.reader.push(body);
+        if let Some(passing) = passing {
+            passing.push(body);
+        }
         self.bytes += body.len() as u64;
         self.last = body.last().copied().unwrap_or(self.last);
         let bytes = body.len();
@@ -451,12 +495,13 @@ impl<'a> Relay<'a> {
     }
 
     /// The provider closed: that may be how its answer ends, or it may have said all it had to.
-    async fn at_eof(&self, caller: &mut Caller) -> End {
+    async fn at_eof(&self, caller: &mut Caller, record: &mut Record) -> End {
         if let Err(fault) = self.decoder.on_eof()
             && (!self.said_all() || matches!(self.framing, Framing::Length(_)))
         {
             return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
         }
+        self.book(record).await;
         if self.framing == Framing::Chunked
             && self.send(caller, Outgoing::one(Buffer::from(LAST_CHUNK))).await.is_none()
         {
@@ -490,13 +535,13 @@ impl<'a> Relay<'a> {
         if !fits || reader.finished() {
             return false;
         }
-        let name = &provider.name;
-        let error = match outcome {
-            Outcome::Drained => CallError::from(Code::Draining),
-            Outcome::UpstreamStalled => CallError::new(Code::UpstreamTimeout)
-                .context(format!("provider {name} fell silent inside its answer")),
-            _ => CallError::new(Code::UpstreamBroken)
-                .context(format!("provider {name} broke off inside its answer")),
+        let made;
+        let error = match &self.over {
+            Some(over) => over,
+            None => {
+                made = broken(outcome, provider);
+                &made
+            }
         };
         let mut event = Vec::with_capacity(256);
         // Inside an event, its unfinished line is ended without ending the event: the `event: error` that
@@ -504,12 +549,24 @@ impl<'a> Relay<'a> {
         if !matches!(self.last, b'\n' | b'\r') {
             event.push(b'\n');
         }
-        anthropic::error::write_event(&mut event, &error, record.id);
+        anthropic::error::write_event(&mut event, error, record.id);
         let mut last = self.own_event(&event);
         if self.framing == Framing::Chunked {
             last.extend(LAST_CHUNK);
         }
         caller.send(Outgoing::one(last)).await.is_ok()
+    }
+}
+
+/// What a caller is told of an answer that breaks off.
+fn broken(outcome: Outcome, provider: &Provider) -> CallError {
+    let name = &provider.name;
+    match outcome {
+        Outcome::Drained => CallError::from(Code::Draining),
+        Outcome::UpstreamStalled => CallError::new(Code::UpstreamTimeout)
+            .context(format!("provider {name} fell silent inside its answer")),
+        _ => CallError::new(Code::UpstreamBroken)
+            .context(format!("provider {name} broke off inside its answer")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,20 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::load;
 use crate::config::snapshot::{LogFormat, Snapshot};
+use crate::gateway::books::Books;
 use crate::gateway::budget::Budget;
+use crate::gateway::charge::Limits;
+use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
+use crate::gateway::contents::Contents;
 use crate::gateway::log::{CoreLog, Sink};
 use crate::gateway::published::Published;
 use crate::gateway::worker::{Parts, Worker};
+use crate::ledger::live::{Ledger, Opened};
+use crate::ledger::settings::Settings;
 use crate::limits;
+use crate::meter::budget::Budgets;
+use crate::meter::rate::Rates;
 use crate::net::buffer::Buffer;
 use crate::net::connect::connect;
 use crate::net::engine::EngineChoice;
@@ -45,8 +54,13 @@ struct Core {
 impl Core {
     async fn new(runtime: &Runtime, upstream: SocketAddr) -> Self {
         let (log, _thread) = Sink::start(LogFormat::Json).unwrap();
+        let folder = temporary("ledger");
+        let settings = Settings { journal_bytes: 0, ..Settings::new(&folder, 1) };
+        let Opened { ledger, mut journals, .. } = Ledger::open(settings, 0).unwrap();
+        // What is open stays until it is closed.
+        std::fs::remove_dir_all(&folder).unwrap();
         let parts = Parts {
-            log: CoreLog::new(log),
+            log: CoreLog::new(log.clone()),
             budget: Budget::new(ALL),
             mailboxes: Arc::from([]),
             published: Arc::new(Published::new(snapshot(upstream))),
@@ -55,6 +69,10 @@ impl Core {
             showcase: Arc::default(),
             repeats: Arc::default(),
             number: 0,
+            books: Books::new(journals.pop().unwrap(), Arc::new(ledger), false),
+            clerk: Clerk::none(),
+            contents: Contents::new(&folder, 1, log.clone()),
+            limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
         };
         let engine = runtime.engine();
         let worker = Worker::new(engine, parts);
@@ -89,11 +107,16 @@ impl Core {
     }
 }
 
-fn snapshot(upstream: SocketAddr) -> Snapshot {
+/// A path that nothing else has.
+fn temporary(ending: &str) -> PathBuf {
     let mut random = [0; 8];
     getrandom::fill(&mut random).unwrap();
-    let name = format!("tollgate-core-{:016x}.yaml", u64::from_ne_bytes(random));
-    let path = std::env::temp_dir().join(name);
+    let name = format!("tollgate-core-{:016x}.{ending}", u64::from_ne_bytes(random));
+    std::env::temp_dir().join(name)
+}
+
+fn snapshot(upstream: SocketAddr) -> Snapshot {
+    let path = temporary("yaml");
     let text = format!(
         "providers:\n  up: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\n  \
          shut: {{ dialect: anthropic, base_url: \"http://127.0.0.1:1\" }}\n\

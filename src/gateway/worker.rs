@@ -16,8 +16,12 @@ use tokio::time::MissedTickBehavior;
 use crate::admin::metrics::Metrics;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
+use crate::gateway::books::Books;
 use crate::gateway::budget::Budget;
+use crate::gateway::charge::{Limits, Meter};
+use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
+use crate::gateway::contents::Contents;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::published::Published;
@@ -101,6 +105,14 @@ pub(super) struct Worker {
     pub(super) loopback: bool,
     /// The value of `date` headers; callers hold it too.
     pub(super) today: Rc<Today>,
+    /// This core's part of the ledger.
+    pub(super) books: Books,
+    /// Where contents go that are kept.
+    pub(super) contents: Contents,
+    /// Who looks things up in the ledger.
+    pub(super) clerk: Clerk,
+    /// This core's part of the budgets.
+    pub(super) meter: Rc<Meter>,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
@@ -122,6 +134,10 @@ pub(super) struct Parts {
     pub(super) repeats: Arc<Repeats>,
     /// The number of the core, from 0.
     pub(super) number: u64,
+    pub(super) books: Books,
+    pub(super) limits: Limits,
+    pub(super) clerk: Clerk,
+    pub(super) contents: Contents,
 }
 
 impl Worker {
@@ -148,6 +164,10 @@ impl Worker {
             hub: parts.hub,
             loopback: parts.loopback,
             today: Rc::default(),
+            books: parts.books,
+            clerk: parts.clerk,
+            contents: parts.contents,
+            meter: Meter::new(&parts.limits),
             models: RefCell::default(),
             connections: Cell::new(0),
             published: parts.published,
@@ -217,6 +237,7 @@ impl Worker {
                     self.log.borrow_mut().flush();
                     if ticks.is_multiple_of(TICKS_PER_REAP) {
                         self.pool.reap(clock::now());
+                        self.meter.tick();
                     }
                 }
             }
@@ -279,15 +300,15 @@ async fn accept(worker: Rc<Worker>, listener: Listener) {
 }
 
 /// Random ids, drawn from the system in batches.
-#[derive(Default)]
-struct Ids {
+#[derive(Debug, Default)]
+pub(super) struct Ids {
     drawn: Vec<u128>,
 }
 
 impl Ids {
     const BATCH: usize = 64;
 
-    fn next(&mut self) -> CallId {
+    pub(super) fn next(&mut self) -> CallId {
         if self.drawn.is_empty() {
             let mut bytes = [0; Self::BATCH * 16];
             // Should the system have no randomness, ids of this moment's clock still tell calls apart.

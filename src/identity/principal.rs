@@ -15,6 +15,10 @@ pub struct Principal {
     pub key_id: Arc<str>,
     /// The team that the key belongs to.
     pub team: Option<TeamName>,
+    /// The person behind the key, where the config names one.
+    pub user: Option<Arc<str>>,
+    /// Whether the key opens `/admin`, and nothing else.
+    pub admin: bool,
     /// The models that the key itself may name; `None` sets no limit beyond the team's.
     pub models: Option<Arc<[Glob]>>,
     /// The MCP servers and tools that the key itself is given; `None` sets no limit beyond the team's.

@@ -6,7 +6,15 @@ use crate::identity::virtual_keys::KeyRing;
 use crate::ids::KeyName;
 
 fn principal(name: &str, hash: KeyHash) -> Principal {
-    Principal { key: KeyName::new(name), key_id: hash.id().into(), team: None, models: None, servers: None }
+    Principal {
+        key: KeyName::new(name),
+        key_id: hash.id().into(),
+        team: None,
+        user: None,
+        admin: false,
+        models: None,
+        servers: None,
+    }
 }
 
 fn ring(keys: &[(&str, &str)]) -> KeyRing {

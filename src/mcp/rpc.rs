@@ -109,6 +109,16 @@ impl RpcError {
         Self::new(OVERLOADED, message)
     }
 
+    /// A budget has no room for the call; it has not been sent.
+    pub fn over_budget(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(OVER_BUDGET, message)
+    }
+
+    /// A rate limit allows no more for now; the request has not been sent.
+    pub fn rate_limited(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(RATE_LIMITED, message)
+    }
+
     /// The gateway is about to end; the request has not been sent.
     pub fn draining() -> Self {
         Self::new(DRAINING, "the gateway is shutting down; please ask again")
@@ -119,6 +129,7 @@ impl RpcError {
         match self.code {
             METHOD_NOT_FOUND => 404,
             NOT_ALLOWED => 403,
+            OVER_BUDGET | RATE_LIMITED => 429,
             INTERNAL => 500,
             UNREACHABLE | BROKEN => 502,
             OVERLOADED | DRAINING => 503,
@@ -229,6 +240,10 @@ pub const NOT_ALLOWED: i64 = -31013;
 pub const OVERLOADED: i64 = -31014;
 /// Ours.
 pub const DRAINING: i64 = -31015;
+/// Ours.
+pub const OVER_BUDGET: i64 = -31016;
+/// Ours.
+pub const RATE_LIMITED: i64 = -31017;
 
 #[cfg(test)]
 mod tests {

@@ -46,6 +46,8 @@ fn caller(team: Option<&str>, models: Option<&[&str]>) -> Principal {
         key: KeyName::new("ci"),
         key_id: "0123456789ab".into(),
         team: team.map(TeamName::new),
+        user: None,
+        admin: false,
         models: models.map(globs),
         servers: None,
     }

@@ -80,7 +80,12 @@ impl Client {
     /// Opens a connection.
     #[track_caller]
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).unwrap_or_else(|why| panic!("cannot connect to {addr}: {why}"));
+        Self::of(TcpStream::connect(addr).unwrap_or_else(|why| panic!("cannot connect to {addr}: {why}")))
+    }
+
+    /// Takes a connection that is open.
+    #[track_caller]
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket has options");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket has options");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket has options");

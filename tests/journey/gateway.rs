@@ -172,6 +172,16 @@ impl Gateway {
     /// Starts any command line that leads to a running gateway.
     #[track_caller]
     pub(crate) fn run(command: &mut Command, folder: Folder) -> Self {
+        Self::run_in(command, Arc::new(folder))
+    }
+
+    #[track_caller]
+    fn in_folder(folder: Arc<Folder>) -> Self {
+        Self::run_in(&mut tollgate(folder.path()), folder)
+    }
+
+    #[track_caller]
+    fn run_in(command: &mut Command, folder: Arc<Folder>) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -195,7 +205,18 @@ impl Gateway {
             }
             thread::sleep(Duration::from_millis(5));
         };
-        Self { child, addr, log, stdout, folder: Arc::new(folder) }
+        Self { child, addr, log, stdout, folder }
+    }
+
+    /// Kills it without a warning, and starts it again in the same folder.
+    #[track_caller]
+    pub(crate) fn killed_and_started(mut self) -> Self {
+        // It may have been killed already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        let folder = Arc::clone(&self.folder);
+        drop(self);
+        Self::in_folder(folder)
     }
 
     /// Where it listens.

@@ -47,6 +47,11 @@ mod mcp_openapi;
 mod mcp_sessions;
 mod mcp_tasks;
 
+// Money and records.
+mod budgets;
+mod ledger;
+mod prices;
+
 // The life of the process.
 mod cli;
 mod engine;

@@ -34,6 +34,23 @@ const PYTHON: &[&str] = &[
     "typing-inspection==0.4.5",
 ];
 
+/// Prices by other people than those whose list is shipped, and what their package needs. From PyPI. A new
+/// release changes prices: raise this together with `src/meter/prices.txt`.
+const PRICES: &[&str] = &[
+    "genai-prices==0.2.3",
+    "annotated-types==0.8.0",
+    "anyio==4.16.0",
+    "h11==0.16.0",
+    "httpcore2==2.16.2",
+    "httpx2==2.16.2",
+    "idna==3.20",
+    "pydantic==2.14.3",
+    "pydantic_core==2.50.4",
+    "truststore==0.10.5",
+    "typing_extensions==4.16.0",
+    "typing-inspection==0.4.5",
+];
+
 /// The Node.js of the MCP peers, whatever the machine has: the conformance suite wants 22. From npm.
 const NODE: &str = "22.23.3";
 
@@ -146,6 +163,24 @@ pub(crate) fn python() -> &'static Path {
             let mut pip = Command::new(folder.join("bin/pip"));
             pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps"])
                 .args(PYTHON);
+            step("pip", &mut pip);
+        });
+        folder.join("bin/python")
+    })
+}
+
+/// The Python that has an independent price list.
+pub(crate) fn prices_python() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folder = install("prices", &PRICES.join("\n"), |folder| {
+            step(
+                "python3 (3.11 or later, with venv)",
+                Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder),
+            );
+            let mut pip = Command::new(folder.join("bin/pip"));
+            pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps"])
+                .args(PRICES);
             step("pip", &mut pip);
         });
         folder.join("bin/python")

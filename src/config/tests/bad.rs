@@ -66,11 +66,13 @@ fn keys_and_shapes() {
         "listen: ['127.0.0.1:1', '127.0.0.1:1']",
         &["tollgate.yaml:1:25: listen: 127.0.0.1:1 is given twice"],
     );
+    check("budgetses: {}", &["tollgate.yaml:1:1: unknown key \"budgetses\"; did you mean `budgets`?"]);
     check(
-        "budgets: {}",
-        &["tollgate.yaml:1:1: unknown key \"budgets\"; known here: \
+        "everything: {}",
+        &["tollgate.yaml:1:1: unknown key \"everything\"; known here: \
              listen, data_dir, threads, engine, drain_s, tls, \
-         ca_file, providers, models, mcp_servers, mcp, keys, teams, timeouts, log"],
+         ca_file, providers, models, mcp_servers, mcp, keys, teams, ledger, budgets, rate_limits, \
+         prices, timeouts, log"],
     );
 }
 

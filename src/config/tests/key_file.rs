@@ -41,6 +41,8 @@ fn keys_come_and_go() {
     let wish = NewKey {
         name: "ci".to_owned(),
         team: Some("platform".to_owned()),
+        user: Some("ada@example.com".to_owned()),
+        admin: true,
         models: Some(vec!["claude-*".to_owned()]),
     };
     let made = file.create(wish).unwrap();
@@ -50,6 +52,7 @@ fn keys_come_and_go() {
     assert!(!folder.text("keys.json").contains(made.secret.expose()));
     let principal = made.stored.principal();
     assert_eq!(principal.team.unwrap().as_str(), "platform");
+    assert_eq!((principal.user.as_deref(), principal.admin), (Some("ada@example.com"), true));
     assert!(matches!(file.create(named("ci")), Err(KeyFault::NameTaken(_))));
     assert!(matches!(file.create(named("a b")), Err(KeyFault::Name(_))));
     assert!(matches!(file.revoke("nobody"), Err(KeyFault::Unknown(_))));
@@ -108,7 +111,7 @@ fn a_damaged_file_is_a_fault_and_stays_as_it_is() {
 fn a_stored_key_of_a_lost_team_is_told_and_can_do_nothing() {
     let folder = Folder::new();
     let file = KeyFile::of(&folder.path().join("tollgate-data"));
-    let wish = NewKey { name: "ci".to_owned(), team: Some("gone".to_owned()), models: None };
+    let wish = NewKey { name: "ci".to_owned(), team: Some("gone".to_owned()), ..NewKey::default() };
     let made = file.create(wish).unwrap();
     let loaded = load_text(&folder, "", &[], &Keys::Read).unwrap();
     assert!(loaded.warnings.iter().any(|line| line.contains("names team \"gone\"")), "{:?}", loaded.warnings);

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bad;
+mod books;
 mod good;
 mod key_file;
 mod mcp;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::gateway::direct;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::Reply;
 use crate::gateway::hub::peer::Peer;
@@ -137,6 +138,7 @@ async fn finish(run: &mut Run<'_>, result: &[u8]) -> Ending {
     let mut body = Vec::with_capacity(adapted.len() + run.leg.id.len() + 40);
     rpc::write_result(&mut body, &run.leg.id, &adapted);
     run.kept = Some(body.clone());
-    run.leg.send(200, body, String::new()).await;
-    Ending::Result { is_error: tasks::is_error(result) }
+    let is_error = tasks::is_error(result);
+    run.leg.send(200, body, direct::failed(is_error)).await;
+    Ending::Result { is_error }
 }

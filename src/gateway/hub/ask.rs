@@ -4,6 +4,8 @@ use tokio::sync::mpsc::Sender;
 
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
+use crate::ledger::entry::Class;
+use crate::mcp::definition::Definition;
 use crate::mcp::headers::{Given, Headers};
 
 /// One HTTP request to an MCP endpoint, read whole and checked as far as HTTP goes.
@@ -67,6 +69,8 @@ fn given(values: &[Vec<u8>]) -> Given<'_> {
 pub(in crate::gateway) enum Reply {
     /// What the call is about, for the record; before anything else.
     About(Box<About>),
+    /// What the call is charged.
+    Charged(Charged),
     /// Begins an event stream although there is nothing to send yet.
     Open,
     /// A message into the event stream, which begins with it if it has not.
@@ -107,4 +111,40 @@ pub(in crate::gateway) struct About {
     pub(in crate::gateway) tool_use_id: String,
     /// The protocol version that the caller speaks.
     pub(in crate::gateway) version: &'static str,
+    /// Beginning of the hash of the tool's definition.
+    pub(in crate::gateway) tool_hash: String,
+    /// What the tool does to the world, by what its server says.
+    pub(in crate::gateway) class: Class,
+    /// What was decided, and by which rule.
+    pub(in crate::gateway) decision: String,
+    /// What it is charged.
+    pub(in crate::gateway) charged: Charged,
 }
+
+/// What a call of a tool is charged.
+#[derive(Clone, Debug, Default)]
+pub(in crate::gateway) struct Charged {
+    /// Pico-dollars.
+    pub(in crate::gateway) cost_pico: u64,
+    /// The budgets.
+    pub(in crate::gateway) budgets: Vec<String>,
+}
+
+impl About {
+    /// Notes which tool it is.
+    pub(in crate::gateway) fn note_tool(&mut self, tool: &Definition) {
+        // As many digits as `tollgate tools list` shows.
+        self.tool_hash = format!("{:032x}", tool.canonical_hash());
+        self.tool_hash.truncate(TOOL_HASH_DIGITS);
+        let says = tool.annotations();
+        self.class = match (says.read_only, says.destructive) {
+            (Some(true), _) => Class::Read,
+            (_, Some(true)) => Class::Destructive,
+            (Some(false), _) | (_, Some(false)) => Class::Write,
+            (None, None) => Class::Unknown,
+        };
+    }
+}
+
+/// Digits of a definition's hash that people are shown.
+const TOOL_HASH_DIGITS: usize = 12;

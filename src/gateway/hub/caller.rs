@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
-use crate::gateway::hub::ask::{About, Final, Reply};
+use crate::gateway::hub::ask::{About, Charged, Final, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::hub::session::Session;
 use crate::identity::principal::Principal;
@@ -43,6 +43,13 @@ impl Leg {
     pub(super) async fn about(&self, about: About) {
         // Whoever has hung up needs no telling, here and below.
         drop(self.reply.send(Reply::About(Box::new(about))).await);
+    }
+
+    /// Says what the call is charged, where that is anything.
+    pub(super) async fn charged(&self, charged: Charged) {
+        if charged.cost_pico > 0 {
+            drop(self.reply.send(Reply::Charged(charged)).await);
+        }
     }
 
     /// Sends a message that belongs to the call.

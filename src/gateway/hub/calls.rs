@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -28,6 +28,7 @@ use crate::mcp::message;
 use crate::mcp::method::Method;
 use crate::mcp::repeat::{self, Turn};
 use crate::mcp::rpc::RpcError;
+use crate::meter::rate::Pass;
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::server::Transport;
 
@@ -60,8 +61,13 @@ pub(super) async fn call(
     };
     about.server = Some(peer.server.name.clone());
     about.name.clone_from(&target.name);
+    if let Some(tool) = &target.tool {
+        about.note_tool(tool);
+    }
+    let permit = permit(hub, caller, &peer, &question, &target);
+    about.decision = permit.as_ref().map_or_else(|error| error.message.to_string(), Permit::to_string);
     leg.about(about).await;
-    let permit = match permit(hub, caller, &peer, &question, &target) {
+    let permit = match permit {
         Ok(permit) => permit,
         Err(error) => return leg.refuse(caller, &error).await,
     };
@@ -81,31 +87,57 @@ pub(super) async fn call(
         let ending = Box::pin(about.serve(leg)).await;
         return hub.metrics.borrow_mut().mcp.called(&peer.server.name, ending.name(), run::since(begun));
     }
-    let mut repeat = repeat_key(caller, &peer, &question, &target);
+    let run = Run { hub, peer: &peer, permit: &permit, caller, leg, target, question, cancelled, kept: None };
+    once(run, begun).await;
+}
+
+/// Makes a call, unless the same use of a tool has been made already, which is then told again.
+async fn once(mut run: Run<'_>, begun: Instant) {
+    let hub = run.hub;
+    let mut repeat = repeat_key(run.caller, run.peer, &run.question, &run.target);
     if let Some(key) = repeat {
         let found = tokio::select! {
             found = earlier(hub, key) => found,
-            () = leg.reply.closed() => return,
-            () = cancelled.notified() => return,
+            () = run.leg.reply.closed() => return,
+            () = run.cancelled.notified() => return,
         };
         match found {
             Earlier::None(true) => {}
             Earlier::None(false) => repeat = None,
-            Earlier::Response(response) => return again(&leg, &response).await,
+            Earlier::Response(response) => return again(&run.leg, &response).await,
         }
     }
-    let mut run =
-        Run { hub, peer: &peer, permit: &permit, caller, leg, target, question, cancelled, kept: None };
-    let ending = match &peer.server.transport {
+    let _pass = match charge(&run).await {
+        Ok(pass) => pass,
+        Err(error) => {
+            if let Some(key) = repeat {
+                hub.repeats.settle(key, None, clock::now());
+            }
+            return run.leg.refuse(run.caller, &error).await;
+        }
+    };
+    let ending = match &run.peer.server.transport {
         Transport::OpenApi(described) => Box::pin(api::run(&mut run, described)).await,
         Transport::Http(_) | Transport::Sse(_) | Transport::Stdio(_) => Box::pin(run.run()).await,
     };
-    let kept = run.kept;
     if let Some(key) = repeat {
-        let response = kept.filter(|_| matches!(ending, Ending::Result { .. })).map(Bytes::from);
+        let response = run.kept.filter(|_| matches!(ending, Ending::Result { .. })).map(Bytes::from);
         hub.repeats.settle(key, response, clock::now());
     }
-    hub.metrics.borrow_mut().mcp.called(&peer.server.name, ending.name(), run::since(begun));
+    hub.metrics.borrow_mut().mcp.called(&run.peer.server.name, ending.name(), run::since(begun));
+}
+
+/// Charges a call of a tool what it costs. The call is under way as long as the pass is kept.
+async fn charge(run: &Run<'_>) -> Result<Option<Pass>, RpcError> {
+    if let (Method::ToolsCall, Some(accounts)) = (run.question.method, &run.hub.accounts) {
+        let snapshot = run.hub.snapshot();
+        let called = (run.peer.server.name.as_str(), run.target.name.as_str());
+        let (charged, pass) =
+            accounts.meter.charge_tool(&snapshot.spending, &run.caller.principal, called)?;
+        run.leg.charged(charged).await;
+        return Ok(pass);
+    }
+    Ok(None)
 }
 
 /// The share of a key in what the hub holds, given back when the call ends.

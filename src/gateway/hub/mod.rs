@@ -40,8 +40,11 @@ use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 use crate::admin::metrics::Metrics;
+use crate::call::Outcome;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
+use crate::gateway::books::Books;
+use crate::gateway::charge::{Limits, Meter};
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::hub::events::Changed;
 use crate::gateway::hub::held::Talks;
@@ -52,9 +55,11 @@ use crate::gateway::hub::session::Sessions;
 use crate::gateway::hub::streams::Listeners;
 use crate::gateway::log::{CoreLog, Level, Line};
 use crate::gateway::published::Published;
+use crate::gateway::record::kept;
 use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Mail, Phase};
-use crate::ids::ServerName;
+use crate::ids::{CallId, ServerName};
+use crate::ledger::entry::{Entry, Kind};
 use crate::limits::{self, Timeouts};
 use crate::mcp::repeat::Repeats;
 use crate::mcp::sealed::SealingKey;
@@ -77,6 +82,23 @@ pub(super) struct Parts {
     pub(super) seal: SealingKey,
     pub(super) repeats: Arc<Repeats>,
     pub(super) showcase: Arc<Showcase>,
+    pub(super) books: Books,
+    pub(super) limits: Limits,
+}
+
+/// What the hub shares with the cores.
+#[derive(Default)]
+struct Common {
+    repeats: Arc<Repeats>,
+    showcase: Arc<Showcase>,
+    /// Its part of the ledger and of the budgets; none where nobody is served.
+    accounts: Option<Accounts>,
+}
+
+/// The hub's part of the ledger and of the budgets.
+struct Accounts {
+    books: Rc<Books>,
+    meter: Rc<Meter>,
 }
 
 /// The hub's state, shared by the tasks of its thread.
@@ -95,6 +117,7 @@ pub(super) struct Hub {
     repeats: Arc<Repeats>,
     showcase: Arc<Showcase>,
     store: Store,
+    accounts: Option<Accounts>,
     seal: SealingKey,
     ids: Cell<u64>,
     phase: Cell<Phase>,
@@ -105,8 +128,9 @@ pub(super) struct Hub {
 impl Hub {
     /// Serves until the process ends.
     pub(super) async fn run(parts: Parts) {
-        let Parts { log, mut asks, mut mail, published, seal, repeats, showcase } = parts;
-        let hub = Self::new(log, published, seal, repeats, showcase);
+        let Parts { log, mut asks, mut mail, published, seal, repeats, showcase, books, limits } = parts;
+        let accounts = Some(Accounts { books: Rc::new(books), meter: Meter::new(&limits) });
+        let hub = Self::new(log, published, seal, Common { repeats, showcase, accounts });
         hub.reconcile();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -131,6 +155,9 @@ impl Hub {
                     hub.log.borrow_mut().flush();
                     hub.follow_config();
                     if ticks.is_multiple_of(TICKS_PER_REAP) {
+                        if let Some(accounts) = &hub.accounts {
+                            accounts.meter.tick();
+                        }
                         hub.reap(clock::now());
                     }
                 }
@@ -152,13 +179,8 @@ impl Hub {
     }
 
     /// A hub without servers: `reconcile` gives it those of the config.
-    fn new(
-        log: CoreLog,
-        published: Arc<Published>,
-        seal: SealingKey,
-        repeats: Arc<Repeats>,
-        showcase: Arc<Showcase>,
-    ) -> Rc<Self> {
+    fn new(log: CoreLog, published: Arc<Published>, seal: SealingKey, common: Common) -> Rc<Self> {
+        let Common { repeats, showcase, accounts } = common;
         let (number, snapshot) = published.current();
         Rc::new(Self {
             pool: Rc::new(Pool::new(Engine::Epoll)),
@@ -174,6 +196,7 @@ impl Hub {
             repeats,
             showcase,
             store: Store::new(),
+            accounts,
             seal,
             ids: Cell::new(0),
             phase: Cell::new(Phase::Running),
@@ -212,6 +235,20 @@ impl Hub {
         let id = self.ids.get() + 1;
         self.ids.set(id);
         id
+    }
+
+    /// Writes down that a server lists something else than before.
+    fn note_change(&self, server: &ServerName, what: &str) {
+        let Some(accounts) = &self.accounts else { return };
+        let id = CallId(u128::from(self.random()) << 64 | u128::from(self.random()));
+        let entry = Entry {
+            server: server.as_str().to_owned(),
+            decision: kept(what.as_bytes()),
+            outcome: Outcome::Done.name().to_owned(),
+            ..Entry::new(id, Kind::ListChange, clock::unix_ms(clock::wall()))
+        };
+        let books = Rc::clone(&accounts.books);
+        drop(spawn_local(async move { books.event(&entry).await }));
     }
 
     /// A number that cannot be guessed.

@@ -22,6 +22,7 @@ use crate::gateway::log::Level;
 use crate::gateway::record::kept;
 use crate::limits;
 use crate::mcp::definition::{Definition, ItemKind};
+use crate::mcp::diff::difference;
 use crate::mcp::list::{List, Pages, ServerLists};
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::Failure;
@@ -205,6 +206,9 @@ fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists, said: Changed) {
                 .text("why", &item.why.to_string())
         });
     }
+    if let Some(old) = shelf.lists.borrow().as_ref().filter(|_| changed.any()) {
+        hub.note_change(&peer.server.name, &told(old, &lists));
+    }
     *shelf.lists.borrow_mut() = Some(Arc::new(lists));
     if changed.any() || was_stale {
         hub.forget_views();
@@ -212,6 +216,26 @@ fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists, said: Changed) {
     if changed.or(said).any() {
         hub.tell_changed(peer, changed.or(said));
     }
+}
+
+/// What has changed, by names: `+new -gone ~other`.
+fn told(old: &ServerLists, new: &ServerLists) -> String {
+    let mut out = String::new();
+    for kind in ItemKind::ALL {
+        let found = difference(&old.list(kind).items, &new.list(kind).items);
+        let changed = found.changed.iter().map(|changed| ('~', &changed.new));
+        let added = found.added.iter().map(|item| ('+', item));
+        for (mark, item) in added.chain(found.removed.iter().map(|item| ('-', item))).chain(changed) {
+            if out.len() > limits::RECORD_TEXT_BYTES_MAX {
+                return out;
+            }
+            out.push(mark);
+            out.push_str(item.key());
+            out.push(' ');
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
 }
 
 /// Whether two lists are not of the same definitions in the same order.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{Receiver, channel as bounded};
 use tokio::time::{sleep, sleep_until};
 
 use crate::clock;
+use crate::gateway::direct;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::channel::{ALL_CAPABILITIES, Channel, InFlight, Link};
@@ -384,7 +385,7 @@ impl Run<'_> {
         if kind == ResultType::Complete {
             self.kept = Some(body.clone());
         }
-        self.leg.send(200, body, String::new()).await;
+        self.leg.send(200, body, direct::failed(is_error)).await;
         Turn::Done(Ending::Result { is_error })
     }
 

@@ -8,8 +8,8 @@ use tokio::signal::ctrl_c;
 use tokio::task::JoinSet;
 
 use crate::clock;
-use crate::gateway::hub::Hub;
 use crate::gateway::hub::peer::Peer;
+use crate::gateway::hub::{Common, Hub};
 use crate::gateway::log::CoreLog;
 use crate::gateway::published::Published;
 use crate::gateway::survey::{Health, ServerFound, Survey, ToolFound, Wish};
@@ -28,7 +28,7 @@ impl Hub {
         wish: Wish<'_>,
         tell: &mut dyn FnMut(&ServerFound),
     ) -> Survey {
-        let hub = Self::new(log, published, seal, Arc::default(), Arc::default());
+        let hub = Self::new(log, published, seal, Common::default());
         let begun = clock::now();
         hub.reconcile();
         let peers = hub.peers();

@@ -1,0 +1,137 @@
+//! What a thread writes down of its calls: through its own journal, without a lock and without a system call.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::timeout;
+
+use crate::error::{CallError, Code};
+use crate::gateway::contents::Passing;
+use crate::gateway::log::Level;
+use crate::gateway::record::{Expected, Record};
+use crate::gateway::worker::{Phase, Worker};
+use crate::ledger::content::{Kept, Part};
+use crate::ledger::entry::{Entry, Kind};
+use crate::ledger::journal::{Full, Journal, Ticket};
+use crate::ledger::live::{Ledger, State};
+use crate::limits;
+
+/// A thread's part of the ledger.
+#[derive(Debug)]
+pub(super) struct Books {
+    journal: RefCell<Journal>,
+    ledger: Arc<Ledger>,
+    /// Whether calls go out although the disk is full.
+    serves_when_full: bool,
+}
+
+impl Books {
+    /// A journal of a ledger.
+    pub(super) const fn new(journal: Journal, ledger: Arc<Ledger>, serves_when_full: bool) -> Self {
+        Self { journal: RefCell::new(journal), ledger, serves_when_full }
+    }
+
+    /// Whether calls may go out.
+    ///
+    /// # Errors
+    /// 503 while the disk takes nothing, since no call goes unrecorded.
+    pub(super) fn admit(&self) -> Result<(), CallError> {
+        match self.ledger.state() {
+            State::Full { why } if !self.serves_when_full => {
+                Err(CallError::new(Code::Unrecorded).source(why))
+            }
+            State::Full { .. } | State::Ok => Ok(()),
+        }
+    }
+
+    /// Writes down what happened at once.
+    pub(super) async fn event(&self, entry: &Entry) {
+        let written = self.append(|journal| journal.append_event(entry)).await;
+        self.kept(written).await;
+    }
+
+    async fn opening(&self, record: &Record, kind: Kind, estimate_pico: u64) -> Result<(), CallError> {
+        let opening = record.opening(kind, estimate_pico);
+        let appended = self.append(|journal| journal.append_open(&opening));
+        let Ok(ticket) = timeout(limits::LEDGER_ROOM_DEADLINE, appended).await else {
+            return Err(Code::Unrecorded.into());
+        };
+        self.kept(ticket).await;
+        Ok(())
+    }
+
+    /// Appends as soon as there is room: when the disk is slow, callers wait here.
+    async fn append(&self, mut put: impl FnMut(&mut Journal) -> Result<Ticket, Full>) -> Ticket {
+        loop {
+            let put = put(&mut self.journal.borrow_mut());
+            match put {
+                Ok(ticket) => return ticket,
+                Err(Full) => poll_fn(|cx| self.journal.borrow_mut().poll_room(cx)).await,
+            }
+        }
+    }
+
+    /// Waits until a record is as safe as the config wants it.
+    async fn kept(&self, ticket: Ticket) {
+        poll_fn(|cx: &mut Context<'_>| -> Poll<()> { self.journal.borrow_mut().poll_kept(ticket, cx) }).await;
+    }
+}
+
+impl Worker {
+    /// Writes down that a call goes out now, at what it may cost.
+    ///
+    /// # Errors
+    /// 503 when it cannot be written down.
+    pub(super) async fn open(&self, record: &mut Record, estimate_pico: u64) -> Result<(), CallError> {
+        let Some(kind) = record.kind() else { return Ok(()) };
+        self.books.opening(record, kind, estimate_pico).await?;
+        record.open = Some(Expected { kind });
+        Ok(())
+    }
+
+    /// Writes down how a call ended, before the last of its answer leaves; does so once, whoever asks. At the
+    /// very end of the process nobody waits for a disk any more.
+    pub(super) async fn book(&self, record: &mut Record) {
+        if std::mem::replace(&mut record.booked, true) {
+            return;
+        }
+        if let Some(mut charge) = record.charge.take() {
+            charge.settle(record);
+            if self.meter.is_new_without_price(record) {
+                self.log.borrow_mut().line(
+                    Level::Warn,
+                    "a model has no price: it costs `prices.default`",
+                    |line| line.text("model", &record.model),
+                );
+            }
+        }
+        // Of a body that found no room the entry says so, whichever it was.
+        if let Some(body) = record.passing.as_mut().and_then(Passing::take) {
+            let kept = self.contents.put(record.id, Part::Answer, record.policy, body);
+            record.content = if record.content == Kept::Skipped.word() { record.content } else { kept };
+        }
+        let opened = record.open.map(|expected| expected.kind);
+        let Some(kind) = opened.or_else(|| record.kind()) else { return };
+        let entry = record.entry(kind);
+        let write = async {
+            let ticket = match opened {
+                Some(_) => self.books.append(|journal| journal.append_close(&entry)).await,
+                None => self.books.append(|journal| journal.append_event(&entry)).await,
+            };
+            for about in std::mem::take(&mut record.more) {
+                if let Some(entry) = record.entry_about(about, self.next_id()) {
+                    self.books.append(|journal| journal.append_event(&entry)).await;
+                }
+            }
+            self.books.kept(ticket).await;
+        };
+        let mut write = std::pin::pin!(write);
+        poll_fn(|cx| match write.as_mut().poll(cx) {
+            Poll::Pending if self.phase.get() == Phase::Cut => Poll::Ready(()),
+            polled => polled,
+        })
+        .await;
+    }
+}

@@ -1,0 +1,166 @@
+//! Money: budgets that hold, prices that are right, limits that say when to come back.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::{Reply, get, once, post};
+use crate::gateway::{Gateway, KEY, for_each_engine, tollgate};
+use crate::ledger::{entries, entries_of};
+use crate::peer::scripted_upstream;
+use crate::program;
+
+/// An answer of the scripted upstream has 5 tokens, so that each costs three cents.
+const THREE_CENTS: &str = "prices: { models: { \"claude-*\": { input: 0, output: 6000 } } }\n";
+
+/// A request that may write `most` tokens.
+fn ask(most: u32, stream: bool) -> Vec<u8> {
+    let content = r#""messages":[{"role":"user","content":"hi"}]"#;
+    let body = format!(r#"{{"model":"claude-any","max_tokens":{most},"stream":{stream},{content}}}"#);
+    post("/v1/messages?beta=true", KEY, &[], body.as_bytes())
+}
+
+fn ask_together(gateway: &Gateway, count: usize) -> Vec<Reply> {
+    let start = Barrier::new(count);
+    thread::scope(|scope| {
+        let asked: Vec<_> = (0..count)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    once(gateway.addr(), &ask(5, false))
+                })
+            })
+            .collect();
+        asked.into_iter().map(|asked| asked.join().expect("a caller does not panic")).collect()
+    })
+}
+
+#[test]
+fn two_hundred_at_once_spend_no_cent_more_than_a_strict_budget() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let budget = "budgets: [{ name: dime, usd: 0.10, per: day, mode: strict }]\n";
+        let gateway = Gateway::with(engine, &upstream.url(), &format!("{THREE_CENTS}{budget}"));
+        let replies = ask_together(&gateway, 200);
+        let (good, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.head.status == 200);
+        assert_eq!(good.len(), 3);
+        for reply in refused {
+            let message = reply.refusal(429, "billing_error");
+            assert!(message.contains("`dime`") && message.contains("$0.10"), "{message}");
+            assert_eq!(reply.header("x-should-retry"), Some("false"));
+            let after: u64 =
+                reply.header("retry-after").and_then(|text| text.parse().ok()).expect("a number");
+            assert!((1..=86_400).contains(&after), "{after}");
+        }
+        assert_eq!(upstream.seen().len(), 3);
+        let entries = entries_of(gateway);
+        assert_eq!(entries.len(), 200);
+        let spent: u64 = entries.iter().filter_map(|entry| entry["cost_pico"].as_u64()).sum();
+        assert_eq!(spent, 90_000_000_000);
+    });
+}
+
+#[test]
+fn what_was_spent_is_known_after_a_restart() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let budget = "budgets: [{ name: dime, usd: 0.10, per: month, mode: strict }]\n";
+        let mut gateway = Gateway::with(engine, &upstream.url(), &format!("{THREE_CENTS}{budget}"));
+        for expected in [200, 200, 200, 429, 429] {
+            assert_eq!(once(gateway.addr(), &ask(5, true)).head.status, expected);
+            gateway = gateway.killed_and_started();
+        }
+    });
+}
+
+#[test]
+fn who_nears_a_limit_is_told_and_the_providers_own_word_is_not_passed_on() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let budget = "budgets: [{ name: dime, each: key, usd: 0.10, per: day, warn: [50] }]\n";
+        let gateway = Gateway::with(engine, &upstream.url(), &format!("{THREE_CENTS}{budget}"));
+        let used = |reply: &Reply| {
+            let names = reply.head.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
+            let own = names.filter(|name| name.starts_with("anthropic-ratelimit-unified-")).count();
+            (own > 0, reply.header("anthropic-ratelimit-unified-status").map(str::to_owned))
+        };
+        assert_eq!(once(gateway.addr(), &ask(1, true)).head.status, 200);
+        once(gateway.addr(), &ask(1, true));
+        let near = once(gateway.addr(), &ask(1, true));
+        assert_eq!(near.head.status, 200);
+        assert_eq!(used(&near), (true, Some("allowed_warning".to_owned())), "{:?}", near.head);
+    });
+}
+
+#[test]
+fn a_stream_that_outgrows_its_budget_is_ended_with_a_reason() {
+    for_each_engine(|engine| {
+        let long: &'static [&'static str] = &["word after word after word after word after word "; 200];
+        let upstream = scripted_upstream::start(scripted_upstream::Script { tool: None, text: long });
+        let budget = "budgets: [{ name: dime, usd: 0.10, per: day }]\n";
+        // Ten cents are 1,667 tokens; the answer has some 2,900.
+        let prices = "prices: { models: { \"claude-*\": { input: 0, output: 60 } } }\n";
+        let gateway = Gateway::with(engine, &upstream.url(), &format!("{prices}{budget}"));
+        let reply = once(gateway.addr(), &ask(5000, true));
+        assert_eq!(reply.head.status, 200);
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(text.contains("event: error") && text.contains("billing_error"), "{text}");
+        assert!(!text.contains("message_stop"), "{text}");
+        let refused = once(gateway.addr(), &ask(5000, true));
+        refused.refusal(429, "billing_error");
+        let entries = entries_of(gateway);
+        assert_eq!(entries[0]["outcome"], "over_budget", "{entries:?}");
+        let spent = entries[0]["cost_pico"].as_u64().expect("it costs");
+        assert!((90_000_000_000..200_000_000_000).contains(&spent), "{spent}");
+    });
+}
+
+#[test]
+fn a_rate_limit_says_when_to_come_back() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let limit = "rate_limits: [{ name: slow, each: key, requests: 2 }]\n";
+        let gateway = Gateway::with(engine, &upstream.url(), limit);
+        for _ in 0..2 {
+            assert_eq!(once(gateway.addr(), &ask(5, false)).head.status, 200);
+        }
+        let reply = once(gateway.addr(), &ask(5, false));
+        let message = reply.refusal(429, "rate_limit_error");
+        assert!(message.contains("slow"), "{message}");
+        let after: u64 = reply.header("retry-after").and_then(|text| text.parse().ok()).expect("a number");
+        assert!((20..=30).contains(&after), "{after}");
+        // What costs nothing is not limited.
+        let body = br#"{"model":"claude-any","messages":[{"role":"user","content":"hi"}]}"#;
+        let counted = once(gateway.addr(), &post("/v1/messages/count_tokens", KEY, &[], body));
+        assert_eq!(counted.head.status, 200);
+    });
+}
+
+#[test]
+fn spend_is_told_to_administrators_alone() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let gateway = Gateway::with(engine, &upstream.url(), THREE_CENTS);
+        let made = program::run(
+            tollgate(gateway.folder().path()).args(["key", "create", "--name", "root", "--admin", "--json"]),
+            Duration::from_secs(10),
+        );
+        let made: Value = serde_json::from_str(&made.succeeded().stdout).expect("--json prints JSON");
+        let admin = made["key"].as_str().expect("the key is shown once").to_owned();
+        assert_eq!(once(gateway.addr(), &ask(5, false)).head.status, 200);
+        let look = |key: &str, target: &str| once(gateway.addr(), &get("GET", target, &[("x-api-key", key)]));
+        program::eventually("the administrator's key is taken", Duration::from_secs(5), || {
+            look(&admin, "/admin/budgets").head.status == 200
+        });
+        look(KEY, "/admin/spend?by=key").refusal(403, "permission_error");
+        once(gateway.addr(), &post("/v1/messages", &admin, &[], b"{}")).refusal(403, "permission_error");
+        program::eventually("the call is in the sums", Duration::from_secs(5), || {
+            let reply = look(&admin, "/admin/spend?by=key,model&per=day");
+            assert_eq!(reply.head.status, 200, "{reply:?}");
+            String::from_utf8_lossy(&reply.body).contains("claude-any")
+        });
+        assert!(!entries(&gateway).is_empty());
+    });
+}
