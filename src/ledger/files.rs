@@ -108,6 +108,15 @@ pub(super) fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
 }
 
+/// Makes an empty file for us only, where there is none. One that is there is not opened: to close it again
+/// would take away the locks that SQLite holds on it for this process.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => Err(why),
+        _ => Ok(()),
+    }
+}
+
 /// A lock that is let go with its value.
 #[derive(Debug)]
 pub(super) struct Lock(File);

@@ -136,6 +136,12 @@ impl Journal {
         self.append(|stamp, out| encode::put_entry(Tag::Event, stamp, entry, out))
     }
 
+    /// Counts a record that had to be left out, whatever `on_full` says: of a refusal, for which nobody is to
+    /// wait while the disk takes nothing. The writer records the number of them in a gap, as soon as it can.
+    pub fn count_missing(&self) {
+        self.signals.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn append(&mut self, put: impl FnOnce(Option<Stamp>, &mut Vec<u8>)) -> Result<Ticket, Full> {
         let stamp = Stamp { journal: self.number, seq: self.seq + 1 };
         self.frame.clear();

@@ -1,6 +1,6 @@
 //! A ledger that is being kept: opened once by one process, with a writer and journals for its threads.
 
-use std::fs::TryLockError;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -237,6 +237,20 @@ fn lock(folder: &Folder) -> Result<Lock, LedgerFault> {
         Ok(()) => Ok(Lock::held(file)),
         Err(TryLockError::WouldBlock) => Err(LedgerFault::Locked(path)),
         Err(TryLockError::Error(why)) => Err(LedgerFault::Io { path, why }),
+    }
+}
+
+/// Whether a process keeps the ledger below a data folder at this moment. To find out takes its lock for an
+/// instant, in which no other process can begin to keep it.
+pub fn is_kept(data_dir: &Path) -> bool {
+    let Ok(file) = File::open(Folder::of(data_dir).lock()) else { return false };
+    match file.try_lock_shared() {
+        Ok(()) => {
+            drop(Lock::held(file));
+            false
+        }
+        // A lock that cannot be asked about is no leave to go on.
+        Err(_) => true,
     }
 }
 

@@ -80,6 +80,13 @@ pub const FACET_VALUES_MAX: usize = 20;
 /// Entries of one session that a timeline shows: the largest seen sessions have a few thousand.
 pub const TIMELINE_ENTRIES_MAX: usize = 20_000;
 
+/// Bytes of entries that a timeline shows, encoded: 16 MiB are 800 bytes for each of the most entries, while
+/// the largest entries would be 2.5 GiB.
+pub const TIMELINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Entries that a timeline reads at a time: of the largest ones, as much as a timeline may have.
+pub const TIMELINE_STEP: usize = TIMELINE_BYTES_MAX / super::RECORD_BYTES_MAX;
+
 /// Rows of a report of what was spent.
 pub const SPEND_ROWS_MAX: usize = 10_000;
 

@@ -52,6 +52,12 @@ pub const INDEX_STOP_DEADLINE: Duration = Duration::from_secs(1);
 /// Parameters of one such question.
 pub const ADMIN_PARAMETERS_MAX: usize = 32;
 
+/// How long a refusal waits to be noted while the ledger has no room; then it is counted instead.
+pub const LEDGER_EVENT_DEADLINE: Duration = Duration::from_millis(200);
+
+/// How long the start waits for an index that cannot be written.
+pub const INDEX_START_DEADLINE: Duration = Duration::from_secs(60);
+
 /// Questions of administrators that wait for an answer.
 pub const ADMIN_QUESTIONS_MAX: usize = 64;
 

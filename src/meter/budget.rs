@@ -1,5 +1,6 @@
 //! Budgets as an organisation writes them, and the counters behind them that all cores share.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::limits;
 use crate::meter::cells::{Cell, Instance};
 use crate::meter::instances::{Crowded, Room, Table};
-use crate::meter::scope::{Each, Index, Scope, shown};
+use crate::meter::scope::{Each, Index, Scope, Who, shown};
 use crate::meter::window::{Span, Window};
 
 /// How a budget reckons with a call whose cost nobody knows before its end.
@@ -178,6 +179,24 @@ impl Budgets {
         true
     }
 
+    /// Adds what one call spent at `at_ms`, in pico-dollars, to those of the budgets named in `names` that
+    /// it belongs to: for budgets that `reload` has given back, call by call. Of a calendar's windows only
+    /// the one that `at_ms` is in learns of it; an instance that there is no room for does not.
+    pub fn seed_for(&self, names: &[String], who: &Who<'_>, at_ms: u64, pico: u64) {
+        let plan = self.plan().1;
+        for place in plan.index.places(who) {
+            let Some(series) = plan.standing.get(place).map(|standing| &standing.series) else { continue };
+            if !names.iter().any(|name| *name == *series.name) {
+                continue;
+            }
+            if let Some(instance) = series.part(who)
+                && let Ok((_, cell)) = series.open(&instance, at_ms)
+            {
+                cell.seed(at_ms, pico);
+            }
+        }
+    }
+
     /// How all instances stand that anything was ever asked of, in the order of the config.
     pub fn states(&self, now_ms: u64) -> Vec<State> {
         let mut states = Vec::new();
@@ -272,6 +291,11 @@ impl Series {
     /// What may be spent now: a reload may change it.
     pub(super) fn limit_pico(&self) -> u64 {
         self.limit_pico.load(Ordering::Acquire)
+    }
+
+    /// The instance that a call of this scope belongs to; `None` when it is in no part.
+    fn part<'a>(&self, who: &Who<'a>) -> Option<Cow<'a, str>> {
+        self.each.map_or(Some(Cow::Borrowed("")), |each| each.part(who))
     }
 
     /// The counter of an instance at `now_ms`, and for how long it is the one.

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction};
 
 use crate::ledger::content::Fault;
 use crate::ledger::content::record::{Hash, Kind, Record};
+use crate::ledger::files;
 
 /// What the columns are; another number makes the index again.
 const VERSION: i64 = 1;
@@ -68,7 +69,9 @@ impl Index {
     }
 
     fn begin(dir: &Path) -> Result<Self, Fault> {
-        let db = Connection::open(path(dir))?;
+        let path = path(dir);
+        files::make_private(&path)?;
+        let db = Connection::open(path)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         // What a loss of power takes away here is read again from the packs.
         db.pragma_update(None, "synchronous", "NORMAL")?;

@@ -1,9 +1,9 @@
 //! The contents of calls: each block of a conversation stored once, however often it is sent.
 //!
-//! A client sends the whole conversation with every turn. A body is cut into its blocks ([`blocks`]); each is
+//! A client sends the whole conversation with every turn. A body is cut into its blocks (`blocks`); each is
 //! stored under its SHA-256, and the body is a list of them. Lists are stored in the same way, so a turn that
 //! adds two blocks costs these, the list they are in, and a line. What is stored at the same time is
-//! compressed together ([`packs`]), and an index says where it is ([`index`]), which can be made again.
+//! compressed together (`packs`), and an index says where it is (`index`), which can be made again.
 //!
 //! Nobody waits for any of it: bodies go through a bounded queue to one thread, and what finds no room is
 //! skipped and counted. So contents are not evidence as entries are; what is read back is checked against

@@ -392,6 +392,18 @@ fn the_index_can_be_made_again() {
 }
 
 #[test]
+fn the_index_is_for_its_owner_only() {
+    let folder = Folder::new();
+    let (store, _) = folder.open();
+    put(&store, 1, b"text", DAY);
+    store.flush();
+    for file in ["index.sqlite", "index.sqlite-wal"] {
+        let mode = fs::metadata(folder.0.join(file)).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
 fn a_damaged_byte_is_found_and_never_read() {
     let folder = Folder::new();
     let (store, _) = folder.open();

@@ -3,7 +3,8 @@
 //! An entry is encoded as the chain does it and then taken apart into its fields. A column whose values come
 //! again is a list of values and a number for each entry; one whose values are all different, such as ids, is
 //! compressed by itself, because other letters come in it than elsewhere. Who called and in which session are
-//! numbers of names, so that their texts stand in the file once.
+//! numbers of names, so that their texts stand in the file once; those of strangers stand in the block, and
+//! are forgotten with it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -67,19 +68,21 @@ impl Growing {
         self.rows.len() >= limits::INDEX_BLOCK_ENTRIES_MAX || self.bytes >= limits::INDEX_BLOCK_BYTES
     }
 
-    /// Appends an entry with the numbers of who called and of the session; `position` is above all before it.
-    pub(super) fn push(&mut self, position: u64, entry: &Entry, who: i64, session: i64) {
+    /// Appends an entry with the numbers of who called and of the session, without them where it is to hold
+    /// these texts itself; `position` is above all before it.
+    pub(super) fn push(&mut self, position: u64, entry: &Entry, who: Option<(i64, i64)>) {
         let mut record = Vec::with_capacity(512);
         encode::put_entry(encode::Tag::Event, None, entry, &mut record);
         // What the chain puts before the fields says that it is an entry, which all are here.
         let mut rest = record.get(columns::BEFORE_FIELDS..).unwrap_or_default();
         let mut row = Vec::with_capacity(record.len());
         while let Some((field, value)) = columns::take_field(&mut rest) {
-            if !columns::OF_WHO.contains(&field) {
+            if who.is_none() || !columns::OF_WHO.contains(&field) {
                 columns::put_field(field, value, &mut row);
             }
         }
-        for (field, number) in [(columns::WHO, who), (columns::SESSION, session)] {
+        let numbers = who.map(|(who, session)| [(columns::WHO, who), (columns::SESSION, session)]);
+        for (field, number) in numbers.into_iter().flatten() {
             let mut digits = Vec::new();
             put(loaded(number), &mut digits);
             columns::put_field(field, &digits, &mut row);
@@ -182,14 +185,14 @@ impl Block {
         Some(row)
     }
 
-    /// The entry at a place, with the numbers of who called and of its session.
-    fn entry(&self, place: usize) -> Option<(Entry, u64, u64)> {
+    /// The entry at a place, with the numbers of who called and of its session where it has not these texts.
+    fn entry(&self, place: usize) -> Option<(Entry, Option<u64>, u64)> {
         let mut record = columns::EVENT.to_vec();
-        let (mut who, mut session) = (0, 0);
+        let (mut who, mut session) = (None, 0);
         for column in &self.columns {
             let Some(mut value) = column.value(place)? else { continue };
             match column.field {
-                columns::WHO => who = take(&mut value)?,
+                columns::WHO => who = Some(take(&mut value)?),
                 columns::SESSION => session = take(&mut value)?,
                 field => columns::put_field(field, value, &mut record),
             }
@@ -221,7 +224,9 @@ impl Shelf {
         let block = self.held.insert(block);
         let (mut entry, who, session) =
             place(block).and_then(|place| block.entry(place)).ok_or_else(damaged)?;
-        self.fill(db, &mut entry, who, session)?;
+        if let Some(who) = who {
+            self.fill(db, &mut entry, who, session)?;
+        }
         Ok(entry)
     }
 

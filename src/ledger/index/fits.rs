@@ -25,7 +25,11 @@ impl Test {
                 classes.contains(&entry.class)
                     || entry.actions.iter().any(|action| classes.contains(&action.class))
             }
-            Self::Name(name, globs) => globs.iter().any(|glob| name_fits(*name, glob, entry)),
+            Self::Name(name, globs) => {
+                let named = names::named(entry);
+                globs.iter().any(|glob| name_fits(*name, glob, &named))
+            }
+            Self::Session(session) => !session.is_empty() && names::named(entry).session == *session,
             Self::Once(once, texts) => texts.iter().any(|text| once_fits(*once, text, entry)),
             Self::Number(number, low, high) => {
                 let found = match number {

@@ -100,7 +100,7 @@ pub const CSV_HEAD: &str = "position,time,id,kind,key,team,user,session,agent,pr
     cache_write_5m,cache_write_1h,cost_usd,took_ms,decision,error,actions";
 
 /// An entry as a line of CSV (RFC 4180) without its end; `time` is in UTC. Texts that a spreadsheet would
-/// take for a formula begin with a `'`.
+/// take for a formula begin with a `'`, and what would steer a terminal is replaced.
 pub fn csv(hit: &Hit) -> String {
     let entry = &hit.entry;
     let tokens = &entry.tokens;
@@ -178,6 +178,9 @@ fn number(number: u64) -> String {
 
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    let steers = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    let quote = if formula { "'" } else { "" };
+    let plain = text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c });
+    let text: String = quote.chars().chain(plain).collect();
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }

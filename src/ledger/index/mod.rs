@@ -27,6 +27,7 @@ mod sums;
 mod words;
 
 pub mod answer;
+pub mod check;
 pub mod feed;
 pub mod form;
 pub mod query;

@@ -1,10 +1,11 @@
 //! Texts that come again and again, each kept once and called by a number.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Statement};
 
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, Kind};
 use crate::ledger::index::IndexFault;
 use crate::ledger::index::schema::{loaded, stored};
 use crate::limits;
@@ -106,6 +107,30 @@ pub(super) fn tool_name(entry: &Entry) -> String {
         (true, false) => entry.tool.clone(),
         (false, false) => format!("{}.{}", entry.server, entry.tool),
     }
+}
+
+/// Whether an entry is of a caller whom nobody knows.
+pub(super) fn is_of_stranger(entry: &Entry) -> bool {
+    entry.kind == Kind::Refusal && entry.key.is_empty()
+}
+
+/// An entry as far as its texts are names. What a stranger says of itself is none: names are never forgotten,
+/// and anybody could make any number of them.
+pub(super) fn named(entry: &Entry) -> Cow<'_, Entry> {
+    if !is_of_stranger(entry) {
+        return Cow::Borrowed(entry);
+    }
+    Cow::Owned(Entry {
+        session: String::new(),
+        agent: String::new(),
+        client: String::new(),
+        model: String::new(),
+        served_model: String::new(),
+        method: String::new(),
+        server: String::new(),
+        tool: String::new(),
+        ..entry.clone()
+    })
 }
 
 /// The numbers of names as far as they are known in memory.

@@ -74,6 +74,9 @@ impl Plan {
                 (Name::Status, names::fitting(db, Name::Status, within)?)
             }
             Test::Name(name, globs) => (*name, numbers(db, *name, globs)?),
+            Test::Session(session) => {
+                (Name::Session, names::find(db, Name::Session, session)?.into_iter().collect())
+            }
         };
         let (name, numbers) = numbers;
         self.nothing |= numbers.is_empty();
@@ -135,7 +138,7 @@ fn refuse(db: &Connection, test: &Test) -> Result<Option<String>, IndexFault> {
             let few = (1..=limits::QUERY_NAMES_MAX).contains(&numbers.len());
             few.then(|| name_marks(*name, &numbers))
         }
-        Test::Words(..) | Test::Once(..) | Test::Number(..) => None,
+        Test::Words(..) | Test::Once(..) | Test::Number(..) | Test::Session(..) => None,
     })
 }
 

@@ -37,6 +37,8 @@ pub(super) enum Test {
     Kind(Vec<Kind>),
     Class(Vec<Class>),
     Name(Name, Vec<Glob>),
+    /// This very session: a text of a client, in which a `*` is a `*`.
+    Session(String),
     Once(Once, Vec<String>),
     /// Both ends are in.
     Number(Number, u64, u64),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use crate::ledger::files;
 use crate::ledger::index::IndexFault;
 use crate::limits;
 
@@ -74,8 +75,10 @@ pub(super) fn loaded(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// Opens the file to write, making it where it does not exist.
+/// Opens the file to write, making it for its owner only where it does not exist. What SQLite keeps beside it
+/// takes its mode.
 pub(super) fn open(path: &Path) -> Result<Connection, IndexFault> {
+    files::make_private(path).map_err(|source| IndexFault::File { path: path.to_owned(), source })?;
     let db = Connection::open(path)?;
     db.busy_timeout(limits::INDEX_BUSY)?;
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::glob::Glob;
 use crate::ids::CallId;
+use crate::ledger::encode;
 use crate::ledger::entry::Entry;
 use crate::ledger::index::IndexFault;
 use crate::ledger::index::block::{Edge, Shelf};
-use crate::ledger::index::names::{self, Name};
+use crate::ledger::index::names;
 use crate::ledger::index::plan::Plan;
 use crate::ledger::index::query::{Query, Term, Test};
 use crate::ledger::index::schema;
@@ -189,19 +189,28 @@ impl Reader {
     }
 
     /// The entries of a session in the order of their beginnings, at most the newest
-    /// `limits::TIMELINE_ENTRIES_MAX`.
+    /// `limits::TIMELINE_ENTRIES_MAX`, and of those no more than have `limits::TIMELINE_BYTES_MAX` together.
     ///
     /// # Errors
     /// As [`Self::search`].
     pub fn session(&mut self, session: &str) -> Result<Vec<Hit>, IndexFault> {
-        let query = one(Test::Name(Name::Session, vec![Glob::new(session)]));
+        let query = one(Test::Session(session.to_owned()));
         let mut hits = Vec::new();
         let mut before = None;
-        loop {
-            let found = self.search(&query, Page { before, limit: limits::PAGE_ENTRIES_MAX })?;
-            hits.extend(found.hits);
+        let (mut bytes, mut encoded) = (0_usize, Vec::new());
+        'pages: loop {
+            let found = self.search(&query, Page { before, limit: limits::TIMELINE_STEP })?;
+            for hit in found.hits {
+                encoded.clear();
+                encode::put_entry(encode::Tag::Event, None, &hit.entry, &mut encoded);
+                bytes = bytes.saturating_add(encoded.len());
+                if bytes > limits::TIMELINE_BYTES_MAX || hits.len() >= limits::TIMELINE_ENTRIES_MAX {
+                    break 'pages;
+                }
+                hits.push(hit);
+            }
             before = found.next;
-            if before.is_none() || hits.len() >= limits::TIMELINE_ENTRIES_MAX {
+            if before.is_none() {
                 break;
             }
         }

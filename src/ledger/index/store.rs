@@ -95,8 +95,8 @@ impl Store {
                 batch.keep_block(&self.growing, &mut self.compressor)?;
                 self.growing.clear();
             }
-            let (who, session) = batch.keep(*position, entry, &mut self.held)?;
-            self.growing.push(*position, entry, who, session);
+            let who = batch.keep(*position, entry, &mut self.held)?;
+            self.growing.push(*position, entry, who);
         }
         batch.keep_block(&self.growing, &mut self.compressor)?;
         batch.keep_sums()?;
@@ -221,10 +221,16 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
-    /// Keeps all of an entry but the entry itself; the numbers of who called and of its session.
-    fn keep(&mut self, position: u64, entry: &Entry, held: &mut Held) -> Result<(i64, i64), IndexFault> {
+    /// Keeps all of an entry but the entry itself; the numbers of who called and of its session, or nothing
+    /// where they have none.
+    fn keep(
+        &mut self,
+        position: u64,
+        entry: &Entry,
+        held: &mut Held,
+    ) -> Result<Option<(i64, i64)>, IndexFault> {
         let sums = Sums::of(entry);
-        let numbers = self.marks(entry, &sums, held)?;
+        let numbers = self.marks(&names::named(entry), &sums, held)?;
         words::push_words(entry, &mut self.text);
         self.keep_words(position)?;
         let at = entry.at_ms.min(loaded(i64::MAX));
@@ -233,8 +239,11 @@ impl<'c> Batch<'c> {
         if sums::counts(entry) {
             self.add(at, &numbers, &sums);
         }
+        if names::is_of_stranger(entry) {
+            return Ok(None);
+        }
         let who = held.number(&mut self.names, Name::Who, &block::who(entry))?;
-        Ok((who, numbers.session))
+        Ok(Some((who, numbers.session)))
     }
 
     /// Fills the text with the marks of an entry.

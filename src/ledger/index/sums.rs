@@ -100,7 +100,8 @@ impl Sums {
 /// Tokens of one row that one batch may add: 2^20 such sums still fit into 63 bits.
 const TOKENS_MAX: u64 = 1 << 43;
 
-/// Whether an entry is a call, and so part of what was spent; others are about the gateway itself.
+/// Whether an entry is a call, and so part of what was spent; others are about the gateway itself. Refusals
+/// are none: who sends them chooses their texts, and each would make rows that are never forgotten.
 pub(super) fn counts(entry: &Entry) -> bool {
     match entry.kind {
         Kind::ModelCall
@@ -109,8 +110,7 @@ pub(super) fn counts(entry: &Entry) -> bool {
         | Kind::ToolCall
         | Kind::ResourceRead
         | Kind::PromptGet
-        | Kind::McpOther
-        | Kind::Refusal => true,
-        Kind::ListChange | Kind::SignIn | Kind::Admin | Kind::Config => entry.cost_pico > 0,
+        | Kind::McpOther => true,
+        Kind::Refusal | Kind::ListChange | Kind::SignIn | Kind::Admin | Kind::Config => entry.cost_pico > 0,
     }
 }

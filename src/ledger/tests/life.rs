@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ledger::follow::Follower;
 use crate::ledger::journal::Ticket;
-use crate::ledger::live::{Ledger, LedgerFault, Opened, State};
+use crate::ledger::live::{Ledger, LedgerFault, Opened, State, is_kept};
 use crate::ledger::record::Record;
 use crate::ledger::settings::{Durability, Settings};
 use crate::ledger::tests::place::{NOW, Place, end, wait};
@@ -248,8 +248,12 @@ fn one_process_keeps_a_ledger() {
     assert!(locked());
     end(ledger);
     assert!(locked(), "a journal of before is still mapped");
+    assert!(is_kept(place.path()));
     drop(journals);
+    assert!(!is_kept(place.path()));
+    assert!(!is_kept(place.path()), "asking keeps nothing");
     drop(place.open());
+    assert!(!is_kept(Place::new().path()), "there is no ledger");
 }
 
 #[test]

@@ -404,6 +404,51 @@ fn definitions_that_cannot_be_are_refused_by_name() {
 }
 
 #[test]
+fn what_a_call_spent_is_added_to_the_budgets_that_are_named() {
+    let each = |name: &str, window| Definition {
+        each: Some(Each::Key),
+        window,
+        ..strict(name, Scope::Team("platform".into()), DOLLAR)
+    };
+    let rolling = Window::Rolling { length_ms: 24 * HOUR };
+    let definitions = [
+        each("rolling", rolling.clone()),
+        each("day", calendar(Unit::Day)),
+        each("other", rolling),
+        strict("org", Scope::Org, DOLLAR),
+    ];
+    let (budgets, mut desk) = open(&definitions);
+    let names = ["rolling", "day", "nobody"].map(str::to_owned);
+    let ben = Who { key: "ci", ..ANA };
+    for (who, at_ms, spent) in [
+        (&ANA, NOON, 3),
+        (&ANA, NOON - HOUR, 4),
+        (&ben, NOON, 5),
+        // Yesterday: in another window of the calendar, and still in the rolling one.
+        (&ANA, NOON - 20 * HOUR, 6),
+        (&ANA, NOON - 30 * HOUR, 7),
+        // In no part, and in no scope.
+        (&Who { key: "", ..ANA }, NOON, 8),
+        (&Who { team: "web", ..ANA }, NOON, 9),
+    ] {
+        budgets.seed_for(&names, who, at_ms, spent * CENT);
+    }
+    let lease = desk.reserve(&ANA, Ask::exactly(10 * CENT), NOON).unwrap();
+    budgets.seed_for(&names[..1], &ANA, NOON, CENT);
+    let spent = |name: &str, instance: &str| {
+        let states = budgets.states(NOON).into_iter();
+        let mut found = states.filter(|state| &*state.name == name && state.instance == instance);
+        found.next().map(|state| (state.spent_pico / CENT, state.reserved_pico / CENT))
+    };
+    assert_eq!((spent("rolling", "laptop"), spent("rolling", "ci")), (Some((14, 10)), Some((5, 0))));
+    assert_eq!((spent("day", "laptop"), spent("day", "ci")), (Some((7, 10)), Some((5, 0))));
+    assert_eq!((spent("other", "laptop"), spent("other", "ci")), (Some((0, 10)), None));
+    assert_eq!(spent("org", ""), Some((0, 10)));
+    assert!(desk.settle(lease, 0));
+    assert_eq!((spent("rolling", "laptop"), spent("day", "laptop")), (Some((14, 0)), Some((7, 0))));
+}
+
+#[test]
 fn the_largest_numbers_do_no_harm() {
     let (budgets, mut desk) = open(&[elastic("org", limits::BUDGET_PICO_MAX, limits::BUDGET_PICO_MAX)]);
     let lease = desk.reserve(&ANA, Ask { worst_pico: 5, estimate_pico: u64::MAX }, u64::MAX).unwrap();

@@ -141,6 +141,7 @@ fn dollars_have_all_their_digits() {
 fn csv_holds_what_it_is_given() {
     let hostile = Entry {
         user: "=HYPERLINK(\"http://x\")".to_owned(),
+        team: "ben\u{1b}[2J\u{0}\u{9b}7m\t".to_owned(),
         error: "a \"b\", c\nd".to_owned(),
         at_ms: 1_795_348_800_123,
         ..entry(1)
@@ -154,6 +155,7 @@ fn csv_holds_what_it_is_given() {
         "{line}"
     );
     assert_eq!(form::CSV_HEAD.split(',').count(), 32);
+    assert!(line.contains(",ben\u{fffd}[2J\u{fffd}\u{fffd}7m\t,") && !line.contains('\u{9b}'), "{line}");
     let quoted = line.split('"').step_by(2).collect::<String>();
     assert_eq!(quoted.split(',').count(), 32);
 }

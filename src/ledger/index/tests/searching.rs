@@ -6,7 +6,8 @@ use proptest::sample::select;
 use proptest::test_runner::Config;
 
 use super::{NOON, entries, entry, filled, query};
-use crate::ledger::entry::Entry;
+use crate::ledger::encode;
+use crate::ledger::entry::{Action, Entry, Kind};
 use crate::ledger::index::block::Edge;
 use crate::ledger::index::plan;
 use crate::ledger::index::query::Query;
@@ -235,6 +236,40 @@ fn single_entries_and_sessions() {
         hits.is_sorted_by_key(|hit| hit.entry.at_ms) && hits.iter().all(|hit| hit.entry.session == "s-2")
     );
     assert!(reader.session("").unwrap().is_empty());
+}
+
+#[test]
+fn a_session_is_read_by_its_very_name_and_up_to_a_size() {
+    let of = |session: &str, at: u64| Entry {
+        session: session.to_owned(),
+        at_ms: NOON + at,
+        kind: Kind::ModelCall,
+        ..entry(at)
+    };
+    let small: Vec<(u64, Entry)> =
+        ["s-1", "*", "s-*", "s-1"].iter().zip(0..).map(|(session, at)| (at, of(session, at))).collect();
+    let folder = filled(&small);
+    let positions = |session: &str| {
+        folder.reader().session(session).unwrap().iter().map(|hit| hit.position).collect::<Vec<_>>()
+    };
+    assert_eq!(positions("*"), [1]);
+    assert_eq!(positions("s-*"), [2]);
+    assert_eq!(positions("s-1"), [0, 3]);
+    assert!(positions("s").is_empty());
+    let action = Action { detail: "x".repeat(limits::RECORD_TEXT_BYTES_MAX), ..Action::default() };
+    let large = |at: u64| Entry { actions: vec![action.clone(); 16], ..of("large", at) };
+    let bytes = |entry: &Entry| {
+        let mut encoded = Vec::new();
+        encode::put_entry(encode::Tag::Event, None, entry, &mut encoded);
+        encoded.len()
+    };
+    let count = limits::TIMELINE_BYTES_MAX as u64 / bytes(&large(0)) as u64 + 100;
+    let folder = filled(&(0..count).map(|at| (at, large(at))).collect::<Vec<_>>());
+    let hits = folder.reader().session("large").unwrap();
+    let shown: usize = hits.iter().map(|hit| bytes(&hit.entry)).sum();
+    let next = bytes(&large(count - 1 - hits.len() as u64));
+    assert!(shown <= limits::TIMELINE_BYTES_MAX && shown + next > limits::TIMELINE_BYTES_MAX, "{shown}");
+    assert_eq!(hits.last().unwrap().position, count - 1, "the newest are shown");
 }
 
 #[test]

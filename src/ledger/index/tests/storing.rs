@@ -124,6 +124,67 @@ fn hostile_entries_are_taken() {
 }
 
 #[test]
+fn strangers_leave_nothing_that_is_never_forgotten() {
+    let stranger = |at: u64| {
+        let text = |of: &str| format!("{of}-{at}\u{1f}");
+        Entry {
+            kind: Kind::Refusal,
+            key: String::new(),
+            key_id: String::new(),
+            team: String::new(),
+            user: String::new(),
+            session: text("session"),
+            agent: text("agent"),
+            client: text("client"),
+            model: text("model"),
+            served_model: text("served"),
+            method: text("method"),
+            server: text("server"),
+            tool: text("tool"),
+            cost_pico: 0,
+            actions: Vec::new(),
+            ..entry(at)
+        }
+    };
+    let known: Vec<(u64, Entry)> = entries(18, 300).into_iter().filter(|(at, _)| at % 2 == 1).collect();
+    let rows = |folder: &Folder, table: &str| -> i64 {
+        let db = rusqlite::Connection::open(folder.index()).unwrap();
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    let mut all = known.clone();
+    all.extend((0..150).map(|at| (at * 6 + 3, stranger(at))));
+    all.sort_by_key(|(position, _)| *position);
+    let (without, with) = (filled(&known), filled(&all));
+    for table in ["name", "session", "spend"] {
+        // How the last of them ended may be a name that nobody has had before; that is one of ours.
+        assert!(rows(&with, table) - rows(&without, table) <= 5, "{table}");
+    }
+    assert_eq!(everything(&with), all);
+    let found = |text: &str| {
+        let page = Page { before: None, limit: 1000 };
+        with.reader().search(&query(text), page).unwrap().hits.len()
+    };
+    let count = |fits: fn(&Entry) -> bool| all.iter().filter(|(_, entry)| fits(entry)).count();
+    assert_eq!(found("kind:refusal"), count(|entry| entry.kind == Kind::Refusal));
+    assert_eq!((found("client:client-*"), found("tool:*tool-7*")), (0, 0));
+    assert_eq!(found("-client:client-*"), all.len());
+    assert_eq!(found("kind:refusal session"), 0);
+    assert_eq!(found("server 7 kind:refusal"), found("kind:refusal server-7"));
+    assert!(with.reader().session("session-7\u{1f}").unwrap().is_empty(), "nobody joins a timeline so");
+}
+
+#[test]
+fn the_file_is_for_its_owner_only() {
+    let folder = filled(&entries(19, 10));
+    let _open = folder.store();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+    }
+}
+
+#[test]
 fn other_files_are_refused_and_a_rebuilt_one_is_the_same() {
     let entries = entries(15, 300);
     let folder = filled(&entries);
