@@ -210,7 +210,7 @@ pub(crate) struct LedgerPlace {
 /// `tollgate ledger verify|prove|heads`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChainCommand {
-    /// Check every record, the chain, the seals and the signed heads; name the first bad record
+    /// Check every record, the chain, the seals, the signed heads and the index; name the first bad record
     #[command(after_help = LEDGER_EXAMPLES)]
     Verify {
         #[command(flatten)]

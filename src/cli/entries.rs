@@ -12,6 +12,7 @@ use crate::ledger::index::query::{Now, Query};
 use crate::ledger::index::search::Reader;
 use crate::ledger::index::store;
 use crate::ledger::index::thread::{self, Unbuilt};
+use crate::ledger::live;
 
 impl From<IndexFault> for Failure {
     fn from(fault: IndexFault) -> Self {
@@ -45,6 +46,13 @@ fn data_dir(config: Option<&Path>) -> Result<PathBuf, Failure> {
 /// Deletes the index and builds it anew.
 pub(crate) fn rebuild(config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failure> {
     let data_dir = data_dir(config)?;
+    if live::is_kept(&data_dir) {
+        return Err(Failure::Refused(format!(
+            "a gateway keeps the ledger of {}, and would go on writing into the index that is deleted: stop \
+             it first; it keeps the index up by itself",
+            data_dir.display()
+        )));
+    }
     let path = store::path_in(&data_dir);
     // That standard error is gone is no reason to stop.
     let told = |position| drop(output.note(&format!("  {position} records")));
@@ -301,6 +309,26 @@ prompt p-1
         let (code, out, err) = folder.run(&["ledger", "rebuild"]);
         assert!(code == 0 && out.contains("has all ") && err.contains(" records"), "{out}{err}");
         assert_eq!(folder.run(&["ledger", "export"]).1, lines);
+    }
+
+    #[test]
+    fn the_index_of_a_running_gateway_is_left_alone() {
+        let folder = Folder::new(&entries());
+        assert_eq!(folder.run(&["ledger", "rebuild"]).0, 0);
+        let index = folder.0.join("data/ledger/index.sqlite");
+        let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&index).unwrap());
+        let before = inode();
+        let running = Ledger::open(Settings::new(folder.0.join("data"), 1), 1).unwrap();
+        let (code, _, err) = folder.run(&["ledger", "rebuild"]);
+        assert!(
+            code == 1 && err.contains("a gateway keeps the ledger") && err.contains("stop it first"),
+            "{err}"
+        );
+        assert_eq!(inode(), before);
+        assert_eq!(folder.run(&["ledger", "search", "user:ana"]).0, 0, "it can be searched all the same");
+        running.ledger.stop().unwrap();
+        drop(running);
+        assert_eq!(folder.run(&["ledger", "rebuild"]).0, 0);
     }
 
     #[test]

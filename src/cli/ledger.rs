@@ -12,7 +12,11 @@ use crate::config::outline;
 use crate::ids::CallId;
 use crate::ledger::encode;
 use crate::ledger::entry::Entry;
+use crate::ledger::follow::Follower;
 use crate::ledger::heads::{KeyFault, PublicKeys, hex};
+use crate::ledger::index::check::{self, Checked};
+use crate::ledger::index::search::Reader;
+use crate::ledger::index::store;
 use crate::ledger::prove::{self, Proof, ProofFault};
 use crate::ledger::record::{Head, Record};
 use crate::ledger::segment::{Bad, ReadFault};
@@ -96,6 +100,13 @@ struct FoundForm {
     root: String,
     chain: String,
     torn_bytes: u64,
+    index: Option<IndexForm>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct IndexForm {
+    entries: u64,
+    behind: u64,
 }
 
 #[derive(Serialize)]
@@ -108,10 +119,14 @@ struct BadForm {
 
 fn verify(dir: &Path, keys: &PublicKeys, json: bool, output: &mut Output<'_>) -> Result<(), Failure> {
     match verify::verify(dir, keys) {
-        Ok(found) if json => {
-            output.json(&VerifiedForm { ok: true, found: Some(found_form(&found)), bad: None })
+        Ok(found) => {
+            let index = index(dir)?;
+            if json {
+                let form = FoundForm { index, ..found_form(&found) };
+                return output.json(&VerifiedForm { ok: true, found: Some(form), bad: None });
+            }
+            output.text(&(told(&found) + &told_index(index)))
         }
-        Ok(found) => output.text(&told(&found)),
         Err(ReadFault::Bad(bad)) => {
             let failure = Failure::Refused(format!("the first bad record: {bad}"));
             if json {
@@ -121,6 +136,38 @@ fn verify(dir: &Path, keys: &PublicKeys, json: bool, output: &mut Output<'_>) ->
         }
         Err(fault) => Err(fault.into()),
     }
+}
+
+/// Compares the index with the chain; `None` where there is no index, which can be made from the chain.
+fn index(dir: &Path) -> Result<Option<IndexForm>, Failure> {
+    let path = store::path_in(dir);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut records = Follower::offline(dir, 0);
+    let oldest = records.oldest()?;
+    if oldest > 0 {
+        records = Follower::offline(dir, oldest);
+    }
+    let checked = check::check(&mut Reader::open(&path)?, &mut records);
+    let Checked { entries, behind } = checked.map_err(|fault| Failure::Refused(fault.to_string()))?;
+    Ok(Some(IndexForm { entries, behind }))
+}
+
+/// What the index is like, for people.
+fn told_index(index: Option<IndexForm>) -> String {
+    match index {
+        None => "there is no index; `tollgate ledger rebuild` makes it\n".to_owned(),
+        Some(IndexForm { entries, behind: 0 }) => format!("the index agrees: {}\n", entries_of(entries)),
+        Some(IndexForm { entries, behind }) => {
+            let behind = counted(behind, "record");
+            format!("the index agrees, and has not come to the last {behind} yet: {}\n", entries_of(entries))
+        }
+    }
+}
+
+fn entries_of(entries: u64) -> String {
+    if entries == 1 { "1 entry".to_owned() } else { format!("{} entries", count(entries)) }
 }
 
 fn found_form(found: &Verified) -> FoundForm {
@@ -135,6 +182,7 @@ fn found_form(found: &Verified) -> FoundForm {
         root: hex(&found.root),
         chain: hex(&found.chain),
         torn_bytes: found.torn_bytes,
+        index: None,
     }
 }
 

@@ -64,8 +64,12 @@ impl Accounts {
         let source = Arc::clone(&ledger);
         let indexer = Indexer::start(&index, report.records, move |from| source.follow(from))?;
         // Nobody spends before it is known what has been spent.
+        let begun = clock::now();
         while !indexer.wait(report.records, TOLD_EVERY) {
             let why = indexer.fault().unwrap_or_default();
+            if !why.is_empty() && begun.elapsed() > limits::INDEX_START_DEADLINE {
+                return Err(StartFault::IndexBehind(why));
+            }
             log.line(Level::Warn, "waiting for the index of the ledger", |line| {
                 line.count("records", report.records).count("indexed", indexer.next()).text("fault", &why)
             });
@@ -105,29 +109,45 @@ pub enum BudgetsFault {
 /// `BudgetsFault`.
 pub fn budgets(spending: &Spending, index: &Path, now_ms: u64) -> Result<Arc<Budgets>, BudgetsFault> {
     let budgets = Budgets::new(&spending.budgets)?;
+    let mut desk = Desk::new(&budgets);
+    replay(spending, index, now_ms, |who, at_ms, pico| {
+        // What is free fits into every budget, and is then settled at what it was.
+        if let Ok(lease) = desk.reserve(who, Ask::exactly(0), at_ms) {
+            desk.settle(lease, pico);
+        }
+    })?;
+    Ok(budgets)
+}
+
+/// Gives what was charged since the first of the budgets' present windows began: whom, when, pico-dollars.
+///
+/// # Errors
+/// What the index says.
+pub(super) fn replay(
+    spending: &Spending,
+    index: &Path,
+    now_ms: u64,
+    mut each: impl FnMut(&Who<'_>, u64, u64),
+) -> Result<(), IndexFault> {
     let begun = spending.budgets.iter().map(|budget| match &budget.window {
         Window::Total => 0,
         Window::Calendar { .. } => budget.window.span(now_ms).start_ms,
         Window::Rolling { length_ms } => now_ms.saturating_sub(*length_ms),
     });
-    let Some(since_ms) = begun.min() else { return Ok(budgets) };
-    let mut desk = Desk::new(&budgets);
+    let Some(since_ms) = begun.min() else { return Ok(()) };
     Reader::open(index)?.replay(since_ms, |charged| {
         let who = Who {
             team: charged.team,
             key: charged.key,
-            user: charged.user,
+            // As at the time of the call.
+            user: if charged.user.is_empty() { charged.key } else { charged.user },
             model: charged.model,
             provider: charged.provider,
             server: charged.server,
             tool: charged.tool,
         };
-        // What is free fits into every budget, and is then settled at what it was.
-        if let Ok(lease) = desk.reserve(&who, Ask::exactly(0), charged.at_ms.min(now_ms)) {
-            desk.settle(lease, charged.pico);
-        }
-    })?;
-    Ok(budgets)
+        each(&who, charged.at_ms.min(now_ms), charged.pico);
+    })
 }
 
 /// Says what the process before has left, where that is anything.

@@ -16,6 +16,7 @@ use crate::ledger::content::{Kept, Part};
 use crate::ledger::entry::{Entry, Kind};
 use crate::ledger::journal::{Full, Journal, Ticket};
 use crate::ledger::live::{Ledger, State};
+use crate::ledger::record::Open;
 use crate::limits;
 
 /// A thread's part of the ledger.
@@ -52,14 +53,34 @@ impl Books {
         self.kept(written).await;
     }
 
+    /// Writes down that a call goes out.
+    pub(super) async fn open(&self, opening: &Open) {
+        let ticket = self.append(|journal| journal.append_open(opening)).await;
+        self.kept(ticket).await;
+    }
+
+    /// Writes down that an opened call has ended.
+    pub(super) async fn close(&self, entry: &Entry) {
+        let ticket = self.append(|journal| journal.append_close(entry)).await;
+        self.kept(ticket).await;
+    }
+
+    /// Writes down what had no opening, such as a refusal: nobody waits long for a disk to be told so. What
+    /// finds no room is counted, and the ledger says how many there were.
+    async fn event_soon(&self, entry: &Entry) {
+        let ill = self.ledger.state() != State::Ok;
+        if ill && self.journal.borrow_mut().append_event(entry) == Err(Full) {
+            return self.journal.borrow().count_missing();
+        }
+        if !ill && timeout(limits::LEDGER_EVENT_DEADLINE, self.event(entry)).await.is_err() {
+            self.journal.borrow().count_missing();
+        }
+    }
+
     async fn opening(&self, record: &Record, kind: Kind, estimate_pico: u64) -> Result<(), CallError> {
         let opening = record.opening(kind, estimate_pico);
-        let appended = self.append(|journal| journal.append_open(&opening));
-        let Ok(ticket) = timeout(limits::LEDGER_ROOM_DEADLINE, appended).await else {
-            return Err(Code::Unrecorded.into());
-        };
-        self.kept(ticket).await;
-        Ok(())
+        let opened = timeout(limits::LEDGER_ROOM_DEADLINE, self.open(&opening));
+        opened.await.map_err(|_late| Code::Unrecorded.into())
     }
 
     /// Appends as soon as there is room: when the disk is slow, callers wait here.
@@ -116,16 +137,10 @@ impl Worker {
         let Some(kind) = opened.or_else(|| record.kind()) else { return };
         let entry = record.entry(kind);
         let write = async {
-            let ticket = match opened {
-                Some(_) => self.books.append(|journal| journal.append_close(&entry)).await,
-                None => self.books.append(|journal| journal.append_event(&entry)).await,
-            };
-            for about in std::mem::take(&mut record.more) {
-                if let Some(entry) = record.entry_about(about, self.next_id()) {
-                    self.books.append(|journal| journal.append_event(&entry)).await;
-                }
+            match opened {
+                Some(_) => self.books.close(&entry).await,
+                None => self.books.event_soon(&entry).await,
             }
-            self.books.kept(ticket).await;
         };
         let mut write = std::pin::pin!(write);
         poll_fn(|cx| match write.as_mut().poll(cx) {

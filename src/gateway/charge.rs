@@ -30,6 +30,16 @@ use crate::meter::scope::Who;
 use crate::route::model::Target;
 use crate::upstream::provider::Dialect;
 
+/// A tool that is called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Called<'a> {
+    pub(super) server: &'a str,
+    /// By the server's own name.
+    pub(super) tool: &'a str,
+    /// The call goes on after a question: it was charged when it began.
+    pub(super) goes_on: bool,
+}
+
 /// What is limited, for all threads.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
@@ -158,13 +168,24 @@ impl Meter {
             let usual = Usage { input: bytes / 4, output: most.min(OUTPUT_USUAL), ..Usage::default() };
             expected = expected.max(cost::cost(&found.price, asked, &usual));
         }
+        // What does not stream cannot be ended on its way.
+        let expected = if request.stream { expected } else { worst };
         let ask = Ask { worst_pico: worst, estimate_pico: expected };
         let who = Who { provider, model: &request.model, ..who(record) };
         let now = now_ms();
         let tokens = (bytes / 4).saturating_add(OUTPUT_USUAL);
         let pass = self.enter(&snapshot.spending, &who, tokens).map_err(|limited| slowed(&limited))?;
         let mut desk = self.desk.borrow_mut();
-        let lease = desk.reserve(&who, ask, now).map_err(|refused| told(&refused, now))?;
+        let lease = match desk.reserve(&who, ask, now) {
+            Ok(lease) => lease,
+            Err(refused) => {
+                // A call that is not made takes no tokens.
+                if let Some(pass) = pass {
+                    pass.finish(0, now);
+                }
+                return Err(told(&refused, now));
+            }
+        };
         self.live.borrow_mut().insert(lease);
         record.budgets = desk.charged(lease).iter().map(|name| name.to_string()).collect();
         Ok(Charge {
@@ -197,12 +218,13 @@ impl Meter {
         &self,
         spending: &Spending,
         principal: &Principal,
-        (server, tool): (&str, &str),
+        called: &Called<'_>,
     ) -> Result<(Charged, Option<Pass>), RpcError> {
+        let Called { server, tool, goes_on } = *called;
         let who = Who { server, tool, ..who_is(principal) };
         let pass = self.enter(spending, &who, 0);
         let pass = pass.map_err(|limited| RpcError::rate_limited(limited.sentence()))?;
-        let cost_pico = spending.of_tool(server, tool);
+        let cost_pico = if goes_on { 0 } else { spending.of_tool(server, tool) };
         // What costs nothing fits into every budget.
         if cost_pico == 0 {
             return Ok((Charged::default(), pass));
@@ -312,6 +334,10 @@ impl Charge {
         let left = record.status == 0 && record.outcome == Outcome::CallerGone;
         let Some(found) = self.price.as_ref().filter(|_| answered || left) else { return (0, String::new()) };
         let answer = &record.answer;
+        // A provider that is overloaded says so inside of an answer that begins well.
+        if answered && !record.error.is_empty() && !answer.usage.seen && answer.produced_bytes == 0 {
+            return (0, String::new());
+        }
         let usage = numbers(&answer.usage);
         let whole = record.outcome == Outcome::Done && answer.usage.seen && record.error.is_empty();
         if !whole {
@@ -371,7 +397,7 @@ fn who(record: &Record) -> Who<'_> {
     Who {
         team: record.team.as_ref().map_or("", TeamName::as_str),
         key: record.key.as_ref().map_or("", KeyName::as_str),
-        user: record.user.as_deref().unwrap_or_default(),
+        user: person(record.user.as_deref(), record.key.as_ref()),
         ..Who::default()
     }
 }
@@ -381,9 +407,15 @@ fn who_is(principal: &Principal) -> Who<'_> {
     Who {
         team: principal.team.as_ref().map_or("", TeamName::as_str),
         key: principal.key.as_str(),
-        user: principal.user.as_deref().unwrap_or_default(),
+        user: person(principal.user.as_deref(), Some(&principal.key)),
         ..Who::default()
     }
+}
+
+/// The person behind a key; where nobody is named the key stands for one, so that a budget of each user holds
+/// for every key.
+fn person<'a>(user: Option<&'a str>, key: Option<&'a KeyName>) -> &'a str {
+    user.or_else(|| key.map(KeyName::as_str)).unwrap_or_default()
 }
 
 /// What a caller is told whose budget has no room.

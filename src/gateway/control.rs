@@ -84,9 +84,9 @@ impl Running {
             for core in cores {
                 drop(core.join());
             }
+            close(ledger, indexer, &log);
             // What waits of contents is written.
             drop(contents);
-            close(ledger, indexer, &log);
             log.line(Level::Info, "stopped", |line| line);
             drop((mailboxes, log));
             drop(log_thread.join());
@@ -152,7 +152,7 @@ impl Running {
                     self.log.line(Level::Warn, "config", |line| line.text("warning", warning));
                 }
                 for fault in [budgets.err(), rates.err()].into_iter().flatten() {
-                    self.log.line(Level::Error, "the old limits stay in force", |line| {
+                    self.log.line(Level::Error, "the limits are not as the config wants them", |line| {
                         line.text("error", &fault)
                     });
                 }
@@ -198,11 +198,11 @@ impl Running {
         if new.is_empty() {
             return Ok(());
         }
-        let (index, now) = (store::path_in(&self.fixed.data_dir), clock::unix_ms(clock::wall()));
-        let known = accounts::budgets(spending, &index, now).map_err(|fault| fault.to_string())?;
-        for state in known.states(now).iter().filter(|state| new.iter().any(|name| **name == *state.name)) {
-            self.limits.budgets.seed(&state.name, &state.instance, now, state.spent_pico);
-        }
+        let index = store::path_in(&self.fixed.data_dir);
+        let seeded = accounts::replay(spending, &index, clock::unix_ms(clock::wall()), |who, at_ms, pico| {
+            self.limits.budgets.seed_for(new, who, at_ms, pico);
+        });
+        seeded.map_err(|fault| format!("what was spent of new budgets is not known: {fault}"))?;
         Ok(())
     }
 
@@ -213,7 +213,8 @@ impl Running {
             outcome: Outcome::Done.name().to_owned(),
             ..Entry::new(self.ids.next(), Kind::Config, clock::unix_ms(clock::wall()))
         };
-        self.books.event(&entry).await;
+        // The main thread has signals to hear: it does not wait for a disk.
+        drop(tokio::time::timeout(limits::LEDGER_EVENT_DEADLINE, self.books.event(&entry)).await);
     }
 
     async fn drain(&self, signals: &mut Signals) {

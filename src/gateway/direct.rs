@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::clock;
 use crate::config::snapshot::Snapshot;
+use crate::gateway::charge::Called;
 use crate::gateway::hub::ask::{About, Charged, Final, HeadFacts, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::showcase::{Shown, Way};
@@ -165,7 +166,9 @@ fn begin<'w>(
         }
         _ => None,
     };
-    let (charged, pass) = charge(worker, post, (server.as_str(), tool.key()), repeat)?;
+    let called =
+        Called { server: server.as_str(), tool: tool.key(), goes_on: params.request_state.is_some() };
+    let (charged, pass) = charge(worker, post, &called, repeat)?;
     about.charged = charged;
     about.server = Some(server.clone());
     about.note_tool(tool);
@@ -176,7 +179,8 @@ fn begin<'w>(
     let call = Call {
         worker,
         server: server.clone(),
-        messages: link(worker, way)?.call(&permit, out),
+        begin: Some((link(worker, way)?, out)),
+        messages: None,
         id: doc.get(read.id.clone()?)?.to_vec(),
         progress: meta.progress_token.clone().and_then(|place| doc.get(place)).map(<[u8]>::to_vec),
         level: level.and_then(|level| Level::parse(&level)),
@@ -184,7 +188,7 @@ fn begin<'w>(
         repeat,
         begun: clock::now(),
         ended: false,
-        _permit: permit,
+        permit,
         _pass: pass,
     };
     Some(Lane::Call(Box::new(about), Box::new(call)))
@@ -194,7 +198,7 @@ fn begin<'w>(
 fn charge(
     worker: &Worker,
     post: &Post<'_>,
-    called: (&str, &str),
+    called: &Called<'_>,
     repeat: Option<u128>,
 ) -> Option<(Charged, Option<Pass>)> {
     let charged = worker.meter.charge_tool(&post.snapshot.spending, post.principal, called);
@@ -264,7 +268,9 @@ fn lines(entry: &Entry, arguments: Option<&[u8]>) -> Option<Vec<(String, String)
 pub(super) struct Call<'w> {
     worker: &'w Worker,
     server: ServerName,
-    messages: Messages,
+    /// What is to be sent, until the answer is first asked for: whoever makes the call notes it before.
+    begin: Option<(Rc<HttpLink>, Outbound)>,
+    messages: Option<Messages>,
     /// The caller's id, as written.
     id: Vec<u8>,
     /// The caller's progress token, as written.
@@ -277,7 +283,7 @@ pub(super) struct Call<'w> {
     repeat: Option<u128>,
     begun: Instant,
     ended: bool,
-    _permit: Permit,
+    permit: Permit,
     /// As long as it is there, the call counts as under way.
     _pass: Option<Pass>,
 }
@@ -285,8 +291,12 @@ pub(super) struct Call<'w> {
 impl Call<'_> {
     /// The next step of the answer; `None` after the last.
     pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        if let Some((link, out)) = self.begin.take() {
+            self.messages = Some(link.call(&self.permit, out));
+        }
         while !self.ended {
-            let reply = match ready!(self.messages.poll_recv(cx)) {
+            let Some(messages) = &mut self.messages else { break };
+            let reply = match ready!(messages.poll_recv(cx)) {
                 None => Some(self.failed(&Failure::Ended)),
                 Some(Incoming::Failed(failure)) => Some(self.failed(&failure)),
                 Some(Incoming::Head { status, .. }) => {

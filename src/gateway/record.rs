@@ -55,8 +55,6 @@ pub(super) struct Record {
     pub(super) upstream_request_id: String,
     /// What a call of the MCP side is about.
     pub(super) mcp: Option<Box<About>>,
-    /// The same of the earlier messages of a batch.
-    pub(super) more: Vec<About>,
     /// The client, by its own word.
     pub(super) client: String,
     /// The caller's session, by its own word.
@@ -111,7 +109,6 @@ impl Record {
             answer: Answer::default(),
             upstream_request_id: String::new(),
             mcp: None,
-            more: Vec::new(),
             open: None,
             client: String::new(),
             session: String::new(),
@@ -182,17 +179,17 @@ impl Record {
             key_id: text(self.key_id.as_deref()),
             team: text(self.team.as_ref().map(TeamName::as_str)),
             user: text(self.user.as_deref()),
-            client: self.client.clone(),
+            client: redacted(&self.client),
             session: self.session.clone(),
             agent: self.agent.clone(),
             prompt: self.prompt.clone(),
             upstream_id: self.upstream_request_id.clone(),
-            model: kept(self.model.as_bytes()),
+            model: redacted(&kept(self.model.as_bytes())),
             served_model: text(self.answer.model.as_deref()),
             provider: text(self.provider.as_ref().map(ProviderName::as_str)),
             method: mcp.method.to_owned(),
             server: text(mcp.server.as_ref().map(ServerName::as_str)),
-            tool: mcp.name.clone(),
+            tool: self.thing(mcp),
             tool_hash: mcp.tool_hash.clone(),
             class: mcp.class,
             tool_use_id: mcp.tool_use_id.clone(),
@@ -200,11 +197,11 @@ impl Record {
             cost_pico: self.cost_pico.saturating_add(mcp.charged.cost_pico),
             priced: if mcp.charged.cost_pico > 0 { "tool".to_owned() } else { self.priced.clone() },
             budgets: self.budgets.iter().chain(&mcp.charged.budgets).cloned().collect(),
-            decision: self.decision.clone(),
+            decision: redacted(&self.decision),
             status: self.status,
             outcome: self.outcome.name().to_owned(),
             stop_reason: text(self.answer.stop_reason.as_deref()),
-            error: redact::redact_text(&kept(self.error.as_bytes())).into_owned(),
+            error: redacted(&kept(self.error.as_bytes())),
             request_bytes: self.request_bytes,
             answer_bytes: self.answer_bytes,
             actions: self.answer.actions.iter().map(|read| action(read, self.policy)).collect(),
@@ -214,77 +211,15 @@ impl Record {
         }
     }
 
-    /// The entry of one of the earlier messages of a batch.
-    pub(super) fn entry_about(&self, about: About, id: CallId) -> Option<Entry> {
-        let kind = kind_of_method(about.method)?;
-        let entry = self.entry(kind);
-        let server = about.server.as_ref().map_or("", ServerName::as_str);
-        Some(Entry {
-            id,
-            method: about.method.to_owned(),
-            server: server.to_owned(),
-            tool: about.name,
-            tool_hash: about.tool_hash,
-            class: about.class,
-            tool_use_id: about.tool_use_id,
-            decision: about.decision,
-            cost_pico: about.charged.cost_pico,
-            budgets: about.charged.budgets,
-            ..entry
-        })
+    /// What a call of MCP is about by name. The names of resources are those of files and addresses.
+    fn thing(&self, mcp: &About) -> String {
+        let is_place = kind_of_method(mcp.method) == Some(Kind::ResourceRead);
+        if is_place && self.policy == Policy::Off { String::new() } else { redacted(&mcp.name) }
     }
 
     /// What the ledger is told before the call goes out.
     pub(super) fn opening(&self, kind: Kind, estimate_pico: u64) -> Open {
-        let Entry {
-            id,
-            at_ms,
-            key,
-            key_id,
-            team,
-            user,
-            client,
-            session,
-            agent,
-            prompt,
-            model,
-            provider,
-            method,
-            server,
-            tool,
-            tool_hash,
-            class,
-            tool_use_id,
-            decision,
-            budgets,
-            request_bytes,
-            ..
-        } = self.entry(kind);
-        Open {
-            id,
-            kind,
-            at_ms,
-            key,
-            key_id,
-            team,
-            user,
-            client,
-            session,
-            agent,
-            prompt,
-            model,
-            provider,
-            method,
-            server,
-            tool,
-            tool_hash,
-            class,
-            tool_use_id,
-            decision,
-            estimate_pico,
-            budgets,
-            request_bytes,
-        }
+        opening_of(self.entry(kind), estimate_pico)
     }
 
     /// Counts the call and writes its line. Looks of probes and warm-ups are counted only.
@@ -358,6 +293,76 @@ impl Record {
     }
 }
 
+/// The opening of a call whose entry is known so far.
+pub(super) fn opening_of(entry: Entry, estimate_pico: u64) -> Open {
+    let Entry {
+        id,
+        kind,
+        at_ms,
+        key,
+        key_id,
+        team,
+        user,
+        client,
+        session,
+        agent,
+        prompt,
+        model,
+        provider,
+        method,
+        server,
+        tool,
+        tool_hash,
+        class,
+        tool_use_id,
+        decision,
+        budgets,
+        request_bytes,
+        ..
+    } = entry;
+    Open {
+        id,
+        kind,
+        at_ms,
+        key,
+        key_id,
+        team,
+        user,
+        client,
+        session,
+        agent,
+        prompt,
+        model,
+        provider,
+        method,
+        server,
+        tool,
+        tool_hash,
+        class,
+        tool_use_id,
+        decision,
+        estimate_pico,
+        budgets,
+        request_bytes,
+    }
+}
+
+/// A text as the ledger has it: without secrets. Of one that has been cut the last word goes, which may be
+/// half a secret that nobody can tell.
+pub(super) fn redacted(text: &str) -> String {
+    redacted_within(text, limits::RECORD_TEXT_BYTES_MAX)
+}
+
+/// The same for texts that are cut at `most` bytes, or a few less where a character would have been cut.
+fn redacted_within(text: &str, most: usize) -> String {
+    let whole = if text.len() + 3 < most {
+        text
+    } else {
+        text.rsplit_once(char::is_whitespace).map_or("", |(before, _cut)| before)
+    };
+    redact::redact_text(whole).into_owned()
+}
+
 /// A text from outside as a record keeps it: bounded, and UTF-8.
 pub(super) fn kept(bytes: &[u8]) -> String {
     let bounded = bytes.get(..limits::RECORD_TEXT_BYTES_MAX).unwrap_or(bytes);
@@ -393,13 +398,15 @@ fn action(read: &llm::action::Action, policy: Policy) -> Action {
     let (id, name) = (read.id.clone().into_string(), read.name.clone().into_string());
     let detail = match policy {
         Policy::Off => String::new(),
-        Policy::Metadata | Policy::Redacted | Policy::Full => redact::redact_text(&read.detail).into_owned(),
+        Policy::Metadata | Policy::Redacted | Policy::Full => {
+            redacted_within(&read.detail, limits::ACTION_DETAIL_BYTES_MAX)
+        }
     };
     Action { id, name, class, detail }
 }
 
 /// What a message of MCP is to the ledger: what reaches data, or changes it.
-fn kind_of_method(name: &str) -> Option<Kind> {
+pub(super) fn kind_of_method(name: &str) -> Option<Kind> {
     match Method::from_name(name.as_bytes()) {
         Method::ToolsCall => Some(Kind::ToolCall),
         Method::ResourcesRead => Some(Kind::ResourceRead),

@@ -9,6 +9,7 @@ use crate::gateway::clerk::Asked;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::serve_llm::identify;
 use crate::gateway::worker::Worker;
+use crate::ledger::redact;
 use crate::limits;
 use crate::meter::book;
 
@@ -27,7 +28,9 @@ pub(super) async fn serve(
     identify(&snapshot, caller, None, record)?;
     let (_, query) = caller.head.path_and_query(caller.stream.input());
     let query = query.unwrap_or_default();
-    record.decision = kept(&[b"/admin/", what.as_bytes(), b"?", query].concat());
+    let parameters = parameters(query)?;
+    let said: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    record.decision = kept(redact::redact_text(&format!("/admin/{what} {}", said.join(" "))).as_bytes());
     let asked = match what {
         "budgets" => return reply(caller, record, &budgets(worker)).await,
         "ledger" => Asked::Ledger,
@@ -37,7 +40,7 @@ pub(super) async fn serve(
             return Err(CallError::new(Code::NotFound).context(text));
         }
     };
-    let answer = worker.clerk.ask(asked, parameters(query)?).await?;
+    let answer = worker.clerk.ask(asked, parameters).await?;
     let code = match answer.status {
         200 => return reply(caller, record, &answer.body).await,
         400 => Code::BadRequest,

@@ -64,6 +64,10 @@ pub(super) async fn serve(
     })?;
     worker.books.admit()?;
     if record.endpoint == Endpoint::Messages {
+        record.provider = plan
+            .targets
+            .first()
+            .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
         let charge = worker.meter.reserve(&snapshot, record, &request, plan.targets)?;
         let estimate = charge.estimate_pico;
         record.charge = Some(charge);
@@ -92,7 +96,6 @@ pub(super) fn identify<'a>(
     record: &mut Record,
 ) -> Result<&'a Principal, CallError> {
     let input = caller.stream.input();
-    record.note_client(&caller.head, input);
     let mut presented = Presented::default();
     for (name, value) in caller.head.headers.iter(input) {
         let place = match name.len() {
@@ -104,6 +107,8 @@ pub(super) fn identify<'a>(
         place.get_or_insert(value);
     }
     let principal = snapshot.keys.find_any(presented.candidates()).ok_or(Code::Unauthenticated)?;
+    // What strangers say of themselves fills no ledger.
+    record.note_client(&caller.head, input);
     record.key = Some(principal.key.clone());
     record.key_id = Some(Arc::clone(&principal.key_id));
     record.team.clone_from(&principal.team);

@@ -86,12 +86,12 @@ pub(super) async fn serve(
         (Method::Get, Form::SseStream) => Verb::OpenSse(post_path(team, endpoint.server.as_deref())),
         (Method::Post, form) => {
             let whole = body(worker, caller, &snapshot, record).await?;
+            worker.books.admit()?;
             if form == Form::SsePost {
                 Verb::PostSse(whole.body().to_vec())
             } else {
-                let (principal, scope) = (&principal, scope.as_ref());
-                let post = Post { snapshot: &snapshot, principal, scope, facts: &facts, body: whole.body() };
-                worker.books.admit()?;
+                let (snapshot, principal, scope) = (&*snapshot, &principal, scope.as_ref());
+                let post = Post { snapshot, principal, scope, facts: &facts, body: whole.body() };
                 match direct::lane(worker, &post) {
                     Lane::Hub(about) => {
                         if let Some(about) = about {
@@ -105,14 +105,14 @@ pub(super) async fn serve(
                         return list(caller, record, &id, result).await;
                     }
                     Lane::Call(about, call) => {
+                        record.decision.clone_from(&about.decision);
                         record.mcp = Some(bounded(about));
-                        // Its message leaves with the next turn of the loop.
+                        // Its message leaves when its answer is first asked for.
                         let cost = record.mcp.as_ref().map_or(0, |about| about.charged.cost_pico);
                         worker.open(record, cost).await?;
                         drop(whole);
-                        let ping = Some(snapshot.timeouts.ping);
-                        let mut answer = Answer { worker, opened: false, session: None };
-                        return answer.relay(caller, Source::Direct(call), ping, record).await;
+                        let (ping, source) = (Some(snapshot.timeouts.ping), Source::Direct(call));
+                        return Answer::new(worker).relay(caller, source, ping, record).await;
                     }
                 }
             }
@@ -127,10 +127,9 @@ pub(super) async fn serve(
         Err(TrySendError::Full(_)) => return Err(Code::Overloaded.into()),
         Err(TrySendError::Closed(_)) => return Err(Code::Draining.into()),
     }
-    let ping = snapshot.timeouts.ping;
+    let ping = streams.then_some(snapshot.timeouts.ping);
     drop(snapshot);
-    let mut answer = Answer { worker, opened: false, session: None };
-    answer.relay(caller, Source::Hub(replies), streams.then_some(ping), record).await
+    Answer::new(worker).relay(caller, Source::Hub(replies), ping, record).await
 }
 
 /// The body of a message.
@@ -294,7 +293,11 @@ struct Answer<'a> {
     session: Option<String>,
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
+    const fn new(worker: &'a Worker) -> Self {
+        Self { worker, opened: false, session: None }
+    }
+
     async fn relay(
         &mut self,
         caller: &mut Caller,
@@ -308,9 +311,7 @@ impl Answer<'_> {
                 Wake::Reply(Some(Reply::About(about))) => {
                     let about = bounded(about);
                     record.decision.clone_from(&about.decision);
-                    // A batch is about several things, each of which is an entry of its own.
-                    let before = record.mcp.replace(about);
-                    record.more.extend(before.filter(|_| record.open.is_none()).map(|about| *about));
+                    record.mcp = Some(about);
                     Ok(())
                 }
                 Wake::Reply(Some(Reply::Charged(charged))) => {
@@ -325,7 +326,7 @@ impl Answer<'_> {
                 Wake::Reply(Some(Reply::Final(last))) => return self.finish(caller, *last, record).await,
                 Wake::Reply(Some(Reply::Accepted)) => {
                     if self.opened {
-                        return self.end(caller).await;
+                        return self.end(caller, record).await;
                     }
                     return sent(caller.reply(record, 202, "application/json", &[], b"").await);
                 }
@@ -333,7 +334,7 @@ impl Answer<'_> {
                     if !self.opened {
                         sent(self.open(caller, record).await)?;
                     }
-                    return self.end(caller).await;
+                    return self.end(caller, record).await;
                 }
                 // The hub has let go of the call without a word: only when it ends.
                 Wake::Reply(None) | Wake::Cut => {
@@ -341,7 +342,7 @@ impl Answer<'_> {
                     if !self.opened {
                         return Err(Code::Draining.into());
                     }
-                    return self.end(caller).await;
+                    return self.end(caller, record).await;
                 }
                 Wake::HungUp => {
                     record.outcome = Outcome::CallerGone;
@@ -460,7 +461,7 @@ impl Answer<'_> {
             self.worker.book(record).await;
             record.answer_bytes -= last.body.len() as u64;
             sent(self.event(caller, "message", last.body, record).await)?;
-            return self.end(caller).await;
+            return self.end(caller, record).await;
         }
         let mut lines: Vec<(&str, &[u8])> = Vec::new();
         if let Some(session) = &self.session {
@@ -470,7 +471,8 @@ impl Answer<'_> {
     }
 
     /// Ends an event stream.
-    async fn end(&self, caller: &mut Caller) -> Result<(), CallError> {
+    async fn end(&self, caller: &mut Caller, record: &mut Record) -> Result<(), CallError> {
+        self.worker.book(record).await;
         if caller.takes_chunks() {
             sent(caller.send(Outgoing::one(Buffer::from(LAST_CHUNK))).await.map(drop))?;
         }

@@ -64,6 +64,11 @@ pub enum StartFault {
     /// The index of the ledger cannot be had.
     #[error("cannot keep the index of the ledger: {0}")]
     Index(#[from] IndexFault),
+    /// The index does not take what the ledger has, so nobody knows what has been spent.
+    #[error(
+        "the index of the ledger does not come up with it: {0}; make room, or see `tollgate ledger rebuild`"
+    )]
+    IndexBehind(String),
     /// Nobody knows how budgets stand.
     #[error("cannot keep the budgets: {0}")]
     Budgets(#[from] BudgetsFault),

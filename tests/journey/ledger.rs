@@ -28,12 +28,24 @@ pub(crate) fn entries(gateway: &Gateway) -> Vec<Value> {
 }
 
 /// The same after a proper stop, when nothing can be missing.
-pub(crate) fn entries_of(mut gateway: Gateway) -> Vec<Value> {
+pub(crate) fn entries_of(gateway: Gateway) -> Vec<Value> {
+    stopped(gateway).0
+}
+
+fn stopped(mut gateway: Gateway) -> (Vec<Value>, Gateway) {
     gateway.signal("TERM");
     gateway.wait(Duration::from_secs(20));
-    let verified = ledger(&gateway, &["verify"]);
-    assert!(verified.status.success(), "{}\n{}", verified.stdout, verified.stderr);
-    entries(&gateway)
+    // The look brings the index up with the chain.
+    let entries = entries(&gateway);
+    let verified = ledger(&gateway, &["verify"]).succeeded();
+    assert!(verified.stdout.contains("the index agrees: "), "{}", verified.stdout);
+    (entries, gateway)
+}
+
+/// Pico-dollars as the program writes dollars.
+fn dollars(pico: u64) -> String {
+    let text = format!("{}.{:012}", pico / 1_000_000_000_000, pico % 1_000_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[test]
@@ -119,16 +131,22 @@ fn a_call_of_a_tool_is_there_with_its_definition() {
             ("Mcp-Method", "tools/call"),
             ("Mcp-Name", "test_simple_text"),
         ];
-        let reply = once(gateway.addr(), &mcp(&body, &headers));
-        assert_eq!(reply.head.status, 200, "{reply:?}");
+        // The first one finds no list yet, and the last is made by the core alone.
+        for number in 0..5 {
+            let body = body.to_string().replace("toolu_0123", &format!("toolu_{number}"));
+            let body = serde_json::from_str(&body).expect("it is JSON");
+            let reply = once(gateway.addr(), &mcp(&body, &headers));
+            assert_eq!(reply.head.status, 200, "{reply:?}");
+        }
         let entries = entries_of(gateway);
         let calls: Vec<&Value> = entries.iter().filter(|entry| entry["kind"] == "tool_call").collect();
-        assert_eq!(calls.len(), 1, "{entries:#?}");
-        let call = calls[0];
-        assert_eq!((&call["server"], &call["tool"]), (&json!("reference"), &json!("test_simple_text")));
-        assert_eq!(call["tool_use_id"], "toolu_0123");
-        assert!(call["tool_hash"].as_str().is_some_and(|hash| !hash.is_empty()), "{call:#}");
-        assert!(call["decision"].as_str().is_some_and(|text| !text.is_empty()), "{call:#}");
+        assert_eq!(calls.len(), 5, "{entries:#?}");
+        for (number, call) in calls.into_iter().enumerate() {
+            assert_eq!((&call["server"], &call["tool"]), (&json!("reference"), &json!("test_simple_text")));
+            assert_eq!(call["tool_use_id"], format!("toolu_{number}"));
+            assert!(call["tool_hash"].as_str().is_some_and(|hash| !hash.is_empty()), "{call:#}");
+            assert!(call["decision"].as_str().is_some_and(|text| !text.is_empty()), "{call:#}");
+        }
     });
 }
 
@@ -141,8 +159,9 @@ fn kills() -> usize {
 fn killed_under_load_it_keeps_every_call_that_was_answered() {
     for_each_engine(|engine| {
         let upstream = scripted_upstream::plain();
-        let prices = "prices: { models: { \"claude-*\": { input: 1, output: 5 } } }\n";
-        let mut gateway = Gateway::with(engine, &upstream.url(), prices);
+        let more = "prices: { models: { \"claude-*\": { input: 1, output: 5 } } }\n\
+                    budgets: [{ name: all, usd: 1000, per: month, window: rolling }]\n";
+        let mut gateway = Gateway::with(engine, &upstream.url(), more);
         let answered = Mutex::new(Vec::<String>::new());
         for round in 0..kills() {
             let (addr, over) = (gateway.addr(), AtomicBool::new(false));
@@ -165,7 +184,7 @@ fn killed_under_load_it_keeps_every_call_that_was_answered() {
         }
         let answered = answered.into_inner().expect("no holder panics");
         assert!(answered.len() > kills(), "only {} calls were answered", answered.len());
-        let entries = entries_of(gateway);
+        let (entries, gateway) = stopped(gateway);
         let mut count: HashMap<&str, usize> = HashMap::new();
         for entry in &entries {
             *count.entry(entry["id"].as_str().expect("an id")).or_default() += 1;
@@ -174,6 +193,13 @@ fn killed_under_load_it_keeps_every_call_that_was_answered() {
         assert!(double.is_empty(), "{double:?}");
         let missing: Vec<&String> = answered.iter().filter(|id| !count.contains_key(id.as_str())).collect();
         assert!(missing.is_empty(), "{} of {} are missing: {missing:?}", missing.len(), answered.len());
+        // What budgets count is what the ledger has.
+        let spent: u64 = entries.iter().filter_map(|entry| entry["cost_pico"].as_u64()).sum();
+        let mut show = tollgate(gateway.folder().path());
+        let shown =
+            program::run(show.args(["budget", "show", "--json"]), Duration::from_secs(60)).succeeded();
+        let shown: Value = serde_json::from_str(&shown.stdout).expect("--json prints JSON");
+        assert_eq!(shown[0]["spent_usd"], dollars(spent), "{shown}");
         let lost = entries.iter().filter(|entry| entry["outcome"] == "lost").count();
         eprintln!("{} calls answered, {} entries, {lost} lost", answered.len(), entries.len());
     });
@@ -232,13 +258,10 @@ fn two_processes_do_not_write_one_ledger() {
 #[test]
 fn what_was_said_is_kept_as_far_as_the_team_wants() {
     for_each_engine(|engine| {
-        let script = scripted_upstream::Script {
-            tool: Some((
-                "Bash",
-                json!({ "command": "curl -H 'Authorization: Bearer sk-ant-api03-secretsecret' x" }),
-            )),
-            text: &["unused"],
-        };
+        let secret = format!("sk-ant-api03-{}AA", "aB3-cD4_e".repeat(11).get(..93).expect("it is longer"));
+        let command = format!("curl -H 'x-api-key: {secret}' https://example.com");
+        let tool = Some(("Bash", json!({ "command": command })));
+        let script = scripted_upstream::Script { tool, text: &["unused"] };
         let upstream = scripted_upstream::start(script);
         let gateway = Gateway::with(engine, &upstream.url(), "ledger: { content: redacted }\n");
         let reply = once(gateway.addr(), &messages(KEY, "claude-any", true));
@@ -256,7 +279,64 @@ fn what_was_said_is_kept_as_far_as_the_team_wants() {
         let action = &entry["actions"][0];
         assert_eq!((&action["name"], &action["class"]), (&json!("Bash"), &json!("unknown")), "{entry:#}");
         for text in [told.stdout, entry.to_string()] {
-            assert!(text.contains("curl") && !text.contains("secretsecret"), "{text}");
+            assert!(text.contains("curl") && !text.contains("aB3-cD4_e"), "{text}");
         }
+    });
+}
+
+#[test]
+fn on_a_full_disk_calls_are_refused_until_there_is_room() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let folder = crate::gateway::Folder::new();
+        folder.write("tollgate.yaml", &crate::gateway::config(engine, &upstream.url(), ""));
+        // No file may grow beyond 4 MiB: journals fit, and the segment comes to its end soon.
+        let command = tollgate(folder.path());
+        let limited = format!("trap '' XFSZ; ulimit -f 8192; exec {:?}", command.get_program());
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", &limited]).current_dir(folder.path()).env_clear();
+        let gateway = Gateway::run(&mut shell, folder);
+        let mut caller = Client::connect(gateway.addr());
+        let long = format!("claude-{}", "x".repeat(200));
+        let request = messages(KEY, &long, false);
+        let refused = (0..40_000).find_map(|_| {
+            let reply = caller.exchange(&request);
+            (reply.head.status != 200).then_some(reply)
+        });
+        let refused = refused.expect("the disk is full at some time");
+        let message = refused.refusal(503, "overloaded_error");
+        assert!(message.contains("record"), "{message}");
+        assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        // Nobody is kept waiting for a disk to be told no, not even when the journal is full as well.
+        for _ in 0..6_000 {
+            assert_eq!(caller.exchange(&request).head.status, 503);
+        }
+    });
+}
+
+#[test]
+fn an_index_that_says_something_else_is_found() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let gateway = Gateway::start(engine, &upstream.url());
+        for _ in 0..3 {
+            assert_eq!(once(gateway.addr(), &messages(KEY, "claude-any", false)).head.status, 200);
+        }
+        let (_, other) = stopped(gateway);
+        // The index of another ledger.
+        let gateway = Gateway::start(engine, &upstream.url());
+        let (_, gateway) = stopped({
+            for _ in 0..3 {
+                assert_eq!(once(gateway.addr(), &messages(KEY, "claude-else", false)).head.status, 200);
+            }
+            gateway
+        });
+        let name = "data/ledger/index.sqlite";
+        fs::copy(other.folder().join(name), gateway.folder().join(name)).expect("an index can be copied");
+        let told = ledger(&gateway, &["verify"]);
+        assert_eq!(told.status.code(), Some(1), "{}{}", told.stdout, told.stderr);
+        assert!(told.stderr.contains("the index is wrong at record "), "{}", told.stderr);
+        ledger(&gateway, &["rebuild"]).succeeded();
+        ledger(&gateway, &["verify"]).succeeded();
     });
 }

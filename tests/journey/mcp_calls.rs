@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::gateway::{Folder, Gateway, KEY, NARROW_KEY, config, for_each_engine, tollgate};
+use crate::ledger::entries_of;
 use crate::mcp_caller::{Answer, Caller, gateway, one_pipe, one_server, pipe_entry};
 use crate::peer::speaks_mcp::{self, Asked, Era, document, event};
 use crate::peer::{After, Exchange, Peer};
@@ -441,6 +442,12 @@ fn batches_are_for_the_one_revision_that_has_them() {
         assert_eq!(caller.exchange(&request).head.status, 202);
         let request = caller.http("POST", "", b"[]");
         assert_eq!(caller.exchange(&request).head.status, 400);
+        // The call inside of the batch is in the ledger as any other.
+        let entries = entries_of(gateway);
+        let calls: Vec<_> = entries.iter().filter(|entry| entry["kind"] == "tool_call").collect();
+        assert_eq!(calls.len(), 1, "{entries:#?}");
+        let found = (&calls[0]["tool"], &calls[0]["key"], &calls[0]["outcome"]);
+        assert_eq!(found, (&json!("echo"), &json!("main"), &json!("done")), "{entries:#?}");
     });
 }
 

@@ -109,7 +109,7 @@ fn an_answer_that_comes_while_the_caller_is_asked_waits_for_it() {
     wait_to_be_heard(&gateway, "heard error -32600");
 }
 
-/// Asks the server what it has heard until it says `what`: a call may overtake an answer to the server's question.
+/// Asks the server what it has heard until it says `what`: a call may overtake the answer to its question.
 fn wait_to_be_heard(gateway: &Gateway, what: &str) {
     eventually(what, Duration::from_secs(10), || {
         modern_call(gateway, "heard", &json!({}))["content"][0]["text"] == what

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::clock;
+use crate::gateway::charge::Called;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::api;
 use crate::gateway::hub::ask::About;
@@ -107,6 +108,13 @@ async fn once(mut run: Run<'_>, begun: Instant) {
             Earlier::Response(response) => return again(&run.leg, &response).await,
         }
     }
+    // Nothing is charged, and nothing sent, for somebody who has left.
+    if run.leg.reply.is_closed() {
+        if let Some(key) = repeat {
+            hub.repeats.settle(key, None, clock::now());
+        }
+        return;
+    }
     let _pass = match charge(&run).await {
         Ok(pass) => pass,
         Err(error) => {
@@ -131,9 +139,10 @@ async fn once(mut run: Run<'_>, begun: Instant) {
 async fn charge(run: &Run<'_>) -> Result<Option<Pass>, RpcError> {
     if let (Method::ToolsCall, Some(accounts)) = (run.question.method, &run.hub.accounts) {
         let snapshot = run.hub.snapshot();
-        let called = (run.peer.server.name.as_str(), run.target.name.as_str());
+        let goes_on = run.question.params.request_state.is_some();
+        let called = Called { server: run.peer.server.name.as_str(), tool: &run.target.name, goes_on };
         let (charged, pass) =
-            accounts.meter.charge_tool(&snapshot.spending, &run.caller.principal, called)?;
+            accounts.meter.charge_tool(&snapshot.spending, &run.caller.principal, &called)?;
         run.leg.charged(charged).await;
         return Ok(pass);
     }

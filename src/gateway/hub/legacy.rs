@@ -15,7 +15,7 @@ use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::post::Asking;
 use crate::gateway::hub::session::Session;
-use crate::gateway::hub::{calls, modern, streams};
+use crate::gateway::hub::{calls, modern, noted, streams};
 use crate::limits;
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::message::{self, Kind};
@@ -267,7 +267,9 @@ pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>
     drop(asking.reply.send(Reply::Accepted).await);
     let method = read.method;
     let question = Question { doc: body, read, params, method };
-    let (reply, mut replies) = channel(limits::MCP_MESSAGES_MAX);
+    let (reply, replies) = channel(limits::MCP_MESSAGES_MAX);
+    let (to, mut messages) = channel(limits::MCP_MESSAGES_MAX);
+    let principal = Arc::clone(&asking.principal);
     let inner = Asking { principal: asking.principal, scope: asking.scope, facts: asking.facts, reply };
     let serving = async {
         if method == Method::Initialize {
@@ -275,20 +277,19 @@ pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>
         }
         take(hub, inner, Rc::clone(&session), question).await;
     };
+    let noting = async {
+        noted::pass_on(hub, &principal, replies, &to).await;
+        drop(to);
+    };
     let telling = async {
-        while let Some(one) = replies.recv().await {
-            let message = match one {
-                Reply::Event(message) => message,
-                Reply::Final(last) => last.body,
-                _ => continue,
-            };
+        while let Some(message) = messages.recv().await {
             let stream = session.stream.borrow().clone();
             if let Some(stream) = stream {
                 drop(stream.send(Reply::Event(message)).await);
             }
         }
     };
-    tokio::join!(serving, telling);
+    tokio::join!(serving, noting, telling);
 }
 
 /// `initialize` where the session is the stream: what is agreed upon replaces the session under its id.

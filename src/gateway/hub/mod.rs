@@ -18,6 +18,7 @@ mod held;
 mod legacy;
 mod listing;
 mod modern;
+mod noted;
 mod park;
 mod peer;
 mod post;

@@ -13,7 +13,7 @@ use crate::gateway::hub::ask::{About, Ask, Final, HeadFacts, Reply, Verb};
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::session::Session;
-use crate::gateway::hub::{legacy, modern, streams};
+use crate::gateway::hub::{legacy, modern, noted, streams};
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::limits;
@@ -180,28 +180,26 @@ async fn batched(hub: &Rc<Hub>, asking: Asking, body: &[u8], parts: &[std::ops::
         let text = "a batch consists of messages, each an object";
         return asking.refuse(400, &RpcError::invalid_request(text)).await;
     }
-    let (reply, mut replies) = channel(limits::MCP_MESSAGES_MAX);
+    let (to, mut messages) = channel(limits::MCP_MESSAGES_MAX);
     for part in parts {
+        let (reply, replies) = channel(limits::MCP_MESSAGES_MAX);
+        let (noting, principal, to) = (Rc::clone(hub), Arc::clone(&asking.principal), to.clone());
+        drop(spawn_local(async move { noted::pass_on(&noting, &principal, replies, &to).await }));
         let part = body.get(part.clone()).unwrap_or_default().to_vec();
         let asking = Asking {
             principal: Arc::clone(&asking.principal),
             scope: asking.scope.clone(),
             facts: HeadFacts { session: asking.facts.session.clone(), ..HeadFacts::default() },
-            reply: reply.clone(),
+            reply,
         };
         let hub = Rc::clone(hub);
         drop(spawn_local(async move { Box::pin(post(&hub, asking, part)).await }));
     }
-    drop(reply);
+    drop(to);
     let mut opened = false;
-    while let Some(one) = replies.recv().await {
-        let event = match one {
-            Reply::Event(message) => message,
-            Reply::Final(last) => last.body,
-            _ => continue,
-        };
+    while let Some(message) = messages.recv().await {
         opened = true;
-        drop(asking.reply.send(Reply::Event(event)).await);
+        drop(asking.reply.send(Reply::Event(message)).await);
     }
     let last = if opened { Reply::End } else { Reply::Accepted };
     drop(asking.reply.send(last).await);

@@ -1,0 +1,93 @@
+//! Messages whose answers leave on another way than their own request: parts of a batch, and what comes over
+//! HTTP+SSE. The hub itself writes down what came of them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{Receiver, Sender};
+
+use crate::call::Outcome;
+use crate::clock;
+use crate::gateway::hub::Hub;
+use crate::gateway::hub::ask::{About, Final, Reply};
+use crate::gateway::record::{self, kept, kind_of_method};
+use crate::identity::principal::Principal;
+use crate::ids::{CallId, ServerName, TeamName};
+use crate::ledger::entry::Entry;
+
+/// Passes on the messages of one answer, and keeps the ledger: once a call is known to be one, it is opened,
+/// and closed when its answer is there or will not come.
+pub(super) async fn pass_on(
+    hub: &Rc<Hub>,
+    principal: &Arc<Principal>,
+    mut replies: Receiver<Reply>,
+    to: &Sender<Vec<u8>>,
+) {
+    let begun = clock::now();
+    let mut entry: Option<Entry> = None;
+    while let Some(one) = replies.recv().await {
+        let message = match one {
+            Reply::About(about) if entry.is_none() => {
+                entry = entry_of(hub, principal, *about);
+                if let (Some(entry), Some(accounts)) = (&entry, &hub.accounts) {
+                    accounts.books.open(&record::opening_of(entry.clone(), 0)).await;
+                }
+                continue;
+            }
+            Reply::Charged(charged) => {
+                if let Some(entry) = &mut entry {
+                    (entry.cost_pico, entry.budgets) = (charged.cost_pico, charged.budgets);
+                    "tool".clone_into(&mut entry.priced);
+                }
+                continue;
+            }
+            Reply::Event(message) => message,
+            Reply::Final(last) => {
+                let Final { status, body, error, .. } = *last;
+                if let Some(mut entry) = entry.take() {
+                    entry.status = status;
+                    entry.error = record::redacted(&error);
+                    entry.answer_bytes = body.len() as u64;
+                    close(hub, entry, Outcome::Done, begun).await;
+                }
+                body
+            }
+            _ => continue,
+        };
+        // Whoever has left needs no answer, but the call goes on and is written down.
+        drop(to.send(message).await);
+    }
+    if let Some(entry) = entry {
+        close(hub, entry, Outcome::CallerGone, begun).await;
+    }
+}
+
+async fn close(hub: &Hub, entry: Entry, outcome: Outcome, begun: std::time::Instant) {
+    let took = clock::now().saturating_duration_since(begun);
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let entry = Entry { took_us, outcome: outcome.name().to_owned(), ..entry };
+    if let Some(accounts) = &hub.accounts {
+        accounts.books.close(&entry).await;
+    }
+}
+
+/// What is known of a call when it begins; nothing for messages that the ledger does not have.
+fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
+    let kind = kind_of_method(about.method)?;
+    let id = CallId((u128::from(hub.random()) << 64) | u128::from(hub.random()));
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    Some(Entry {
+        key: principal.key.as_str().to_owned(),
+        key_id: principal.key_id.to_string(),
+        team: text(principal.team.as_ref().map(TeamName::as_str)),
+        user: text(principal.user.as_deref()),
+        method: about.method.to_owned(),
+        server: text(about.server.as_ref().map(ServerName::as_str)),
+        tool: record::redacted(&kept(about.name.as_bytes())),
+        tool_hash: about.tool_hash,
+        class: about.class,
+        tool_use_id: kept(about.tool_use_id.as_bytes()),
+        decision: record::redacted(&about.decision),
+        ..Entry::new(id, kind, clock::unix_ms(clock::wall()))
+    })
+}
