@@ -219,7 +219,7 @@ impl Record {
 
     /// What the ledger is told before the call goes out.
     pub(super) fn opening(&self, kind: Kind, estimate_pico: u64) -> Open {
-        opening_of(self.entry(kind), estimate_pico)
+        Open::of(self.entry(kind), estimate_pico)
     }
 
     /// Counts the call and writes its line. Looks of probes and warm-ups are counted only.
@@ -290,60 +290,6 @@ impl Record {
                 .text("session", &self.session)
                 .text("error", &self.error)
         });
-    }
-}
-
-/// The opening of a call whose entry is known so far.
-pub(super) fn opening_of(entry: Entry, estimate_pico: u64) -> Open {
-    let Entry {
-        id,
-        kind,
-        at_ms,
-        key,
-        key_id,
-        team,
-        user,
-        client,
-        session,
-        agent,
-        prompt,
-        model,
-        provider,
-        method,
-        server,
-        tool,
-        tool_hash,
-        class,
-        tool_use_id,
-        decision,
-        budgets,
-        request_bytes,
-        ..
-    } = entry;
-    Open {
-        id,
-        kind,
-        at_ms,
-        key,
-        key_id,
-        team,
-        user,
-        client,
-        session,
-        agent,
-        prompt,
-        model,
-        provider,
-        method,
-        server,
-        tool,
-        tool_hash,
-        class,
-        tool_use_id,
-        decision,
-        estimate_pico,
-        budgets,
-        request_bytes,
     }
 }
 

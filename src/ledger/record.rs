@@ -206,6 +206,60 @@ impl Open {
         }
     }
 
+    /// The opening of a call from what its entry says so far.
+    pub fn of(entry: Entry, estimate_pico: u64) -> Self {
+        let Entry {
+            id,
+            kind,
+            at_ms,
+            key,
+            key_id,
+            team,
+            user,
+            client,
+            session,
+            agent,
+            prompt,
+            model,
+            provider,
+            method,
+            server,
+            tool,
+            tool_hash,
+            class,
+            tool_use_id,
+            decision,
+            budgets,
+            request_bytes,
+            ..
+        } = entry;
+        Self {
+            id,
+            kind,
+            at_ms,
+            key,
+            key_id,
+            team,
+            user,
+            client,
+            session,
+            agent,
+            prompt,
+            model,
+            provider,
+            method,
+            server,
+            tool,
+            tool_hash,
+            class,
+            tool_use_id,
+            decision,
+            estimate_pico,
+            budgets,
+            request_bytes,
+        }
+    }
+
     /// The entry of a call whose end nobody saw: charged at its estimate, since it may have been answered.
     pub fn lost(self) -> Entry {
         Entry {

@@ -14,6 +14,7 @@ use crate::gateway::record::{self, kept, kind_of_method};
 use crate::identity::principal::Principal;
 use crate::ids::{CallId, ServerName, TeamName};
 use crate::ledger::entry::Entry;
+use crate::ledger::record::Open;
 
 /// Passes on the messages of one answer, and keeps the ledger: once a call is known to be one, it is opened,
 /// and closed when its answer is there or will not come.
@@ -30,7 +31,7 @@ pub(super) async fn pass_on(
             Reply::About(about) if entry.is_none() => {
                 entry = entry_of(hub, principal, *about);
                 if let (Some(entry), Some(accounts)) = (&entry, &hub.accounts) {
-                    accounts.books.open(&record::opening_of(entry.clone(), 0)).await;
+                    accounts.books.open(&Open::of(entry.clone(), 0)).await;
                 }
                 continue;
             }
