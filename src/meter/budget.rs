@@ -1,6 +1,5 @@
 //! Budgets as an organisation writes them, and the counters behind them that all cores share.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::limits;
 use crate::meter::cells::{Cell, Instance};
 use crate::meter::instances::{Crowded, Room, Table};
-use crate::meter::scope::{Each, Index, Scope, Who, shown};
+use crate::meter::scope::{Each, Index, Scope, Who, part, shown};
 use crate::meter::window::{Span, Window};
 
 /// How a budget reckons with a call whose cost nobody knows before its end.
@@ -189,7 +188,7 @@ impl Budgets {
             if !names.iter().any(|name| *name == *series.name) {
                 continue;
             }
-            if let Some(instance) = series.part(who)
+            if let Some(instance) = part(series.each, who)
                 && let Ok((_, cell)) = series.open(&instance, at_ms)
             {
                 cell.seed(at_ms, pico);
@@ -291,11 +290,6 @@ impl Series {
     /// What may be spent now: a reload may change it.
     pub(super) fn limit_pico(&self) -> u64 {
         self.limit_pico.load(Ordering::Acquire)
-    }
-
-    /// The instance that a call of this scope belongs to; `None` when it is in no part.
-    fn part<'a>(&self, who: &Who<'a>) -> Option<Cow<'a, str>> {
-        self.each.map_or(Some(Cow::Borrowed("")), |each| each.part(who))
     }
 
     /// The counter of an instance at `now_ms`, and for how long it is the one.

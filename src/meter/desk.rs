@@ -1,6 +1,5 @@
 //! Where one core reserves and settles: all budgets of a call in one step, or none.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use crate::meter::budget::{Budgets, Plan, Standing};
 use crate::meter::cells::Cell;
 use crate::meter::instances::Crowded;
 use crate::meter::refused::{Cause, Refused, Warning};
-use crate::meter::scope::Who;
+use crate::meter::scope::{Who, part};
 use crate::meter::window::{Span, Window};
 
 /// What a call may cost, before it is made.
@@ -328,11 +327,7 @@ impl Desk {
             else {
                 continue;
             };
-            let part = match standing.series.each {
-                None => Some(Cow::Borrowed("")),
-                Some(each) => each.part(who),
-            };
-            let Some(instance) = part else { continue };
+            let Some(instance) = part(standing.series.each, who) else { continue };
             let seat = match seats.get(&*instance).filter(|(span, _)| span.contains(now_ms)) {
                 Some(seat) => seat.clone(),
                 None => {

@@ -4,14 +4,13 @@
 //! a minute ahead is allowed. So a caller may use a whole minute's worth at once, and in any minute never
 //! more than two. Calls are under way from `Gate::enter` until their `Pass` is dropped.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits;
 use crate::meter::instances::{Crowded, Room, Table};
-use crate::meter::scope::{Each, Index, Scope, Who, shown};
+use crate::meter::scope::{Each, Index, Scope, Who, part, shown};
 
 const MS_NS: u64 = 1_000_000;
 const MINUTE_NS: u64 = 60_000 * MS_NS;
@@ -277,11 +276,7 @@ impl Gate {
             else {
                 continue;
             };
-            let part = match standing.rule.each {
-                None => Some(Cow::Borrowed("")),
-                Some(each) => each.part(who),
-            };
-            let Some(instance) = part else { continue };
+            let Some(instance) = part(standing.rule.each, who) else { continue };
             let seat = seats.get(&*instance).filter(|gauge| !gauge.retired.load(Ordering::Acquire));
             let gauge = match seat {
                 Some(gauge) => Arc::clone(gauge),

@@ -131,7 +131,7 @@ fn write_globs(f: &mut fmt::Formatter<'_>, noun: &str, globs: &[Glob]) -> fmt::R
 
 impl Each {
     /// The part that a call is in; `None` when it is in none.
-    pub(super) fn part<'a>(self, who: &Who<'a>) -> Option<Cow<'a, str>> {
+    fn part<'a>(self, who: &Who<'a>) -> Option<Cow<'a, str>> {
         let name = match self {
             Self::Key => who.key,
             Self::Team => who.team,
@@ -153,6 +153,11 @@ impl Each {
             Self::Tool => "tool",
         }
     }
+}
+
+/// The part of a scope that a call is in, where it is divided; the empty one where it is not.
+pub(super) fn part<'a>(each: Option<Each>, who: &Who<'a>) -> Option<Cow<'a, str>> {
+    each.map_or(Some(Cow::Borrowed("")), |each| each.part(who))
 }
 
 /// A scope and a part of it, for people: `user ana of team platform`.
