@@ -214,14 +214,6 @@ fn resolve(
     seen: &Seen,
 ) -> Result<(Rc<Peer>, Target), RpcError> {
     let params = &question.params;
-    let plain = |name: String| Target {
-        name,
-        renamed: None,
-        tool: None,
-        repeatable: false,
-        session: None,
-        made_by: None,
-    };
     let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
     match question.method {
         Method::ToolsCall => {
@@ -235,7 +227,7 @@ fn resolve(
             let tool = Some(Arc::clone(&found.definition));
             Ok((
                 at(found.server)?,
-                Target { renamed, tool, repeatable, ..plain(found.definition.key().to_owned()) },
+                Target { renamed, tool, repeatable, ..Target::of(found.definition.key().to_owned()) },
             ))
         }
         Method::PromptsGet => {
@@ -246,7 +238,7 @@ fn resolve(
             let renamed = (found.definition.key() != name).then_some("name");
             Ok((
                 at(found.server)?,
-                Target { renamed, repeatable: true, ..plain(found.definition.key().to_owned()) },
+                Target { renamed, repeatable: true, ..Target::of(found.definition.key().to_owned()) },
             ))
         }
         Method::ResourcesRead => {
@@ -261,7 +253,7 @@ fn resolve(
             };
             let renamed = (route.uri != uri).then_some("uri");
             let name = route.uri.into_owned();
-            Ok((at(route.server)?, Target { repeatable: true, renamed, ..plain(name) }))
+            Ok((at(route.server)?, Target { repeatable: true, renamed, ..Target::of(name) }))
         }
         Method::Complete => completion(question, seen),
         Method::TasksGet | Method::TasksUpdate | Method::TasksCancel | Method::TasksResult => {
@@ -282,14 +274,6 @@ fn task(
     seen: &Seen,
 ) -> Result<(Rc<Peer>, Target), RpcError> {
     let params = &question.params;
-    let plain = |name: String| Target {
-        name,
-        renamed: None,
-        tool: None,
-        repeatable: false,
-        session: None,
-        made_by: None,
-    };
     let id = question.text(params.task_id.as_ref());
     let id = id.ok_or_else(|| RpcError::invalid_params("params.taskId is missing"))?;
     // Who knows the id of a task has declared that it knows tasks; who does not is told what to declare.
@@ -305,7 +289,7 @@ fn task(
     let peer = seen.peers.iter().find(|peer| peer.server.name.as_str() == at.server);
     let peer = peer.cloned().ok_or_else(unknown)?;
     let session = (peer.is_modern() == Some(false)).then_some(at.session);
-    Ok((peer, Target { renamed: Some("taskId"), session, made_by: Some(tool), ..plain(at.id) }))
+    Ok((peer, Target { renamed: Some("taskId"), session, made_by: Some(tool), ..Target::of(at.id) }))
 }
 
 /// The server of what is being completed: an argument of a prompt, or of a resource's template.
@@ -315,26 +299,24 @@ fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), Rp
     let reference: serde_json::Value = serde_json::from_slice(reference).map_err(|_why| missing())?;
     let text = |name: &str| reference.get(name).and_then(serde_json::Value::as_str);
     let at = |place: usize| seen.peer(place).cloned().ok_or_else(RpcError::internal);
-    let plain = |name: String| Target {
-        name,
-        renamed: None,
-        tool: None,
-        repeatable: true,
-        session: None,
-        made_by: None,
-    };
     match (text("type"), text("name"), text("uri")) {
         (Some("ref/prompt"), Some(name), _) => {
             let found = seen.view.find(ItemKind::Prompt, name);
             let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown prompt: {name}")))?;
             let renamed = (found.definition.key() != name).then_some("ref.name");
-            Ok((at(found.server)?, Target { renamed, ..plain(found.definition.key().to_owned()) }))
+            Ok((
+                at(found.server)?,
+                Target { renamed, repeatable: true, ..Target::of(found.definition.key().to_owned()) },
+            ))
         }
         (Some("ref/resource"), _, Some(uri)) => {
             let route = seen.view.route(uri);
             let route = route.ok_or_else(|| RpcError::invalid_params(format!("Unknown resource: {uri}")))?;
             let renamed = (route.uri != uri).then_some("ref.uri");
-            Ok((at(route.server)?, Target { renamed, ..plain(route.uri.into_owned()) }))
+            Ok((
+                at(route.server)?,
+                Target { renamed, repeatable: true, ..Target::of(route.uri.into_owned()) },
+            ))
         }
         _ => Err(missing()),
     }

@@ -60,6 +60,13 @@ pub(super) struct Target {
     pub(super) session: Option<CapabilitySet>,
 }
 
+impl Target {
+    /// A target of which nothing but the name matters.
+    pub(super) const fn of(name: String) -> Self {
+        Self { name, renamed: None, tool: None, made_by: None, repeatable: false, session: None }
+    }
+}
+
 /// What a modern server had asked for before it goes on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Input {
