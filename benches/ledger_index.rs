@@ -14,7 +14,7 @@ mod entries;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use entries::{Dice, Org};
+use entries::{Dice, FOLDERS, Org};
 use jiff::tz::TimeZone;
 use tollgate::ledger::encode::encode;
 use tollgate::ledger::entry::Entry;
@@ -121,30 +121,6 @@ fn tables(path: &Path, count: u64) {
         println!("        {:6.1} {name}", bytes / count as f64);
     }
 }
-
-/// Folders that users are named after, as in the samples.
-const FOLDERS: [&str; 20] = [
-    "src",
-    "tests",
-    "api",
-    "web",
-    "infra",
-    "prod",
-    "staging",
-    "billing",
-    "auth",
-    "docs",
-    "scripts",
-    "migrations",
-    "components",
-    "handlers",
-    "models",
-    "terraform",
-    "charts",
-    "payments",
-    "search",
-    "mobile",
-];
 
 /// What is searched for.
 const TEXTS: &[&str] = &[

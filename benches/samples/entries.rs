@@ -133,7 +133,7 @@ const NOUNS: &[&str] = &[
     "log",
 ];
 
-const FOLDERS: &[&str] = &[
+pub(crate) const FOLDERS: &[&str] = &[
     "src",
     "tests",
     "api",
