@@ -114,7 +114,7 @@ impl RpcError {
         Self::new(OVER_BUDGET, message)
     }
 
-    /// A rate limit allows no more for now; the request has not been sent.
+    /// A rate limit allows no more at present; the request has not been sent.
     pub fn rate_limited(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(RATE_LIMITED, message)
     }

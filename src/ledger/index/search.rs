@@ -126,7 +126,7 @@ impl Reader {
     }
 
     /// What a search finds from a position on, oldest first: `page.before` is not looked at. `next` is where
-    /// to go on, also when there is nothing more for now.
+    /// to go on, also at the end of all that there is.
     ///
     /// # Errors
     /// As [`Self::search`].

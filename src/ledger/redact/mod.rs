@@ -307,7 +307,7 @@ impl Scan<'_> {
     }
 }
 
-/// Whether the bytes behind a prefix are more than a placeholder such as `xxxxxxxx` or `your-key-here`.
+/// Whether the bytes behind a prefix are more than a stand-in such as `********` or `your-key-here`.
 fn is_varied(body: &[u8]) -> bool {
     distinct(body) >= 6 && (body.len() < 24 || body.iter().any(u8::is_ascii_digit) || mixes_case(body))
 }

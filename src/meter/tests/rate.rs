@@ -273,9 +273,9 @@ fn the_largest_numbers_do_no_harm() {
     };
     let rates: Arc<Rates> = Rates::new(&[all]).unwrap();
     let mut gate = Gate::new(&rates);
-    for now in [0, u64::MAX, NOW, 0] {
-        if let Ok(pass) = gate.enter(&ANA, u64::MAX, now) {
-            pass.finish(u64::MAX, now);
+    for at_ms in [0, u64::MAX, NOW, 0] {
+        if let Ok(pass) = gate.enter(&ANA, u64::MAX, at_ms) {
+            pass.finish(u64::MAX, at_ms);
         }
     }
 }
