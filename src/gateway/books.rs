@@ -13,7 +13,7 @@ use crate::gateway::log::Level;
 use crate::gateway::record::{Expected, Record};
 use crate::gateway::worker::{Phase, Worker};
 use crate::ledger::content::{Kept, Part};
-use crate::ledger::entry::{Entry, Kind};
+use crate::ledger::entry::Entry;
 use crate::ledger::journal::{Full, Journal, Ticket};
 use crate::ledger::live::{Ledger, State};
 use crate::ledger::record::Open;
@@ -72,15 +72,15 @@ impl Books {
         if ill && self.journal.borrow_mut().append_event(entry) == Err(Full) {
             return self.journal.borrow().count_missing();
         }
-        if !ill && timeout(limits::LEDGER_EVENT_DEADLINE, self.event(entry)).await.is_err() {
-            self.journal.borrow().count_missing();
+        if ill {
+            return;
         }
-    }
-
-    async fn opening(&self, record: &Record, kind: Kind, estimate_pico: u64) -> Result<(), CallError> {
-        let opening = record.opening(kind, estimate_pico);
-        let opened = timeout(limits::LEDGER_ROOM_DEADLINE, self.open(&opening));
-        opened.await.map_err(|_late| Code::Unrecorded.into())
+        let appended = self.append(|journal| journal.append_event(entry));
+        match timeout(limits::LEDGER_EVENT_DEADLINE, appended).await {
+            // It is there, however long the disk takes.
+            Ok(ticket) => drop(timeout(limits::LEDGER_EVENT_DEADLINE, self.kept(ticket)).await),
+            Err(_late) => self.journal.borrow().count_missing(),
+        }
     }
 
     /// Appends as soon as there is room: when the disk is slow, callers wait here.
@@ -107,9 +107,13 @@ impl Worker {
     /// 503 when it cannot be written down.
     pub(super) async fn open(&self, record: &mut Record, estimate_pico: u64) -> Result<(), CallError> {
         let Some(kind) = record.kind() else { return Ok(()) };
-        self.books.opening(record, kind, estimate_pico).await?;
+        let opening = record.opening(kind, estimate_pico);
+        let late = |_late| CallError::from(Code::Unrecorded);
+        let appended = self.books.append(|journal| journal.append_open(&opening));
+        let ticket = timeout(limits::LEDGER_ROOM_DEADLINE, appended).await.map_err(late)?;
+        // From here on it has to be closed, also when the disk does not come along.
         record.open = Some(Expected { kind });
-        Ok(())
+        timeout(limits::LEDGER_ROOM_DEADLINE, self.books.kept(ticket)).await.map_err(late)
     }
 
     /// Writes down how a call ended, before the last of its answer leaves; does so once, whoever asks. At the
