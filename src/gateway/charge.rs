@@ -36,8 +36,6 @@ pub(super) struct Called<'a> {
     pub(super) server: &'a str,
     /// By the server's own name.
     pub(super) tool: &'a str,
-    /// The call goes on after a question: it was charged when it began.
-    pub(super) goes_on: bool,
 }
 
 /// What is limited, for all threads.
@@ -74,8 +72,8 @@ struct Found {
     how: How,
 }
 
-/// What a call of a model is charged. A charge that is dropped has to have been settled before; one that is
-/// not, because its task has ended early, is settled at what is known by then.
+/// What a call of a model is charged. One that is dropped before it was settled, because its task has ended
+/// early, gives no signs of life any more: its reservation lapses, and is charged what was heard last.
 #[derive(Debug)]
 pub(super) struct Charge {
     meter: Rc<Meter>,
@@ -220,11 +218,11 @@ impl Meter {
         principal: &Principal,
         called: &Called<'_>,
     ) -> Result<(Charged, Option<Pass>), RpcError> {
-        let Called { server, tool, goes_on } = *called;
+        let Called { server, tool } = *called;
         let who = Who { server, tool, ..who_is(principal) };
         let pass = self.enter(spending, &who, 0);
         let pass = pass.map_err(|limited| RpcError::rate_limited(limited.sentence()))?;
-        let cost_pico = if goes_on { 0 } else { spending.of_tool(server, tool) };
+        let cost_pico = spending.of_tool(server, tool);
         // What costs nothing fits into every budget.
         if cost_pico == 0 {
             return Ok((Charged::default(), pass));

@@ -166,8 +166,7 @@ fn begin<'w>(
         }
         _ => None,
     };
-    let called =
-        Called { server: server.as_str(), tool: tool.key(), goes_on: params.request_state.is_some() };
+    let called = Called { server: server.as_str(), tool: tool.key() };
     let (charged, pass) = charge(worker, post, &called, repeat)?;
     about.charged = charged;
     about.server = Some(server.clone());

@@ -139,8 +139,7 @@ async fn once(mut run: Run<'_>, begun: Instant) {
 async fn charge(run: &Run<'_>) -> Result<Option<Pass>, RpcError> {
     if let (Method::ToolsCall, Some(accounts)) = (run.question.method, &run.hub.accounts) {
         let snapshot = run.hub.snapshot();
-        let goes_on = run.question.params.request_state.is_some();
-        let called = Called { server: run.peer.server.name.as_str(), tool: &run.target.name, goes_on };
+        let called = Called { server: run.peer.server.name.as_str(), tool: &run.target.name };
         let (charged, pass) =
             accounts.meter.charge_tool(&snapshot.spending, &run.caller.principal, &called)?;
         run.leg.charged(charged).await;
