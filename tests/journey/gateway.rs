@@ -279,10 +279,11 @@ impl Gateway {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Resident memory, in KiB.
+    /// Memory of its own that is resident, in KiB: not the pages of its program and of mapped files, which
+    /// the kernel keeps or drops as it likes.
     pub(crate) fn rss_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it has memory");
         line.trim().trim_end_matches(" kB").parse().expect("the kernel writes numbers")
     }
 }
