@@ -8,7 +8,7 @@ use crate::client::{messages, once, post};
 use crate::gateway::{Engine, Folder, Gateway, config, for_each_engine, tollgate, usual_port};
 use crate::program::{self, Outcome};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn run(folder: &Folder, arguments: &[&str]) -> Outcome {
     program::run(tollgate(folder.path()).args(arguments), DEADLINE)

@@ -136,11 +136,11 @@ fn a_caller_that_never_reads_is_let_go() {
 fn a_slow_but_steady_stream_is_not_cut() {
     for_each_engine(|engine| {
         let mut pieces = vec![(Duration::ZERO, sse::message_start("claude-any") + &sse::text_start())];
-        pieces.extend((0..8).map(|_| (Duration::from_millis(150), sse::text_delta("tick"))));
+        pieces.extend((0..10).map(|_| (Duration::from_millis(250), sse::text_delta("tick"))));
         pieces.push((Duration::ZERO, sse::message_end("end_turn")));
         let upstream = pauses_between_pieces::start(&pieces);
-        let more = "timeouts: { head_ms: 400, idle_ms: 400, body_stall_ms: 400, write_stall_ms: 400, \
-                    first_byte_ms: 400, stream_stall_ms: 600 }";
+        let more = "timeouts: { head_ms: 1500, idle_ms: 1500, body_stall_ms: 1500, write_stall_ms: 1500, \
+                    first_byte_ms: 1500, stream_stall_ms: 1600 }";
         let gateway = Gateway::with(engine, &upstream.url(), more);
         let body = crate::client::messages_body("claude-any", true);
         let reply = once(gateway.addr(), &post("/v1/messages", KEY, &[], body.as_bytes()));

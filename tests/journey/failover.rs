@@ -64,7 +64,7 @@ fn an_address_that_answers_no_connect_is_a_502_in_time() {
         let took = started.elapsed();
         let message = reply.refusal(502, "api_error");
         assert!(!message.contains(&dead.addr.to_string()), "{message}");
-        assert!(took >= Duration::from_millis(350) && took < Duration::from_secs(3), "it took {took:?}");
+        assert!(took >= Duration::from_millis(350) && took < Duration::from_secs(5), "it took {took:?}");
     });
 }
 

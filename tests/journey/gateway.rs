@@ -24,7 +24,7 @@ pub(crate) const NARROW_KEY: &str = "tg_narrow_0123456789abcdefghijklmnopqrstuvw
 pub(crate) const UPSTREAM_KEY: &str = "upstream-secret-0123456789";
 
 /// A start on a busy machine; a quiet one needs some milliseconds.
-const START_DEADLINE: Duration = Duration::from_secs(15);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the gateway is told to do its I/O with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

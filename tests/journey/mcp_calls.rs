@@ -21,7 +21,7 @@ use crate::peer::{After, Exchange, Peer};
 use crate::program::eventually;
 
 const BOTH: [Era; 2] = [Era::Modern, Era::Legacy];
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(15);
 
 /// What a caller declares that can be asked.
 const CAN_BE_ASKED: &str = "{\"elicitation\":{\"form\":{}}}";

@@ -89,7 +89,7 @@ fn a_call_that_breaks_over_a_pipe_is_told_as_an_error_of_its_server() {
     for_each_engine(|engine| {
         for server_era in BOTH {
             let folder = Folder::new();
-            let config = one_pipe("faulty", &folder, server_era, ", call_timeout_ms: 1000");
+            let config = one_pipe("faulty", &folder, server_era, ", call_timeout_ms: 4000");
             let gateway = gateway(engine, &config);
             let caller_era = if server_era == Era::Modern { Era::Legacy } else { Era::Modern };
             let mut caller = Caller::new(&gateway, caller_era, "/mcp");
@@ -211,14 +211,19 @@ fn a_server_that_changes_all_the_time_is_listed_now_and_then() {
             let mut caller = Caller::new(&gateway, Era::Modern, "/mcp");
             let started = Instant::now();
             let before = lists.load(Ordering::SeqCst);
-            while started.elapsed() < Duration::from_millis(1500) {
+            let listed = || lists.load(Ordering::SeqCst) - before;
+            // A slow machine may have more time, but not more lists in it.
+            while started.elapsed() < Duration::from_millis(1500)
+                || (listed() < 3 && started.elapsed() < Duration::from_secs(20))
+            {
                 let seen = caller.tools();
                 let (a, b) = (seen[0].strip_prefix("a-"), seen[1].strip_prefix("b-"));
                 assert!(seen.len() == 2 && a.is_some() && a == b, "{seen:?} are of two lists");
             }
-            let listed = lists.load(Ordering::SeqCst) - before;
+            let (listed, took) = (listed(), started.elapsed());
             // Every 200 ms, and one for either end.
-            assert!((3..=10).contains(&listed), "listed {listed} times in 1.5 s");
+            let most = took.as_millis() / 200 + 3;
+            assert!(listed >= 3 && listed as u128 <= most, "listed {listed} times in {took:?}");
         }
     });
 }
@@ -251,7 +256,7 @@ fn a_dead_or_slow_server_takes_nothing_from_the_others() {
         for _ in 0..20 {
             assert_eq!(caller.tools(), ["echo"]);
         }
-        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
         let stale = stale(&gateway);
         for name in ["dead", "missing", "dying", "slow"] {
             assert!(stale.iter().any(|known| known == name), "{name} is not stale: {stale:?}");

@@ -13,7 +13,7 @@ use crate::peer::{Peer, answers_status, pauses_between_pieces, scripted_upstream
 use crate::program::eventually;
 use crate::sse;
 
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(15);
 const LATER_KEY: &str = "tg_later_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH";
 
 fn with_later_key(engine: Engine, upstream: &Peer) -> String {
@@ -90,7 +90,7 @@ fn open_streams_and_connections_go_on() {
 
         gateway.folder().write("tollgate.yaml", &config(engine, &new.url(), ""));
         gateway.signal("HUP");
-        thread::sleep(Duration::from_millis(800));
+        eventually("the config is taken", SOON, || gateway.log().find("reloaded").is_some());
         let reply = kept.exchange(&messages(KEY, "claude-any", false));
         assert_eq!(
             String::from_utf8_lossy(&reply.body),
