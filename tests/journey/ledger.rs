@@ -35,11 +35,16 @@ pub(crate) fn entries_of(gateway: Gateway) -> Vec<Value> {
 fn stopped(mut gateway: Gateway) -> (Vec<Value>, Gateway) {
     gateway.signal("TERM");
     gateway.wait(Duration::from_secs(20));
+    (verified(&gateway), gateway)
+}
+
+/// All entries of a ledger that nobody writes any more, whose chain and index are as they should be.
+pub(crate) fn verified(gateway: &Gateway) -> Vec<Value> {
     // The look brings the index up with the chain.
-    let entries = entries(&gateway);
-    let verified = ledger(&gateway, &["verify"]).succeeded();
-    assert!(verified.stdout.contains("the index agrees: "), "{}", verified.stdout);
-    (entries, gateway)
+    let entries = entries(gateway);
+    let told = ledger(gateway, &["verify"]).succeeded();
+    assert!(told.stdout.contains("the index agrees: "), "{}", told.stdout);
+    entries
 }
 
 /// Pico-dollars as the program writes dollars.

@@ -23,6 +23,7 @@ mod llm_paths;
 
 // The way to the upstream.
 mod failover;
+mod full_disk;
 mod https_proxy;
 mod upstream_tls;
 
