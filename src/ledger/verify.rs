@@ -56,6 +56,7 @@ pub fn verify(data_dir: &Path, keys: &PublicKeys) -> Result<Verified, ReadFault>
         sound: 0,
         begins: HashMap::new(),
         dropped: None,
+        ended: None,
     };
     check.lines.advance()?;
     check.begin(&folder, &all)?;
@@ -76,6 +77,8 @@ struct Check<'a> {
     begins: HashMap<u64, (Hash, Vec<Hash>)>,
     /// Index of the record that says that everything before the first segment was dropped.
     dropped: Option<u64>,
+    /// Where the whole records of the last segment end.
+    ended: Option<Bad>,
 }
 
 impl Check<'_> {
@@ -118,6 +121,7 @@ impl Check<'_> {
                 }
                 Step::End(left) if last => {
                     self.out.torn_bytes = left;
+                    self.ended = Some(reader.bad(offset, ""));
                     return Ok(());
                 }
                 Step::End(_) => return Err(reader.bad(offset, "the segment ends without its seal").into()),
@@ -208,8 +212,13 @@ impl Check<'_> {
         self.check_lines()?;
         let size = self.stand.records();
         if let Some(head) = &self.lines.head {
-            let what = format!("records {size} to {} are missing: this head is about them", head.size - 1);
-            return Err(Bad { index: size, ..self.lines.bad(&what) }.into());
+            let mut what =
+                format!("records {size} to {} are missing: a signed head is about them", head.size - 1);
+            if self.out.torn_bytes > 0 {
+                what += &format!("; the {} bytes here are no whole record", self.out.torn_bytes);
+            }
+            let place = self.ended.unwrap_or_else(|| self.lines.bad(""));
+            return Err(Bad { index: size, what, ..place }.into());
         }
         let signed = self.out.signed.map_or(0, |(size, _)| size);
         if let Some(oldest) = all.first()
