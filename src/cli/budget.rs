@@ -78,7 +78,11 @@ fn rows(spending: &Spending, states: &[State]) -> Vec<Row> {
             }
         }
         if rows.len() == before {
-            rows.push(row(&budget.name, &budget.scope.to_string(), (budget.limit_pico, 0), String::new()));
+            let of = match budget.each {
+                Some(each) => format!("each {} of {}", each.noun(), budget.scope),
+                None => budget.scope.to_string(),
+            };
+            rows.push(row(&budget.name, &of, (budget.limit_pico, 0), String::new()));
         }
     }
     rows

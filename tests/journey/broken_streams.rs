@@ -152,7 +152,7 @@ fn a_caller_that_hangs_up_is_noticed_at_once() {
             client.read_until("message_start");
             let hung_up = Instant::now();
             drop(client);
-            let noticed = left.recv_timeout(Duration::from_secs(5)).expect("the upstream is told");
+            let noticed = left.recv_timeout(Duration::from_secs(20)).expect("the upstream is told");
             best = best.min(noticed.saturating_duration_since(hung_up));
             if best < Duration::from_millis(100) {
                 break;
@@ -171,10 +171,10 @@ fn a_caller_that_hangs_up_before_the_answer_cancels_it() {
         let gateway = Gateway::start(engine, &upstream.url());
         let mut client = Client::connect(gateway.addr());
         client.send(&messages(KEY, "claude-any", true));
-        crate::program::eventually("the request arrives", Duration::from_secs(5), || {
+        crate::program::eventually("the request arrives", Duration::from_secs(20), || {
             upstream.seen().len() == 1
         });
         drop(client);
-        assert!(left.recv_timeout(Duration::from_secs(1)).is_ok(), "the upstream goes on for nobody");
+        assert!(left.recv_timeout(Duration::from_secs(10)).is_ok(), "the upstream goes on for nobody");
     });
 }

@@ -158,12 +158,12 @@ fn spend_is_told_to_administrators_alone() {
         let admin = made["key"].as_str().expect("the key is shown once").to_owned();
         assert_eq!(once(gateway.addr(), &ask(5, false)).head.status, 200);
         let look = |key: &str, target: &str| once(gateway.addr(), &get("GET", target, &[("x-api-key", key)]));
-        program::eventually("the administrator's key is taken", Duration::from_secs(5), || {
+        program::eventually("the administrator's key is taken", Duration::from_secs(20), || {
             look(&admin, "/admin/budgets").head.status == 200
         });
         look(KEY, "/admin/spend?by=key").refusal(403, "permission_error");
         once(gateway.addr(), &post("/v1/messages", &admin, &[], b"{}")).refusal(403, "permission_error");
-        program::eventually("the call is in the sums", Duration::from_secs(5), || {
+        program::eventually("the call is in the sums", Duration::from_secs(20), || {
             let reply = look(&admin, "/admin/spend?by=key,model&per=day");
             assert_eq!(reply.head.status, 200, "{reply:?}");
             String::from_utf8_lossy(&reply.body).contains("claude-any")

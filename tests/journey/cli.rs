@@ -130,6 +130,18 @@ fn check_finds_every_fault_with_its_place() {
 }
 
 #[test]
+fn budgets_are_shown_before_anything_is_spent() {
+    let folder = Folder::new();
+    let budgets = "budgets: [{ name: all, usd: 5, per: day }, { name: own, each: key, usd: 1, per: hour }]\n";
+    folder.write("tollgate.yaml", &config(Engine::Epoll, "http://127.0.0.1:9", budgets));
+    let shown = run(&folder, &["budget", "show"]).succeeded().stdout;
+    let lines: Vec<&str> = shown.lines().collect();
+    let [_, all, own] = lines[..] else { panic!("{shown}") };
+    assert!(all.contains("$5.00") && all.ends_with("  the organisation"), "{shown}");
+    assert!(own.contains("$1.00") && own.ends_with("  each key of the organisation"), "{shown}");
+}
+
+#[test]
 fn keys_are_made_listed_and_revoked() {
     let folder = Folder::new();
     folder.write("tollgate.yaml", &config(Engine::Epoll, "http://127.0.0.1:9", ""));

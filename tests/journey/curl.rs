@@ -94,7 +94,7 @@ fn tls_is_spoken_and_certificates_are_replaced_while_running() {
         );
         certificate(gateway.folder());
         gateway.signal("HUP");
-        eventually("the new certificate is shown", Duration::from_secs(5), || {
+        eventually("the new certificate is shown", Duration::from_secs(20), || {
             ask("cert.pem").status.success()
         });
         let refused = ask("old.pem");
@@ -159,7 +159,7 @@ fn a_killed_curl_is_noticed_within_100_ms() {
             child.stdout.take().expect("stdout is piped").read_exact(&mut first).expect("the stream begins");
             let killed = Instant::now();
             child.kill().expect("curl can be killed");
-            let noticed = left.recv_timeout(Duration::from_secs(5)).expect("the upstream is told");
+            let noticed = left.recv_timeout(Duration::from_secs(20)).expect("the upstream is told");
             child.wait().expect("a killed child ends");
             best = best.min(noticed.saturating_duration_since(killed));
             if best < Duration::from_millis(100) {

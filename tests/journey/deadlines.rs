@@ -82,7 +82,7 @@ fn a_body_that_stops_is_cut_off() {
 fn a_connection_without_requests_is_closed() {
     for_each_engine(|engine| {
         let upstream = scripted_upstream::plain();
-        let gateway = Gateway::with(engine, &upstream.url(), "timeouts: { idle_ms: 300 }");
+        let gateway = Gateway::with(engine, &upstream.url(), "timeouts: { idle_ms: 1500 }");
         let mut fresh = Client::connect(gateway.addr());
         assert!(fresh.closes_within(SOON), "a silent new connection stays open");
         let mut used = Client::connect(gateway.addr());

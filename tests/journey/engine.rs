@@ -67,7 +67,7 @@ fn every_core_serves() {
         }
         let metrics = || once(gateway.addr(), &crate::client::get("GET", "/metrics", &[])).body;
         // A call is counted when its last byte has left, which its caller may know a little earlier.
-        eventually("the counters of all cores add up", Duration::from_secs(2), || {
+        eventually("the counters of all cores add up", Duration::from_secs(20), || {
             String::from_utf8_lossy(&metrics()).contains("code=\"200\"} 30")
         });
         let text = String::from_utf8_lossy(&metrics()).into_owned();

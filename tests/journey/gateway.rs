@@ -332,7 +332,7 @@ impl Log {
     /// Waits for `count` lines about finished calls and gives them.
     #[track_caller]
     pub(crate) fn calls(&self, count: usize) -> Vec<Value> {
-        eventually("a line for each call", Duration::from_secs(5), || self.all("call").len() >= count);
+        eventually("a line for each call", Duration::from_secs(20), || self.all("call").len() >= count);
         self.all("call")
     }
 

@@ -111,7 +111,7 @@ fn what_breaks_off_and_what_is_left_is_there_too() {
         caller.send(&messages(KEY, "claude-any", true));
         let head = caller.head();
         assert_eq!(head.status, 200);
-        eventually("the call has ended", Duration::from_secs(5), || !gateway.log().all("call").is_empty());
+        eventually("the call has ended", Duration::from_secs(20), || !gateway.log().all("call").is_empty());
         let entries = entries_of(gateway);
         assert_eq!(entries.len(), 1, "{entries:#?}");
         assert_eq!(entries[0]["outcome"], "upstream_cut", "{entries:#?}");

@@ -277,7 +277,7 @@ fn an_answer_may_begin_before_the_request_has_left() {
         let reply = once(gateway.addr(), &post("/v1/messages", KEY, &[], body.as_bytes()));
         assert_eq!(reply.head.status, 200, "{reply:?}");
         assert_eq!(String::from_utf8_lossy(&reply.body), "{\"type\":\"message\"}");
-        let received = received.recv_timeout(Duration::from_secs(5)).expect("the upstream got all of it");
+        let received = received.recv_timeout(Duration::from_secs(20)).expect("the upstream got all of it");
         assert!(received == body.as_bytes(), "8 MiB were changed on their way");
     });
 }

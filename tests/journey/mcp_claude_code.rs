@@ -52,6 +52,14 @@ fn four_servers(folder: &Folder, reference: &ReferenceServer) -> String {
     )
 }
 
+/// Waits until that many servers have told what they offer: programs take their time to start, and a list
+/// does not wait for long.
+#[track_caller]
+fn all_listed(gateway: &Gateway, count: usize) {
+    let listed = || gateway.log().all("listed an MCP server").len();
+    eventually("all servers are listed", DEADLINE, || listed() >= count);
+}
+
 /// Lets Claude Code play all turns of the model behind the gateway.
 #[track_caller]
 fn play(gateway: &Gateway, environment: &[(&str, &str)]) {
@@ -103,7 +111,7 @@ fn tool_calls(gateway: &Gateway, count: usize) -> Vec<Value> {
         let lines = gateway.log().all("call");
         lines.into_iter().filter(|line| line["method"] == "tools/call").collect::<Vec<_>>()
     };
-    eventually("a line for each call of a tool", Duration::from_secs(5), || calls().len() >= count);
+    eventually("a line for each call of a tool", Duration::from_secs(20), || calls().len() >= count);
     calls()
 }
 
@@ -144,6 +152,7 @@ fn every_server_answers_through_one_address() {
         folder.write("note.txt", "written by nobody: 0815 ż\n");
         let model = scripted_turns::start(tour(&folder));
         let gateway = Gateway::with(engine, &model.url(), &four_servers(&folder, &reference));
+        all_listed(&gateway, 4);
         play(&gateway, &[UPFRONT]);
 
         let requests = asked(&model);
@@ -358,6 +367,7 @@ fn the_files_that_are_there_already_are_enough() {
     let path = folder.path().to_owned();
     let gateway = Gateway::run(&mut tollgate(&path), folder);
     let key = printed_key(&gateway.printed("export ANTHROPIC_AUTH_TOKEN="));
+    all_listed(&gateway, 1);
     let written = program::run(tollgate(&path).args(["claude", "--format", "mcp"]), DEADLINE).succeeded();
     assert!(!written.stdout.contains(&key), "the file can be shared: {}", written.stdout);
     home.write(".mcp.json", &written.stdout);

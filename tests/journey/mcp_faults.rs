@@ -251,7 +251,7 @@ fn a_dead_or_slow_server_takes_nothing_from_the_others() {
         let mut caller = Caller::new(&gateway, Era::Modern, "/mcp");
         assert_eq!(caller.tools(), ["echo"]);
         // Only the first list waits for a server that says nothing, and not for long.
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
         let started = Instant::now();
         for _ in 0..20 {
             assert_eq!(caller.tools(), ["echo"]);
