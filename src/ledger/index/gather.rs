@@ -22,6 +22,8 @@ pub(super) struct Gathered {
     /// By `lists::mark_number`.
     marks: HashMap<u64, List, BuildHasherDefault<ByNumber>>,
     words: HashMap<Box<str>, List>,
+    /// By `words::pair_sum`, which callers can choose: its hasher is one that nobody can foresee.
+    pairs: HashMap<u32, List>,
     /// As `lists::once_number` makes them, with the place behind.
     once: Vec<u64>,
 }
@@ -29,7 +31,8 @@ pub(super) struct Gathered {
 impl Gathered {
     /// Begins with a part.
     pub(super) fn new(part: u64) -> Self {
-        Self { part, marks: HashMap::default(), words: HashMap::new(), once: Vec::new() }
+        let (marks, words, pairs) = (HashMap::default(), HashMap::new(), HashMap::new());
+        Self { part, marks, words, pairs, once: Vec::new() }
     }
 
     /// The part.
@@ -46,12 +49,15 @@ impl Gathered {
         for (once, sum) in marks.once() {
             self.once.push(lists::once_number(once, sum, place));
         }
-        for word in words::of_entry(entry) {
-            match self.words.get_mut(word.as_ref()) {
+        words::each(entry, |before, word| {
+            match self.words.get_mut(word) {
                 Some(list) => list.push(place),
                 None => self.words.entry(word.into()).or_default().push(place),
             }
-        }
+            if let Some(before) = before {
+                self.pairs.entry(words::pair_sum(before, word)).or_default().push(place);
+            }
+        });
     }
 
     /// Writes the part.
@@ -60,12 +66,17 @@ impl Gathered {
         lists::keep_once(db, self.part, &self.once)?;
         let mut marks: Vec<(&u64, &List)> = self.marks.iter().collect();
         marks.sort_unstable_by_key(|(number, _)| **number);
+        let mut pairs: Vec<(&u32, &List)> = self.pairs.iter().collect();
+        pairs.sort_unstable_by_key(|(sum, _)| **sum);
         let mut named: Vec<(&str, &List)> =
             self.words.iter().map(|(word, list)| (word.as_ref(), list)).collect();
         named.sort_unstable_by_key(|(word, _)| *word);
         let mut pages = lists::Pages::new(db, self.part)?;
         for (number, list) in marks {
             pages.push(&lists::mark_key(*number), list)?;
+        }
+        for (sum, list) in pairs {
+            pages.push(&lists::pair_key(*sum), list)?;
         }
         for (word, list) in named {
             pages.push(word.as_bytes(), list)?;

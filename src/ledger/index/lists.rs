@@ -19,6 +19,8 @@ pub(super) enum Term {
     Word(String),
     /// Any word that begins so.
     Prefix(String),
+    /// Two words side by side; FTS5 does not know them.
+    Pair(u32),
     /// The mark with this letter and number.
     Mark(char, u64),
     /// The mark of what comes once.
@@ -29,6 +31,8 @@ pub(super) enum Term {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sought {
     pub(super) all: Vec<Vec<Term>>,
+    /// The same where pairs are not known, which say it already.
+    pub(super) paired: Vec<Vec<Term>>,
     pub(super) none: Vec<Term>,
 }
 
@@ -44,6 +48,12 @@ pub(super) fn mark_key(number: u64) -> [u8; 9] {
         *byte = of_number;
     }
     key
+}
+
+/// Two words side by side as one that sorts between marks and words.
+pub(super) fn pair_key(sum: u32) -> [u8; 5] {
+    let [a, b, c, d] = sum.to_be_bytes();
+    [1, a, b, c, d]
 }
 
 /// Bits that are left of the checksum of what comes once.
@@ -221,6 +231,7 @@ impl<'c> Book<'c> {
                 Term::Mark(letter, number) => {
                     self.add_word(&mark_key(mark_number(*letter, *number)), &mut found)?;
                 }
+                Term::Pair(sum) => self.add_word(&pair_key(*sum), &mut found)?,
                 Term::Prefix(word) => self.add_prefix(word.as_bytes(), &mut found)?,
                 Term::Once(once, sum) => self.add_once(*once, *sum, &mut found)?,
             }

@@ -32,12 +32,14 @@ pub(super) struct Plan {
     pub(super) range: (u64, u64),
     /// What was found in the part that was looked at last: a page is put together in several steps.
     held: Option<(u64, Bits)>,
+    paired: Vec<Vec<Term>>,
 }
 
 impl Plan {
     /// Makes the plan, with the names that the index knows now.
     pub(super) fn of(db: &Connection, query: &Query) -> Result<Self, IndexFault> {
-        let mut plan = Self { sought: None, nothing: false, range: range(db, query)?, held: None };
+        let range = range(db, query)?;
+        let mut plan = Self { sought: None, nothing: false, range, held: None, paired: Vec::new() };
         let (negated, plain): (Vec<_>, Vec<_>) = query.terms.iter().partition(|term| term.negated);
         let mut sought = Sought::default();
         for term in plain {
@@ -50,6 +52,7 @@ impl Plan {
         for term in negated {
             sought.none.extend(refuse(db, &term.test)?);
         }
+        sought.paired = std::mem::take(&mut plan.paired);
         plan.sought = Some(sought);
         Ok(plan)
     }
@@ -62,7 +65,7 @@ impl Plan {
             Test::Once(once, texts) => {
                 return Ok(vec![texts.iter().map(|text| Term::Once(*once, words::once_sum(text))).collect()]);
             }
-            Test::Words(_, sought) => return Ok(sought.iter().map(|word| vec![word_term(word)]).collect()),
+            Test::Words(_, sought) => return Ok(self.want_words(sought)),
             Test::Number(Number::CostPico, low, high) => return Ok(size_marks(words::COST, *low, *high)),
             Test::Number(Number::TookUs, low, high) => return Ok(size_marks(words::TOOK, *low, *high)),
             Test::Number(Number::Tokens, low, high) => return Ok(size_marks(words::TOKENS, *low, *high)),
@@ -81,6 +84,25 @@ impl Plan {
         self.nothing |= numbers.is_empty();
         let few = (1..=limits::QUERY_NAMES_MAX).contains(&numbers.len());
         Ok(if few { vec![name_marks(name, &numbers)] } else { Vec::new() })
+    }
+
+    /// What words side by side are sought by.
+    fn want_words(&mut self, sought: &[SoughtWord]) -> Vec<Vec<Term>> {
+        let mut wanted = Vec::new();
+        let mut paired = false;
+        let mut rest = sought;
+        while let Some((word, after)) = rest.split_first() {
+            // The beginning of a word has no pair.
+            let next = after.first().filter(|next| !word.prefix && !next.prefix);
+            if let Some(next) = next {
+                wanted.push(vec![Term::Pair(words::pair_sum(&word.text, &next.text))]);
+            }
+            let known = paired || next.is_some();
+            if known { &mut self.paired } else { &mut wanted }.push(vec![word_term(word)]);
+            paired = next.is_some();
+            rest = after;
+        }
+        wanted
     }
 
     /// Up to `most` positions that a plan finds within its range cut to another, newest or oldest first.
@@ -145,7 +167,8 @@ fn ask(
 /// What is sought in the language of FTS5.
 pub(super) fn expression(sought: &Sought) -> String {
     let any = |terms: &Vec<Term>| terms.iter().map(quoted).collect::<Vec<_>>().join(" OR ");
-    let all = sought.all.iter().map(any).collect::<Vec<_>>().join(") AND (");
+    let known = sought.all.iter().filter(|terms| !matches!(terms.as_slice(), [Term::Pair(_)]));
+    let all = known.chain(&sought.paired).map(any).collect::<Vec<_>>().join(") AND (");
     if sought.none.is_empty() { format!("({all})") } else { format!("(({all})) NOT ({})", any(&sought.none)) }
 }
 
@@ -250,6 +273,8 @@ fn quoted(term: &Term) -> String {
     let mut text = String::from("\"");
     match term {
         Term::Word(word) | Term::Prefix(word) => text.push_str(word),
+        // Those are left out before.
+        Term::Pair(_) => {}
         Term::Mark(letter, number) => words::push_number(*letter, *number, &mut text),
         Term::Once(once, sum) => words::push_sum(*once, *sum, &mut text),
     }

@@ -93,10 +93,10 @@ impl Marks {
             push_sum(once, sum, out);
             out.push(' ');
         }
-        for word in of_entry(entry) {
-            out.push_str(&word);
+        each(entry, |_before, word| {
+            out.push_str(word);
             out.push(' ');
-        }
+        });
     }
 }
 
@@ -133,9 +133,27 @@ pub(super) fn texts(entry: &Entry) -> impl Iterator<Item = &str> {
     own.into_iter().chain(actions).map(String::as_str)
 }
 
-/// The words of an entry, its first `limits::INDEX_WORDS_OF_ENTRY_MAX`.
-pub(super) fn of_entry(entry: &Entry) -> impl Iterator<Item = Cow<'_, str>> {
-    texts(entry).flat_map(words).take(limits::INDEX_WORDS_OF_ENTRY_MAX)
+/// Gives the words of an entry, its first `limits::INDEX_WORDS_OF_ENTRY_MAX`, each with the one before it in
+/// the same text.
+pub(super) fn each(entry: &Entry, mut told: impl FnMut(Option<&str>, &str)) {
+    let mut left = limits::INDEX_WORDS_OF_ENTRY_MAX;
+    for text in texts(entry) {
+        let mut before: Option<Cow<'_, str>> = None;
+        for word in words(text).take(left) {
+            told(before.as_deref(), &word);
+            before = Some(word);
+            left = left.saturating_sub(1);
+        }
+    }
+}
+
+/// The checksum that two words side by side are found by.
+pub(super) fn pair_sum(before: &str, word: &str) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(before.as_bytes());
+    sum.update(b" ");
+    sum.update(word.as_bytes());
+    sum.finalize()
 }
 
 /// Appends the mark of a fact as a word of FTS5.

@@ -8,7 +8,7 @@ use crate::ledger::index::block::Edge;
 use crate::ledger::index::lists::{self, Book, Sought, Term};
 use crate::ledger::index::schema;
 use crate::ledger::index::store::Store;
-use crate::ledger::index::words::Once;
+use crate::ledger::index::words::{self, Once};
 
 const SEARCHES: &[&str] = &[
     "prod",
@@ -20,6 +20,12 @@ const SEARCHES: &[&str] = &[
     "session:s-1 cost:>0.1",
     "überlauf",
     "nosuchword",
+    "\"connection refused\"",
+    "\"refused connection by\"",
+    "\"refused connection by pro*\"",
+    "\"prod refused the connection\"",
+    "\"example com\" -refused",
+    "app.yaml",
 ];
 
 /// All that a search can see of a file: its parts, and a checksum of its lists.
@@ -135,7 +141,7 @@ fn words_of_any_number_and_length_are_found_in_pages() {
     let db = rusqlite::Connection::open(folder.index()).unwrap();
     let pages: i64 = db.query_row("SELECT count(*) FROM page WHERE part = 0", [], |row| row.get(0)).unwrap();
     assert!(pages > 10);
-    let sought = |term: Term| Sought { all: vec![vec![term]], none: Vec::new() };
+    let sought = |term: Term| Sought { all: vec![vec![term]], ..Sought::default() };
     let mut book = Book::new(&db).unwrap();
     let mut places = |term: Term| {
         let bits = book.find(0, &sought(term)).unwrap();
@@ -153,7 +159,11 @@ fn words_of_any_number_and_length_are_found_in_pages() {
     assert_eq!(places(Term::Word("common".to_owned())).len(), of_part);
     assert_eq!(places(Term::Word("commo".to_owned())).len(), 0);
     assert_eq!(places(Term::Word("z".repeat(48))).len(), of_part);
-    let sum = crate::ledger::index::words::once_sum("u17");
+    let pair = |one: &str, other: &str| Term::Pair(words::pair_sum(one, other));
+    assert_eq!(places(pair("x01234", "common")), [1234 * 20]);
+    assert!(places(pair("x01234", "x01234")).is_empty());
+    assert!(places(pair("common", "x01234")).is_empty());
+    let sum = words::once_sum("u17");
     assert_eq!(places(Term::Once(Once::Use, sum)).len(), of_part.div_ceil(700));
     assert_eq!(places(Term::Once(Once::Id, sum)).len(), 0);
     let mut reader = folder.reader();
