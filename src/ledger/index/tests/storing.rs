@@ -34,7 +34,7 @@ fn entries_come_back_as_they_were_in_any_batches() {
 
 #[test]
 fn ids_come_back_as_they_were_whatever_they_look_like() {
-    let uuid = |at: u64| format!("{:08x}-0000-4abc-9def-{at:012x}", at * 0x0101_0101);
+    let uuid = |at: u64| format!("{:08x}-0000-4abc-9def-{at:012x}", at * 0x9e37_79b9 % (1 << 32));
     let odd: [fn(String) -> String; 6] = [
         |id| id,
         |id| id.to_uppercase(),
