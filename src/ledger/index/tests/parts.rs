@@ -130,7 +130,7 @@ fn words_of_any_number_and_length_are_found_in_pages() {
     let detail = |at: u64| format!("{} x{at:05} {}", "z".repeat(60), "common");
     let made = |at: u64| {
         let actions = vec![Action { id: format!("u{}", at % 700), detail: detail(at), ..Action::default() }];
-        (at * 20, Entry { actions, ..entry(at) })
+        (at * 20, Entry { actions, prompt: "one".to_owned(), tool_use_id: String::new(), ..entry(at) })
     };
     let entries: Vec<(u64, Entry)> = (0..7000).map(made).collect();
     let folder = Folder::new();
@@ -163,8 +163,13 @@ fn words_of_any_number_and_length_are_found_in_pages() {
     assert_eq!(places(pair("x01234", "common")), [1234 * 20]);
     assert!(places(pair("x01234", "x01234")).is_empty());
     assert!(places(pair("common", "x01234")).is_empty());
+    for number in 0..700 {
+        let found = places(Term::Once(Once::Use, words::once_sum(&format!("u{number}"))));
+        let expected: Vec<u32> = (number..u32::try_from(of_part).unwrap()).step_by(700).collect();
+        assert_eq!(found, expected.iter().map(|at| at * 20).collect::<Vec<_>>(), "u{number}");
+    }
+    assert_eq!(places(Term::Once(Once::Prompt, words::once_sum("one"))).len(), of_part);
     let sum = words::once_sum("u17");
-    assert_eq!(places(Term::Once(Once::Use, sum)).len(), of_part.div_ceil(700));
     assert_eq!(places(Term::Once(Once::Id, sum)).len(), 0);
     let mut reader = folder.reader();
     for text in ["x01234", "x0123*", "use:u17", "common x06999", "upstream:req_6000"] {
