@@ -1,7 +1,7 @@
 //! What the index of the ledger costs: building it, its size on the disk, and searching it.
 //!
 //! `cargo bench --bench ledger_index -- --entries 10000000` for the size that it is made for; a small run
-//! without it.
+//! without it. With `--keep FOLDER` the index stays there, and the next run searches it without building it.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
 #![expect(clippy::print_stdout, reason = "a bench may say what it measures")]
@@ -11,7 +11,7 @@
 #[path = "samples/entries.rs"]
 mod entries;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use entries::{Dice, FOLDERS, Org};
@@ -32,20 +32,26 @@ const DAY_MS: u64 = 86_400_000;
 const BATCH: usize = 128 * 1024;
 
 fn main() {
-    let count = wanted("--entries").unwrap_or(20_000);
-    let folder = std::env::temp_dir().join(format!("tollgate-bench-index-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for the index");
+    let count = wanted("--entries").and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    let kept = wanted("--keep").map(PathBuf::from);
+    let own = std::env::temp_dir().join(format!("tollgate-bench-index-{}", std::process::id()));
+    let folder = kept.as_ref().unwrap_or(&own);
+    std::fs::create_dir_all(folder).expect("a folder for the index");
     let path = folder.join("index.sqlite");
-    build(&path, count);
+    if !path.exists() {
+        build(&path, count);
+    }
     search(&path, count);
-    std::fs::remove_dir_all(&folder).expect("the folder can be deleted");
+    if kept.is_none() {
+        std::fs::remove_dir_all(folder).expect("the folder can be deleted");
+    }
 }
 
-/// The number behind an argument.
-fn wanted(name: &str) -> Option<u64> {
+/// What stands behind an argument.
+fn wanted(name: &str) -> Option<String> {
     let args: Vec<String> = std::env::args().collect();
     let at = args.iter().position(|arg| arg == name)?;
-    args.get(at + 1)?.parse().ok()
+    args.get(at + 1).cloned()
 }
 
 fn build(path: &Path, count: u64) {

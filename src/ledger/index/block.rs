@@ -179,7 +179,7 @@ impl Block {
         let mut row = Vec::with_capacity(256);
         for column in &self.columns {
             if let Some(value) = column.value(place)? {
-                columns::put_field(column.field, value, &mut row);
+                columns::put_field(column.field, &value, &mut row);
             }
         }
         Some(row)
@@ -190,11 +190,11 @@ impl Block {
         let mut record = columns::EVENT.to_vec();
         let (mut who, mut session) = (None, 0);
         for column in &self.columns {
-            let Some(mut value) = column.value(place)? else { continue };
+            let Some(value) = column.value(place)? else { continue };
             match column.field {
-                columns::WHO => who = Some(take(&mut value)?),
-                columns::SESSION => session = take(&mut value)?,
-                field => columns::put_field(field, value, &mut record),
+                columns::WHO => who = Some(take(&mut value.as_ref())?),
+                columns::SESSION => session = take(&mut value.as_ref())?,
+                field => columns::put_field(field, &value, &mut record),
             }
         }
         match encode::decode(&record) {
@@ -293,27 +293,34 @@ pub(super) enum Edge {
 }
 
 /// The block that a position belongs to, with the first position behind it, `u64::MAX` of the newest one; or,
-/// from the oldest edge, the first block behind a position before all of them.
+/// from the oldest edge, the first block behind a position before all of them. From the newest edge nobody
+/// asks what is behind, and a shorter statement is made in half the time.
 fn load(
     db: &Connection,
     position: u64,
     edge: Edge,
     unpacker: &mut Unpacker,
 ) -> Result<Option<(Block, u64)>, IndexFault> {
-    let sql = "SELECT b.first, b.data, (SELECT min(n.first) FROM block n WHERE n.first > b.first)
+    let newest = "SELECT first, data, NULL FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+    let oldest = "SELECT b.first, b.data, (SELECT min(n.first) FROM block n WHERE n.first > b.first)
         FROM block b WHERE b.first <= ?1 ORDER BY b.first DESC LIMIT 1";
     let behind = "SELECT b.first, b.data, (SELECT min(n.first) FROM block n WHERE n.first > b.first)
         FROM block b WHERE b.first > ?1 ORDER BY b.first LIMIT 1";
-    let read = |sql| {
-        db.query_row(sql, [stored(position)], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Option<i64>>(2)?))
-        })
-        .optional()
+    let mut read = |sql| {
+        let mut statement = db.prepare(sql)?;
+        let mut rows = statement.query([stored(position)])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let first = loaded(row.get(0)?);
+        let damaged = || IndexFault::Damaged(first);
+        let data = row.get_ref(1)?.as_blob().map_err(|_other| damaged())?;
+        let block = Block::unpack(first, data, unpacker)?;
+        Ok(Some((block, row.get::<_, Option<i64>>(2)?.map_or(u64::MAX, loaded))))
     };
-    let mut found = read(sql)?;
-    if found.is_none() && edge == Edge::Oldest {
-        found = read(behind)?;
+    match edge {
+        Edge::Newest => read(newest),
+        Edge::Oldest => match read(oldest)? {
+            None => read(behind),
+            found => Ok(found),
+        },
     }
-    let Some((first, data, end)) = found else { return Ok(None) };
-    Ok(Some((Block::unpack(loaded(first), &data, unpacker)?, end.map_or(u64::MAX, loaded))))
 }

@@ -1,5 +1,6 @@
 //! Columns of a block: the values of one field of all its entries.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -76,15 +77,16 @@ pub(super) struct Column {
     bytes: Vec<u8>,
     /// Where in `bytes` the value of each entry is; `None` where it has none.
     places: Vec<Option<(usize, usize)>>,
+    /// Whether the values are the bytes of UUIDs: writing them all out would take longer than the rest.
+    uuids: bool,
 }
 
 impl Column {
     /// The value of an entry; the outer `None` for a place that is none.
-    pub(super) fn value(&self, place: usize) -> Option<Option<&[u8]>> {
-        match self.places.get(place)? {
-            None => Some(None),
-            Some((begin, end)) => Some(Some(self.bytes.get(*begin..*end)?)),
-        }
+    pub(super) fn value(&self, place: usize) -> Option<Option<Cow<'_, [u8]>>> {
+        let Some((begin, end)) = self.places.get(place)? else { return Some(None) };
+        let bytes = self.bytes.get(*begin..*end)?;
+        Some(Some(if self.uuids { Cow::Owned(uuid_text(bytes)) } else { Cow::Borrowed(bytes) }))
     }
 
     /// Reads a column of so many entries; `None` for bytes that are none.
@@ -109,6 +111,11 @@ impl Column {
                 None => None,
                 Some(length) => {
                     let begin = end;
+                    let length = match form {
+                        Form::Uuids if length == UUID_TEXT => UUID_BYTES,
+                        Form::Uuids => return None,
+                        _ => length,
+                    };
                     end = end.checked_add(length).filter(|end| *end <= limits::INDEX_BLOCK_BYTES_MAX)?;
                     Some((begin, end))
                 }
@@ -119,10 +126,10 @@ impl Column {
         *apart = after;
         let bytes = match form {
             Form::Packed => unpacker.unpack(own, end)?,
-            Form::Uuids => own.chunks(16).flat_map(uuid_text).collect(),
-            Form::Raw | Form::Listed => own.to_vec(),
+            Form::Uuids | Form::Raw | Form::Listed => own.to_vec(),
         };
-        (bytes.len() == end).then_some(Self { field, bytes, places })
+        let uuids = form == Form::Uuids;
+        (bytes.len() == end).then_some(Self { field, bytes, places, uuids })
     }
 
     fn listed(field: u8, count: usize, rest: &mut &[u8]) -> Option<Self> {
@@ -141,7 +148,7 @@ impl Column {
         for _ in 0..count {
             places.push(*values.get(usize::try_from(take(rest)?).ok()?)?);
         }
-        Some(Self { field, bytes, places })
+        Some(Self { field, bytes, places, uuids: false })
     }
 }
 
@@ -213,24 +220,41 @@ fn number<'v>(values: &[Option<&'v [u8]>]) -> (Vec<&'v [u8]>, Vec<u64>) {
 /// Values of a column that are looked through.
 const FEW: usize = 6;
 
+/// Bytes of a UUID, and of its text.
+const UUID_BYTES: usize = 16;
+const UUID_TEXT: usize = 36;
+
 /// The sixteen bytes of a UUID as it is usually written, in small letters; `None` for anything else.
-fn uuid(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() != 36 {
+fn uuid(text: &[u8]) -> Option<[u8; UUID_BYTES]> {
+    if text.len() != UUID_TEXT {
         return None;
     }
-    let text = std::str::from_utf8(text).ok()?;
-    let number = u128::from_str_radix(&text.replace('-', ""), 16).ok()?;
-    let bytes = number.to_be_bytes();
-    (uuid_text(&bytes) == text.as_bytes()).then_some(bytes)
+    let mut number = 0_u128;
+    for (place, byte) in text.iter().enumerate() {
+        let digit = match (place, byte) {
+            (8 | 13 | 18 | 23, b'-') => continue,
+            (8 | 13 | 18 | 23, _) => return None,
+            (_, b'0'..=b'9') => byte - b'0',
+            (_, b'a'..=b'f') => byte - b'a' + 10,
+            _ => return None,
+        };
+        number = number << 4 | u128::from(digit);
+    }
+    Some(number.to_be_bytes())
 }
 
 fn uuid_text(bytes: &[u8]) -> Vec<u8> {
-    let digits = bytes.iter().fold(0_u128, |number, byte| (number << 8) | u128::from(*byte));
-    let mut text = format!("{digits:032x}");
-    for place in [20, 16, 12, 8] {
-        text.insert(place, '-');
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |number: u8| DIGITS.get(usize::from(number)).copied().unwrap_or(b'0');
+    let mut text = Vec::with_capacity(UUID_TEXT);
+    for byte in bytes {
+        if matches!(text.len(), 8 | 13 | 18 | 23) {
+            text.push(b'-');
+        }
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
     }
-    text.into_bytes()
+    text
 }
 
 /// Appends a field as the chain does it: its number, its length, its bytes.

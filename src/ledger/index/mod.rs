@@ -6,7 +6,9 @@
 //! pages stay where they are while new entries come in.
 //!
 //! ```text
-//! words_N   word or mark -> positions of one part of 2^21 records             (FTS5 without contents)
+//! words_N   word or mark -> positions of the newest part of 2^17 records      (FTS5 without contents)
+//! page      part, first word or mark -> words and marks with their places     (parts that are whole)
+//! once      part, checksum -> places of what comes once or a few times        (ids, prompts)
 //! block     first position -> 128 entries, by columns and compressed         (the entries themselves)
 //! name      field, number <-> text                                           (each text once)
 //! span      4096 positions -> earliest and latest time                       (time to positions)
@@ -15,10 +17,13 @@
 //! state     how far the chain has been read: same transaction as the above
 //! ```
 
+mod bits;
 mod block;
 mod columns;
 mod fault;
 mod fits;
+mod gather;
+mod lists;
 mod names;
 mod number;
 mod plan;

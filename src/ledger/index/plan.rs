@@ -1,8 +1,8 @@
-//! How a search is asked of SQLite: one expression of words and marks for FTS5, which is a bound value.
+//! How a search is asked of the index: words and marks, which lists know and FTS5 for the newest part.
 //!
 //! What a plan finds is never less than what fits, and often more: whoever reads the entries asks
-//! [`Query::fits`] of each. The statement is the same for all searches but for its direction and the number
-//! of a part.
+//! [`Query::fits`] of each. The statement for FTS5 is the same for all searches but for its direction and the
+//! number of a part; what is searched for is a bound value.
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -10,64 +10,66 @@ use rusqlite::types::Value;
 use crate::glob::Glob;
 use crate::ledger::entry::{Class, Kind};
 use crate::ledger::index::IndexFault;
+use crate::ledger::index::bits::{Bits, PLACES};
 use crate::ledger::index::block::{Edge, Shelf};
 use crate::ledger::index::fits;
+use crate::ledger::index::lists::{Book, Sought, Term};
 use crate::ledger::index::names::{self, Name};
 use crate::ledger::index::query::{Number, Place, Query, SoughtWord, Test};
 use crate::ledger::index::schema::{self, stored};
 use crate::ledger::index::store;
-use crate::ledger::index::words::{self, Once};
+use crate::ledger::index::words;
 use crate::limits;
 
 /// How a search is asked.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// What FTS5 is asked for; without it all entries are looked at.
-    pub(super) words: Option<String>,
+    /// What is asked for; without it all entries are looked at.
+    pub(super) sought: Option<Sought>,
     /// Whether nothing can fit: a name that has never come.
     pub(super) nothing: bool,
     /// Positions from the first to before the second.
     pub(super) range: (u64, u64),
+    /// What was found in the part that was looked at last: a page is put together in several steps.
+    held: Option<(u64, Bits)>,
+    paired: Vec<Vec<Term>>,
 }
 
 impl Plan {
     /// Makes the plan, with the names that the index knows now.
     pub(super) fn of(db: &Connection, query: &Query) -> Result<Self, IndexFault> {
-        let mut plan = Self { words: None, nothing: false, range: range(db, query)? };
+        let range = range(db, query)?;
+        let mut plan = Self { sought: None, nothing: false, range, held: None, paired: Vec::new() };
         let (negated, plain): (Vec<_>, Vec<_>) = query.terms.iter().partition(|term| term.negated);
-        let mut wanted = Vec::new();
+        let mut sought = Sought::default();
         for term in plain {
-            wanted.extend(plan.want(db, &term.test)?);
+            sought.all.extend(plan.want(db, &term.test)?);
         }
-        if wanted.is_empty() {
-            // FTS5 has nothing to take away from.
+        if sought.all.is_empty() {
+            // There is nothing to take away from.
             return Ok(plan);
         }
-        let mut unwanted = Vec::new();
         for term in negated {
-            unwanted.extend(refuse(db, &term.test)?);
+            sought.none.extend(refuse(db, &term.test)?);
         }
-        let mut words = format!("({})", wanted.join(") AND ("));
-        if !unwanted.is_empty() {
-            words = format!("({words}) NOT ({})", unwanted.join(" OR "));
-        }
-        plan.words = Some(words);
+        sought.paired = std::mem::take(&mut plan.paired);
+        plan.sought = Some(sought);
         Ok(plan)
     }
 
-    /// The words of a test that has to fit, of which there may be none.
-    fn want(&mut self, db: &Connection, test: &Test) -> Result<Option<String>, IndexFault> {
+    /// What a test asks for that has to fit, each of it; nothing where only the entry can tell.
+    fn want(&mut self, db: &Connection, test: &Test) -> Result<Vec<Vec<Term>>, IndexFault> {
         let numbers = match test {
-            Test::Kind(kinds) => return Ok(Some(kind_marks(kinds))),
-            Test::Class(classes) => return Ok(Some(class_marks(classes))),
-            Test::Once(once, texts) => return Ok(Some(any(texts.iter().map(|text| once_mark(*once, text))))),
-            Test::Words(_, sought) => {
-                return Ok(Some(sought.iter().map(quoted).collect::<Vec<_>>().join(" AND ")));
+            Test::Kind(kinds) => return Ok(vec![kind_marks(kinds)]),
+            Test::Class(classes) => return Ok(vec![class_marks(classes)]),
+            Test::Once(once, texts) => {
+                return Ok(vec![texts.iter().map(|text| Term::Once(*once, words::once_sum(text))).collect()]);
             }
+            Test::Words(_, sought) => return Ok(self.want_words(sought)),
             Test::Number(Number::CostPico, low, high) => return Ok(size_marks(words::COST, *low, *high)),
             Test::Number(Number::TookUs, low, high) => return Ok(size_marks(words::TOOK, *low, *high)),
             Test::Number(Number::Tokens, low, high) => return Ok(size_marks(words::TOKENS, *low, *high)),
-            Test::Number(Number::Status, 0, _) => return Ok(None),
+            Test::Number(Number::Status, 0, _) => return Ok(Vec::new()),
             Test::Number(Number::Status, low, high) => {
                 let within =
                     |text: &str| text.parse().is_ok_and(|status: u64| (*low..=*high).contains(&status));
@@ -81,12 +83,31 @@ impl Plan {
         let (name, numbers) = numbers;
         self.nothing |= numbers.is_empty();
         let few = (1..=limits::QUERY_NAMES_MAX).contains(&numbers.len());
-        Ok(few.then(|| name_marks(name, &numbers)))
+        Ok(if few { vec![name_marks(name, &numbers)] } else { Vec::new() })
+    }
+
+    /// What words side by side are sought by.
+    fn want_words(&mut self, sought: &[SoughtWord]) -> Vec<Vec<Term>> {
+        let mut wanted = Vec::new();
+        let mut paired = false;
+        let mut rest = sought;
+        while let Some((word, after)) = rest.split_first() {
+            // The beginning of a word has no pair.
+            let next = after.first().filter(|next| !word.prefix && !next.prefix);
+            if let Some(next) = next {
+                wanted.push(vec![Term::Pair(words::pair_sum(&word.text, &next.text))]);
+            }
+            let known = paired || next.is_some();
+            if known { &mut self.paired } else { &mut wanted }.push(vec![word_term(word)]);
+            paired = next.is_some();
+            rest = after;
+        }
+        wanted
     }
 
     /// Up to `most` positions that a plan finds within its range cut to another, newest or oldest first.
     pub(super) fn positions(
-        &self,
+        &mut self,
         db: &Connection,
         shelf: &mut Shelf,
         within: (u64, u64),
@@ -94,28 +115,61 @@ impl Plan {
         most: usize,
     ) -> Result<Vec<u64>, IndexFault> {
         let (low, high) = (within.0.max(self.range.0), within.1.min(self.range.1));
-        let Some(words) = &self.words else { return shelf.positions(db, (low, high), edge, most) };
+        let Some(sought) = &self.sought else { return shelf.positions(db, (low, high), edge, most) };
         let mut parts = schema::parts(db)?;
         if edge == Edge::Oldest {
             parts.reverse();
         }
+        let mut book = Book::new(db)?;
         let mut found = Vec::new();
         for part in parts {
-            let low = low.max(schema::part_first(part));
-            let high = high.min(schema::part_first(part.saturating_add(1)));
+            let first = schema::part_first(part.number);
+            let low = low.max(first);
+            let high = high.min(schema::part_first(part.number.saturating_add(1)));
             let left = most.saturating_sub(found.len());
             if left == 0 || low >= high {
                 continue;
             }
-            let mut statement = db.prepare(&sql(part, edge))?;
-            let left = i64::try_from(left).unwrap_or(i64::MAX);
-            let mut rows = statement.query((words, stored(low), stored(high), left))?;
-            while let Some(row) = rows.next()? {
-                found.push(schema::loaded(row.get(0)?));
+            if !part.whole {
+                ask(db, part.number, sought, ((low, high), edge, left), &mut found)?;
+                continue;
             }
+            let bits = match self.held.take().filter(|(held, _)| *held == part.number) {
+                Some((_, bits)) => bits,
+                None => book.find(part.number, sought)?,
+            };
+            let place = |position: u64| u32::try_from(position - first).unwrap_or(PLACES);
+            let places = bits.places((place(low), place(high)), edge, left);
+            found.extend(places.into_iter().map(|place| first + u64::from(place)));
+            self.held = Some((part.number, bits));
         }
         Ok(found)
     }
+}
+
+/// Asks FTS5 for up to so many positions of a part.
+fn ask(
+    db: &Connection,
+    part: u64,
+    sought: &Sought,
+    ((low, high), edge, most): ((u64, u64), Edge, usize),
+    found: &mut Vec<u64>,
+) -> Result<(), IndexFault> {
+    let mut statement = db.prepare(&sql(part, edge))?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut rows = statement.query((expression(sought), stored(low), stored(high), most))?;
+    while let Some(row) = rows.next()? {
+        found.push(schema::loaded(row.get(0)?));
+    }
+    Ok(())
+}
+
+/// What is sought in the language of FTS5.
+pub(super) fn expression(sought: &Sought) -> String {
+    let any = |terms: &Vec<Term>| terms.iter().map(quoted).collect::<Vec<_>>().join(" OR ");
+    let known = sought.all.iter().filter(|terms| !matches!(terms.as_slice(), [Term::Pair(_)]));
+    let all = known.chain(&sought.paired).map(any).collect::<Vec<_>>().join(") AND (");
+    if sought.none.is_empty() { format!("({all})") } else { format!("(({all})) NOT ({})", any(&sought.none)) }
 }
 
 /// The statement for the positions in a part: of four values, the first is what is searched for.
@@ -127,18 +181,18 @@ pub(super) fn sql(part: u64, edge: Edge) -> String {
     )
 }
 
-/// The words of a test that must not fit, where they say it whole.
-fn refuse(db: &Connection, test: &Test) -> Result<Option<String>, IndexFault> {
+/// The terms of a test that must not fit, where they say it whole.
+fn refuse(db: &Connection, test: &Test) -> Result<Vec<Term>, IndexFault> {
     Ok(match test {
-        Test::Kind(kinds) => Some(kind_marks(kinds)),
-        Test::Class(classes) => Some(class_marks(classes)),
-        Test::Words(Place::Anywhere, sought) if sought.len() == 1 => sought.first().map(quoted),
+        Test::Kind(kinds) => kind_marks(kinds),
+        Test::Class(classes) => class_marks(classes),
+        Test::Words(Place::Anywhere, sought) if sought.len() == 1 => sought.iter().map(word_term).collect(),
         Test::Name(name, globs) => {
             let numbers = numbers(db, *name, globs)?;
             let few = (1..=limits::QUERY_NAMES_MAX).contains(&numbers.len());
-            few.then(|| name_marks(*name, &numbers))
+            if few { name_marks(*name, &numbers) } else { Vec::new() }
         }
-        Test::Words(..) | Test::Once(..) | Test::Number(..) | Test::Session(..) => None,
+        Test::Words(..) | Test::Once(..) | Test::Number(..) | Test::Session(..) => Vec::new(),
     })
 }
 
@@ -188,42 +242,42 @@ pub(super) fn list(numbers: &[u64]) -> Value {
     Value::from(format!("[{}]", numbers.join(",")))
 }
 
-fn any(marks: impl Iterator<Item = String>) -> String {
-    marks.collect::<Vec<_>>().join(" OR ")
-}
-
 /// The marks of all powers of two that a range touches; nothing for a range with 0 in it, which has none.
-fn size_marks(letter: char, low: u64, high: u64) -> Option<String> {
-    let (low, high) = low.checked_ilog2().zip(high.checked_ilog2())?;
-    Some(any((low..=high).map(|power| mark(letter, i64::from(power)))))
+fn size_marks(letter: char, low: u64, high: u64) -> Vec<Vec<Term>> {
+    let powers = low.checked_ilog2().zip(high.checked_ilog2());
+    powers
+        .map(|(low, high)| (low..=high).map(|power| Term::Mark(letter, u64::from(power))).collect())
+        .into_iter()
+        .collect()
 }
 
-fn mark(letter: char, number: i64) -> String {
-    format!("\"{letter}:{number}\"")
+fn kind_marks(kinds: &[Kind]) -> Vec<Term> {
+    kinds.iter().map(|kind| Term::Mark(words::KIND, store::kind_number(*kind))).collect()
 }
 
-fn kind_marks(kinds: &[Kind]) -> String {
-    any(kinds.iter().map(|kind| mark(words::KIND, store::kind_number(*kind))))
+fn class_marks(classes: &[Class]) -> Vec<Term> {
+    classes.iter().map(|class| Term::Mark(words::CLASS, store::class_number(*class))).collect()
 }
 
-fn class_marks(classes: &[Class]) -> String {
-    any(classes.iter().map(|class| mark(words::CLASS, store::class_number(*class))))
+fn name_marks(name: Name, numbers: &[u64]) -> Vec<Term> {
+    numbers.iter().map(|number| Term::Mark(name.letter(), *number)).collect()
 }
 
-fn name_marks(name: Name, numbers: &[u64]) -> String {
-    any(numbers.iter().map(|number| mark(name.letter(), stored(*number))))
+fn word_term(word: &SoughtWord) -> Term {
+    let text = word.text.clone();
+    if word.prefix { Term::Prefix(text) } else { Term::Word(text) }
 }
 
-fn once_mark(once: Once, text: &str) -> String {
-    let mut mark = String::from("\"");
-    words::push_once(once, text, &mut mark);
-    mark.truncate(mark.trim_end().len());
-    mark.push('"');
-    mark
-}
-
-/// A word in the language of FTS5: it is letters and digits alone, so that quotes hold it.
-fn quoted(word: &SoughtWord) -> String {
-    let star = if word.prefix { " *" } else { "" };
-    format!("\"{}\"{star}", word.text)
+/// A term in the language of FTS5: words are letters and digits alone, so that quotes hold them.
+fn quoted(term: &Term) -> String {
+    let mut text = String::from("\"");
+    match term {
+        Term::Word(word) | Term::Prefix(word) => text.push_str(word),
+        // Those are left out before.
+        Term::Pair(_) => {}
+        Term::Mark(letter, number) => words::push_number(*letter, *number, &mut text),
+        Term::Once(once, sum) => words::push_sum(*once, *sum, &mut text),
+    }
+    text.push_str(if matches!(term, Term::Prefix(_)) { "\" *" } else { "\"" });
+    text
 }

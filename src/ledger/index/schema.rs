@@ -9,18 +9,21 @@ use crate::ledger::index::IndexFault;
 use crate::limits;
 
 /// Raised with every change below: an older file is told apart and built anew.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
-/// Positions of one part of the words, as a power of two. A part is one table, which is searched newest first
-/// and dropped whole, and whose runs are merged with each other only.
-const PART_BITS: u32 = 21;
+/// Positions of one part of the words, as a power of two. The newest part is a table of FTS5; one that is
+/// whole is pages of lists. Parts are searched newest first and dropped whole.
+pub(super) const PART_BITS: u32 = 17;
 
 /// Positions of one span, as a power of two.
 const SPAN_BITS: u32 = 12;
 
 const TABLES: &str = "
-CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL, oldest INTEGER NOT NULL);
-INSERT INTO state VALUES (1, 0, 0);
+CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL, oldest INTEGER NOT NULL,
+    worded INTEGER NOT NULL
+);
+INSERT INTO state VALUES (1, 0, 0, 0);
 CREATE TABLE name (
     field INTEGER NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (field, number)
@@ -28,7 +31,10 @@ CREATE TABLE name (
 CREATE UNIQUE INDEX name_text ON name (field, text);
 CREATE TABLE block (first INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE span (number INTEGER PRIMARY KEY, min_ms INTEGER NOT NULL, max_ms INTEGER NOT NULL);
-CREATE TABLE part (number INTEGER PRIMARY KEY);
+CREATE TABLE part (number INTEGER PRIMARY KEY, whole INTEGER NOT NULL);
+CREATE TABLE page (row INTEGER PRIMARY KEY, part INTEGER NOT NULL, first BLOB NOT NULL, data BLOB NOT NULL);
+CREATE UNIQUE INDEX page_first ON page (part, first);
+CREATE TABLE once (row INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE spend (
     hour INTEGER NOT NULL, key INTEGER NOT NULL, team INTEGER NOT NULL, user INTEGER NOT NULL,
     model INTEGER NOT NULL, provider INTEGER NOT NULL, server INTEGER NOT NULL, tool INTEGER NOT NULL,
@@ -53,6 +59,11 @@ pub(super) fn part_of(position: u64) -> u64 {
 /// The first position of a part.
 pub(super) fn part_first(part: u64) -> u64 {
     part.checked_shl(PART_BITS).unwrap_or(u64::MAX)
+}
+
+/// The place of a position in its part.
+pub(super) fn place_of(position: u64) -> u32 {
+    u32::try_from(position & ((1 << PART_BITS) - 1)).unwrap_or(0)
 }
 
 /// The span that a position belongs to.
@@ -132,7 +143,7 @@ pub(super) fn make_part(db: &Connection, part: u64) -> Result<(), IndexFault> {
         .optional()?
         .is_some();
     if !known {
-        db.execute("INSERT INTO part VALUES (?1)", [stored(part)])?;
+        db.execute("INSERT INTO part VALUES (?1, 0)", [stored(part)])?;
         let gathered = limits::INDEX_GATHERED_BYTES;
         db.execute_batch(&format!(
             "CREATE VIRTUAL TABLE words_{part} USING fts5(
@@ -144,11 +155,33 @@ pub(super) fn make_part(db: &Connection, part: u64) -> Result<(), IndexFault> {
     Ok(())
 }
 
+/// A part that has words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) number: u64,
+    /// Whether it is pages of lists.
+    pub(super) whole: bool,
+}
+
 /// The parts that have words, newest first.
-pub(super) fn parts(db: &Connection) -> Result<Vec<u64>, IndexFault> {
-    let mut statement = db.prepare("SELECT number FROM part ORDER BY number DESC")?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<Result<Vec<i64>, _>>()?.into_iter().map(loaded).collect())
+pub(super) fn parts(db: &Connection) -> Result<Vec<Part>, IndexFault> {
+    let mut statement = db.prepare("SELECT number, whole FROM part ORDER BY number DESC")?;
+    let rows = statement.query_map([], |row| Ok(Part { number: loaded(row.get(0)?), whole: row.get(1)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Notes that a part is pages of lists from here on; its table, if it had one, is dropped.
+pub(super) fn make_whole(db: &Connection, part: u64) -> Result<(), IndexFault> {
+    db.execute_batch(&format!("DROP TABLE IF EXISTS words_{part}"))?;
+    db.execute("INSERT OR REPLACE INTO part VALUES (?1, 1)", [stored(part)])?;
+    Ok(())
+}
+
+/// Deletes a part and its table, if it has one; not its lists.
+pub(super) fn remove_part(db: &Connection, part: u64) -> Result<(), IndexFault> {
+    db.execute_batch(&format!("DROP TABLE IF EXISTS words_{part}"))?;
+    db.execute("DELETE FROM part WHERE number = ?1", [stored(part)])?;
+    Ok(())
 }
 
 /// Deletes the file and those that SQLite keeps beside it. That there was none is no fault.

@@ -136,7 +136,7 @@ impl Reader {
 
     fn walk(&mut self, query: &Query, page: Page, edge: Edge) -> Result<Found, IndexFault> {
         let transaction = self.db.unchecked_transaction()?;
-        let plan = Plan::of(&transaction, query)?;
+        let mut plan = Plan::of(&transaction, query)?;
         let end = store::next(&transaction)?;
         let mut found = Found::default();
         let (mut low, mut high) = plan.range;
@@ -224,7 +224,7 @@ impl Reader {
     /// As [`Self::search`].
     pub fn facets(&mut self, query: &Query) -> Result<Facets, IndexFault> {
         let transaction = self.db.unchecked_transaction()?;
-        let plan = Plan::of(&transaction, query)?;
+        let mut plan = Plan::of(&transaction, query)?;
         let mut facets = Facets { all: true, ..Facets::default() };
         let mut counts: [HashMap<String, u64>; FACETS.len()] = Default::default();
         let (low, mut high) = plan.range;

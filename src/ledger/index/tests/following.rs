@@ -7,6 +7,7 @@ use super::{Folder, entries, entry, query};
 use crate::ledger::entry::Entry;
 use crate::ledger::follow::Follower;
 use crate::ledger::index::feed::{Halt, Records};
+use crate::ledger::index::schema;
 use crate::ledger::index::search::{Page, Reader};
 use crate::ledger::index::store;
 use crate::ledger::index::thread::{Indexer, catch_up, rebuild};
@@ -127,7 +128,10 @@ fn an_index_that_does_not_fit_is_made_anew() {
     start(&garbage);
     let older = Folder::new();
     drop(older.store());
-    rusqlite::Connection::open(older.index()).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
+    let version = schema::VERSION - 1;
+    let db = rusqlite::Connection::open(older.index()).unwrap();
+    db.execute_batch(&format!("PRAGMA user_version = {version}")).unwrap();
+    drop(db);
     start(&older);
 }
 

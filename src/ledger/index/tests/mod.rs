@@ -2,6 +2,7 @@
 
 mod answers;
 mod following;
+mod parts;
 mod queries;
 mod searching;
 mod spending;
@@ -131,6 +132,11 @@ pub(super) fn entry(seed: u64) -> Entry {
 /// Entries with their positions, between which other records stand.
 pub(super) fn entries(seed: u64, count: u64) -> Vec<(u64, Entry)> {
     (0..count).map(|at| (at * 3 + 1, entry(seed.wrapping_mul(1_000_003).wrapping_add(at)))).collect()
+}
+
+/// The same with so many times as many records between them, so that they are of several parts.
+pub(super) fn far_apart(entries: Vec<(u64, Entry)>, times: u64) -> Vec<(u64, Entry)> {
+    entries.into_iter().map(|(position, entry)| (position * times, entry)).collect()
 }
 
 /// An index of these entries, written in several batches.

@@ -116,7 +116,7 @@ fn statements_have_no_text_of_the_search() {
         for text in fields.iter().chain([&quoted]) {
             for text in [text.clone(), format!("-{text}"), format!("prod -{text}"), format!("prod {text}")] {
                 let plan = Plan::of(&reader.db, &query(&text)).unwrap();
-                let words = plan.words.unwrap_or_default();
+                let words = plan.sought.as_ref().map(plan::expression).unwrap_or_default();
                 let mut outside = String::new();
                 for (place, piece) in words.split('"').enumerate() {
                     if place % 2 == 0 {

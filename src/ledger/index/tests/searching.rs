@@ -5,17 +5,18 @@ use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof,
 use proptest::sample::select;
 use proptest::test_runner::Config;
 
-use super::{NOON, entries, entry, filled, query};
+use super::{NOON, entries, entry, far_apart, filled, query};
 use crate::ledger::encode;
 use crate::ledger::entry::{Action, Entry, Kind};
 use crate::ledger::index::block::Edge;
 use crate::ledger::index::plan;
 use crate::ledger::index::query::Query;
+use crate::ledger::index::schema::PART_BITS;
 use crate::ledger::index::search::{Page, Reader};
 use crate::limits;
 
 /// Positions of all that a search finds, page by page.
-fn paged(reader: &mut Reader, query: &Query, limit: usize) -> Vec<u64> {
+pub(super) fn paged(reader: &mut Reader, query: &Query, limit: usize) -> Vec<u64> {
     let mut positions = Vec::new();
     let mut before = None;
     loop {
@@ -30,7 +31,7 @@ fn paged(reader: &mut Reader, query: &Query, limit: usize) -> Vec<u64> {
 }
 
 /// The same from the list.
-fn listed(entries: &[(u64, Entry)], query: &Query) -> Vec<u64> {
+pub(super) fn listed(entries: &[(u64, Entry)], query: &Query) -> Vec<u64> {
     entries.iter().rev().filter(|(_, entry)| query.fits(entry)).map(|(position, _)| *position).collect()
 }
 
@@ -110,8 +111,12 @@ fn term() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(Config { cases: 3, ..Config::default() })]
     #[test]
-    fn a_search_finds_what_fits(seed in 0_u64..1000, searches in vec(vec(term(), 0..4), 50)) {
-        let entries = entries(seed, 400);
+    fn a_search_finds_what_fits(
+        seed in 0_u64..1000,
+        times in select(vec![1, 997, 16_000]),
+        searches in vec(vec(term(), 0..4), 50),
+    ) {
+        let entries = far_apart(entries(seed, 400), times);
         let folder = filled(&entries);
         let mut reader = folder.reader();
         for terms in searches {
@@ -141,8 +146,13 @@ proptest! {
 
 #[test]
 fn every_single_term_finds_what_fits() {
-    let entries = entries(7, 600);
-    let folder = filled(&entries);
+    for times in [1, 3001] {
+        every_single_term(&far_apart(entries(7, 600), times));
+    }
+}
+
+fn every_single_term(entries: &[(u64, Entry)]) {
+    let folder = filled(entries);
     let mut reader = folder.reader();
     for text in [
         "user:ana",
@@ -160,7 +170,7 @@ fn every_single_term_finds_what_fits() {
         "-prompt:prompt-1 ana",
     ] {
         let query = query(text);
-        let expected = listed(&entries, &query);
+        let expected = listed(entries, &query);
         assert!(!expected.is_empty() && expected.len() < entries.len(), "{text} finds {}", expected.len());
         assert_eq!(paged(&mut reader, &query, 50), expected, "{text}");
     }
@@ -311,7 +321,7 @@ fn no_search_sorts() {
 
 #[test]
 fn two_parts_of_words_are_one_index() {
-    let far = (1 << 21) - 5;
+    let far = (1 << PART_BITS) - 5;
     let entries: Vec<(u64, Entry)> =
         (0..10).map(|at| (far + at, Entry { at_ms: NOON - 100 + at, ..entry(at) })).collect();
     let folder = filled(&entries);
@@ -320,7 +330,7 @@ fn two_parts_of_words_are_one_index() {
         assert_eq!(paged(&mut reader, &query(text), 3), listed(&entries, &query(text)), "{text}");
         assert_eq!(reader.since(&query(text), far + 4, 100).unwrap().hits.len(), 6, "{text}");
     }
-    folder.store().forget(1 << 21).unwrap();
+    folder.store().forget(1 << PART_BITS).unwrap();
     assert_eq!(paged(&mut reader, &query("deny"), 3), listed(&entries[5..], &query("deny")));
     assert_eq!(paged(&mut reader, &query(""), 3), listed(&entries[5..], &query("")));
     assert_eq!(reader.entry(entries[2].1.id).unwrap(), None);

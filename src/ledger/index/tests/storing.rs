@@ -33,6 +33,28 @@ fn entries_come_back_as_they_were_in_any_batches() {
 }
 
 #[test]
+fn ids_come_back_as_they_were_whatever_they_look_like() {
+    let uuid = |at: u64| format!("{:08x}-0000-4abc-9def-{at:012x}", at * 0x9e37_79b9 % (1 << 32));
+    let odd: [fn(String) -> String; 6] = [
+        |id| id,
+        |id| id.to_uppercase(),
+        |id| id.replace('-', "_"),
+        |id| format!("{}g", &id[..35]),
+        |id| format!("{}-", &id[..35]),
+        |id| id.replacen("-4", "4-", 1),
+    ];
+    for (seed, odd) in (0..).zip(odd) {
+        let made = |(position, entry): (u64, Entry)| {
+            let prompt = if position % 5 == 0 { String::new() } else { uuid(position) };
+            let prompt = if position % 7 == 0 { odd(uuid(position)) } else { prompt };
+            (position, Entry { prompt, tool_use_id: odd(uuid(position * 3)), ..entry })
+        };
+        let entries: Vec<(u64, Entry)> = entries(seed, 300).into_iter().map(made).collect();
+        assert_eq!(everything(&filled(&entries)), entries);
+    }
+}
+
+#[test]
 fn what_comes_twice_is_taken_once() {
     let entries = entries(12, 300);
     let folder = filled(&entries);
