@@ -12,6 +12,7 @@ mod view;
 
 // From a core to the disk.
 mod chain;
+pub mod delivered;
 mod files;
 mod frame;
 pub mod heads;

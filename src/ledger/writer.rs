@@ -143,7 +143,7 @@ impl Writer {
         if self.tail.size() >= self.segment_bytes && self.tail.has_records() {
             self.turn()?;
         }
-        self.heads.flush()?;
+        self.tell_heads()?;
         self.note_gap();
         let drained = self.sources.iter().all(|source| source.emptier.is_empty());
         let ends = stopping && drained && self.tail.unsynced() == 0;
@@ -247,7 +247,16 @@ impl Writer {
         self.last_head = clock::now();
         self.heads.add(&head);
         self.sync()?;
-        self.heads.flush()
+        self.tell_heads()
+    }
+
+    /// Writes what heads wait for their file, and shows the newest to those who send it on.
+    fn tell_heads(&mut self) -> io::Result<()> {
+        self.heads.flush()?;
+        if let Some(head) = self.heads.written() {
+            self.shared.signed(Some(head));
+        }
+        Ok(())
     }
 
     /// Adds a record of the ledger's own.

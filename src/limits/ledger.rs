@@ -124,6 +124,25 @@ pub const HEAD_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of one line of `heads.jsonl`; real ones have about 450.
 pub const HEAD_LINE_BYTES_MAX: usize = 2 * 1024;
 
+/// Bytes of what is remembered of a destination of heads; real ones have about 130.
+pub const DELIVERED_BYTES_MAX: u64 = 4 * 1024;
+
+/// How long one head may take to be delivered, from the name of the server to the end of its answer: heads
+/// have half a kilobyte, and the next one comes in a minute.
+pub const HEADS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to wait after the first failure to deliver a head; the wait doubles with every further one.
+pub const HEADS_RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest such wait: a new head comes every minute anyway.
+pub const HEADS_RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// How long the end of the process waits for the last head to arrive; the next start sends it otherwise.
+pub const HEADS_STOP_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Bytes of the prefix of objects in a bucket: a key may have 1024 in all.
+pub const HEADS_PREFIX_BYTES_MAX: usize = 512;
+
 /// Bytes of the signing key and of its public half; both are 65 unless keys have been added.
 pub const SIGNING_KEY_BYTES_MAX: u64 = 64 * 1024;
 
