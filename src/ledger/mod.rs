@@ -31,6 +31,7 @@ mod writer;
 // And back.
 pub mod follow;
 pub mod index;
+pub mod parquet;
 pub mod prove;
 pub mod verify;
 

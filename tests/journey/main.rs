@@ -50,6 +50,7 @@ mod mcp_tasks;
 // Money and records.
 mod budgets;
 mod ledger;
+mod ledger_export;
 mod ledger_heads;
 mod prices;
 

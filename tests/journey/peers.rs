@@ -64,6 +64,9 @@ const MCP_SERVERS: &[&str] = &[
     "@modelcontextprotocol/server-memory@2026.8.31",
 ];
 
+/// The reference reader of Parquet. From PyPI.
+const ARROW: &[&str] = &["pyarrow==26.0.1"];
+
 /// The part of the SDK of AWS that knows how requests are signed, and what it needs. From PyPI.
 const AWS: &[&str] =
     &["botocore==1.44.5", "jmespath==1.1.0", "python-dateutil==2.9.0.post0", "six==1.17.0", "urllib3==2.8.0"];
@@ -203,6 +206,12 @@ pub(crate) fn mcp_server(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| npm("mcp-servers", MCP_SERVERS));
     folder.join(format!("node_modules/@modelcontextprotocol/server-{name}/dist/index.js"))
+}
+
+/// The Python that reads Parquet.
+pub(crate) fn arrow_python() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| python_with("arrow", ARROW))
 }
 
 /// The Python that has the SDK of AWS.
