@@ -27,7 +27,9 @@ pub(crate) fn run(config: Option<&Path>, wish: &Search, output: &mut Output<'_>)
         return if wish.json { output.json(&form::facets(&facets)) } else { output.text(&counted(&facets)) };
     }
     let from = reader.next()?;
-    let found = reader.search(&query, Page { before: wish.before, limit: wish.limit })?;
+    // What has come since is told by following, and by nothing else.
+    let before = if wish.follow { Some(from) } else { wish.before };
+    let found = reader.search(&query, Page { before, limit: wish.limit })?;
     if wish.follow {
         let mut hits = found.hits;
         hits.reverse();

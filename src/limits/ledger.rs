@@ -61,6 +61,12 @@ pub const INDEX_START_DEADLINE: Duration = Duration::from_secs(60);
 /// Questions of administrators that wait for an answer.
 pub const ADMIN_QUESTIONS_MAX: usize = 64;
 
+/// Administrators that wait for entries to come: each of them asks again every `INDEX_TAIL_EVERY`.
+pub const ADMIN_WAITING_MAX: usize = 16;
+
+/// Seconds that one of them may wait: below what proxies on the way allow an answer to take.
+pub const ADMIN_WAIT_S_MAX: u64 = 50;
+
 /// Days that entries may be kept: a hundred years, so that a mistake in units is told.
 pub const LEDGER_KEEP_DAYS_MAX: u64 = 36_500;
 

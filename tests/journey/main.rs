@@ -52,6 +52,7 @@ mod budgets;
 mod ledger;
 mod ledger_export;
 mod ledger_heads;
+mod ledger_tail;
 mod prices;
 
 // The life of the process.
