@@ -156,7 +156,8 @@ impl Ledger {
             let folder = folder.segments();
             move || pack::work(&folder, &jobs)
         })?;
-        let start_with = Start { tail, folder: folder.clone(), sources, heads, signer, jobs: to_do };
+        let age = Duration::from_millis(now_ms.abs_diff(tail.begun_ms()));
+        let start_with = Start { tail, age, folder: folder.clone(), sources, heads, signer, jobs: to_do };
         let writer = Writer::new(start_with, &settings, Arc::clone(&signals), Arc::clone(&shared));
         let writer = start("ledger-writer", move || writer.run())?;
         let threads = Mutex::new(Some(Threads { writer, packer }));

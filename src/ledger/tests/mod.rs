@@ -1,5 +1,6 @@
 //! What the ledger promises, one file for each of its parts.
 
+mod ages;
 mod delivered;
 pub(crate) mod faults;
 mod full;
