@@ -98,8 +98,8 @@ pub const JOURNAL_HALF_BYTES_DEFAULT: usize = 4 * 1024 * 1024;
 /// record reads no more than this.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
-/// The age of a segment after which the next one begins, where there is anything in it: records are dropped by
-/// whole segments, so none outlives its days by more than this and the time between two looks.
+/// The age of a segment after which the next one begins, where there is anything in it: records are dropped
+/// by whole segments, so none outlives its days by more than this and the time between two looks.
 pub const SEGMENT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Bytes of a segment, at most: what a program reads of one stays countable.
