@@ -51,7 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("dashmap", &["mcp"]),
     ("xxhash_rust", &["mcp"]),
-    ("aws_lc_rs", &["mcp", "ledger"]),
+    ("aws_lc_rs", &["mcp", "ledger", "upstream"]),
     ("rusqlite", &["ledger"]),
     ("memmap2", &["ledger"]),
     ("zstd", &["ledger"]),

@@ -13,7 +13,7 @@ pub(crate) enum EntryCommand {
     /// Show one entry whole, or a session as one timeline: prompts, model calls, tools, costs
     #[command(after_help = SHOW_HELP)]
     Show(Show),
-    /// Write entries as JSON lines or CSV, oldest first
+    /// Write entries as JSON lines, CSV or Parquet, oldest first
     #[command(after_help = EXPORT_HELP)]
     Export(Export),
     /// Delete the index and build it anew from the segments, which stay as they are
@@ -87,6 +87,8 @@ pub(crate) enum ExportFormat {
     Jsonl,
     /// Columns, with a line of their names
     Csv,
+    /// Typed columns for tools that analyse: a file, not for a terminal
+    Parquet,
 }
 
 /// `tollgate spend`
@@ -177,9 +179,11 @@ const EXPORT_HELP: &str = "\
 Examples:
   tollgate ledger export > ledger.jsonl
   tollgate ledger export --format csv 'since:2026-11-01 until:2026-11-30' > november.csv
+  tollgate ledger export --format parquet > ledger.parquet
 
-Every tool for tables reads JSON lines; in DuckDB, COPY (FROM 'ledger.jsonl') TO 'ledger.parquet' makes
-Parquet of them.
+Parquet has a column for each field: times with their zone, tokens and bytes as whole numbers, costs exactly
+(cost_pico, millionths of a millionth of a dollar) and as dollars (cost_usd, a floating-point number), budgets
+and actions as JSON. In DuckDB: SELECT team, sum(cost_usd) FROM 'ledger.parquet' GROUP BY team.
 Texts in CSV that a spreadsheet would take for a formula begin with a '. The fields of QUERY are those of
 `tollgate ledger search --help`.";
 

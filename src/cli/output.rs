@@ -55,6 +55,11 @@ impl<'w> Output<'w> {
         Ok(self.out.flush()?)
     }
 
+    /// Where results go that are no text.
+    pub(crate) fn raw(&mut self) -> &mut dyn Write {
+        &mut *self.out
+    }
+
     /// Writes a result as JSON for programs.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;

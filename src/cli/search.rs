@@ -13,6 +13,7 @@ use crate::ledger::index::form;
 use crate::ledger::index::query::{Now, Query};
 use crate::ledger::index::search::{Facets, Hit, Page, Reader};
 use crate::ledger::index::when;
+use crate::ledger::parquet;
 use crate::limits;
 use crate::net::terminal;
 
@@ -26,7 +27,9 @@ pub(crate) fn run(config: Option<&Path>, wish: &Search, output: &mut Output<'_>)
         return if wish.json { output.json(&form::facets(&facets)) } else { output.text(&counted(&facets)) };
     }
     let from = reader.next()?;
-    let found = reader.search(&query, Page { before: wish.before, limit: wish.limit })?;
+    // What has come since is told by following, and by nothing else.
+    let before = if wish.follow { Some(from) } else { wish.before };
+    let found = reader.search(&query, Page { before, limit: wish.limit })?;
     if wish.follow {
         let mut hits = found.hits;
         hits.reverse();
@@ -82,29 +85,61 @@ fn lines(hits: &[Hit], wish: &Search, now: &Now, output: &mut Output<'_>) -> Res
 
 /// Writes entries out, oldest first, in constant memory.
 pub(crate) fn export(config: Option<&Path>, wish: &Export, output: &mut Output<'_>) -> Result<(), Failure> {
+    if wish.format == ExportFormat::Parquet && terminal::columns().is_some() {
+        let text = "Parquet is no text for a terminal: write `> ledger.parquet` behind the command";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     let now = entries::now(&wish.zone)?;
     let query = entries::query(&wish.query, &now)?;
     let mut reader = entries::open(config, output)?;
+    let end = reader.next()?;
+    let mut pages = Pages { reader: &mut reader, query: &query, from: 0, end };
+    if wish.format == ExportFormat::Parquet {
+        let mut file = parquet::Writer::new(output.raw())?;
+        while let Some(hits) = pages.next()? {
+            hits.iter().try_for_each(|hit| file.add(hit))?;
+        }
+        file.finish()?;
+        return Ok(());
+    }
     if wish.format == ExportFormat::Csv {
         output.text(form::CSV_HEAD)?;
     }
-    let (mut from, end) = (0, reader.next()?);
-    while from < end {
-        let found = reader.since(&query, from, limits::PAGE_ENTRIES_MAX)?;
+    while let Some(hits) = pages.next()? {
         let mut page = String::new();
-        for hit in &found.hits {
+        for hit in &hits {
             match wish.format {
-                ExportFormat::Jsonl => page.push_str(&form::hit(hit).to_string()),
                 ExportFormat::Csv => page.push_str(&form::csv(hit)),
+                ExportFormat::Jsonl | ExportFormat::Parquet => page.push_str(&form::hit(hit).to_string()),
             }
             page.push('\n');
         }
         if !page.is_empty() {
             output.text(&page)?;
         }
-        from = found.next.unwrap_or(end);
     }
     Ok(())
+}
+
+/// What a search finds, page by page, oldest first.
+struct Pages<'r> {
+    reader: &'r mut Reader,
+    query: &'r Query,
+    from: u64,
+    /// The first position that came too late to be exported.
+    end: u64,
+}
+
+impl Pages<'_> {
+    /// The next page, which may be empty; nothing after the last.
+    fn next(&mut self) -> Result<Option<Vec<Hit>>, Failure> {
+        if self.from >= self.end {
+            return Ok(None);
+        }
+        let found = self.reader.since(self.query, self.from, limits::PAGE_ENTRIES_MAX)?;
+        self.from = found.next.unwrap_or(self.end);
+        Ok(Some(found.hits))
+    }
 }
 
 fn table(hits: &[Hit], now: &Now, width: Option<usize>) -> String {

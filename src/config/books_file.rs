@@ -1,13 +1,14 @@
 //! What a person writes about money and records: `ledger:`, `budgets:`, `rate_limits:` and `prices:`.
 
 use crate::config::faults::Mark;
+use crate::config::heads::{self, Heads};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::yaml::{Node, Value};
 use crate::ledger::content::Policy;
 use crate::limits;
 
 /// `ledger:`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) synced: bool,
     pub(crate) sync_ms: Option<u64>,
@@ -15,6 +16,7 @@ pub(crate) struct Ledger {
     pub(crate) keep_days: Option<u64>,
     pub(crate) content: Option<Policy>,
     pub(crate) content_days: Option<u64>,
+    pub(crate) heads: Heads,
 }
 
 /// Of whom a budget or a rate limit counts, together or each for itself.
@@ -137,10 +139,12 @@ pub(crate) fn read_ledger(node: &Node, reader: &mut Reader) -> Option<Ledger> {
         keep_days: number("keep_days", limits::LEDGER_KEEP_DAYS_MAX, reader),
         content_days: number("content_days", limits::LEDGER_KEEP_DAYS_MAX, reader),
         content: fields.get("content").and_then(|node| read_policy(node, "ledger.content", reader)),
+        heads: fields.get("heads").and_then(|node| heads::read(node, reader)).unwrap_or_default(),
     })
 }
 
-const LEDGER_KEYS: [&str; 6] = ["durability", "sync_ms", "on_full", "keep_days", "content", "content_days"];
+const LEDGER_KEYS: [&str; 7] =
+    ["durability", "sync_ms", "on_full", "keep_days", "content", "content_days", "heads"];
 
 /// What is kept of what is said.
 pub(crate) fn read_policy(node: &Node, what: &str, reader: &mut Reader) -> Option<Policy> {

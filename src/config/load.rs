@@ -217,7 +217,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
-        books: ShownBooks::of(file.ledger, &file.budgets, &file.rate_limits, &file.prices),
+        books: ShownBooks::of(file, &snapshot.heads),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::Mark;
 use crate::config::file::{self, File};
+use crate::config::heads;
 use crate::config::key_file::StoredKey;
 use crate::config::mcp_json;
 use crate::config::mcp_servers;
@@ -154,9 +155,14 @@ impl<'e> Resolver<'e> {
             self.facts.update(hash.bytes());
         }
         let spending = self.spending(file, &providers, reader);
+        let heads = self.shared.head_targets(&file.ledger.heads, reader);
+        for fact in heads::facts(&heads) {
+            self.facts.update(Sha256::digest(fact));
+        }
         let snapshot = Snapshot {
             spending,
             contents: contents(file),
+            heads: Arc::new(heads),
             keys: KeyRing::new(all),
             rules,
             routes,

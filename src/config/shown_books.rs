@@ -4,9 +4,12 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use crate::config::books_file::{Budget, Each, Ledger, Per, Prices, RateLimit, Rates, Scope};
+use crate::config::books_file::{Budget, Each, Per, RateLimit, Rates, Scope};
+use crate::config::file::File;
+use crate::config::heads::ShownHeads;
 use crate::config::reader::At;
 use crate::config::shown::{list, word};
+use crate::config::snapshot::HeadTargets;
 use crate::ledger::content::Policy;
 use crate::limits;
 
@@ -38,6 +41,9 @@ pub struct ShownLedger {
     pub content: &'static str,
     /// Days that it is kept.
     pub content_days: u64,
+    /// Where signed heads go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<ShownHeads>,
 }
 
 /// Of whom something counts.
@@ -118,7 +124,8 @@ pub struct ShownPrices {
 pub struct ShownRates(pub Vec<(&'static str, String)>);
 
 impl ShownBooks {
-    pub(crate) fn of(ledger: Ledger, budgets: &[Budget], rates: &[RateLimit], prices: &Prices) -> Self {
+    pub(crate) fn of(file: &File, heads: &HeadTargets) -> Self {
+        let File { ledger, budgets, rate_limits: rates, prices, .. } = file;
         Self {
             ledger: ShownLedger {
                 durability: if ledger.synced { "synced" } else { "written" },
@@ -127,6 +134,7 @@ impl ShownBooks {
                 keep_days: ledger.keep_days,
                 content: word_of(ledger.content.unwrap_or_default()),
                 content_days: ledger.content_days.unwrap_or(limits::CONTENT_DAYS_DEFAULT),
+                heads: ShownHeads::of(&ledger.heads, heads),
             },
             budgets: budgets.iter().map(shown_budget).collect(),
             rate_limits: rates.iter().map(shown_rate).collect(),
@@ -250,10 +258,12 @@ impl fmt::Display for ShownRates {
 /// In the shape of a config file.
 impl fmt::Display for ShownBooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ShownLedger { durability, sync_ms, on_full, keep_days, content, content_days } = &self.ledger;
+        let ShownLedger { durability, sync_ms, on_full, keep_days, content, content_days, heads } =
+            &self.ledger;
         let keep = keep_days.map_or_else(String::new, |days| format!(", keep_days: {days}"));
         write!(f, "ledger: {{ durability: {durability}, sync_ms: {sync_ms}, on_full: {on_full}{keep}, ")?;
-        write!(f, "content: {content}, content_days: {content_days} }}")?;
+        let heads = heads.as_ref().map_or_else(String::new, |heads| format!(", {heads}"));
+        write!(f, "content: {content}, content_days: {content_days}{heads} }}")?;
         for (place, budget) in self.budgets.iter().enumerate() {
             let mut parts = vec![format!("name: {}", word(&budget.name))];
             budget.scope.write(&mut parts);

@@ -21,8 +21,10 @@ use crate::net::engine::EngineChoice;
 use crate::net::tls::ServerTls;
 use crate::policy::rules::Rules;
 use crate::route::model::Table;
-use crate::upstream::mcp::server::Server;
+use crate::secret::Secret;
+use crate::upstream::mcp::server::{Remote, Server};
 use crate::upstream::provider::Provider;
+use crate::upstream::sigv4::Signer;
 
 /// Everything that a reload may change. Shared by all cores as one `Arc`.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct Snapshot {
     pub spending: Spending,
     /// What is kept of what is said.
     pub contents: ContentRules,
+    /// Where signed heads of the ledger go.
+    pub heads: Arc<HeadTargets>,
     /// How callers reach us over TLS; `None` when they come in plain.
     pub server_tls: Option<ServerTls>,
     /// The deadlines.
@@ -63,6 +67,33 @@ impl ContentRules {
     pub fn of(&self, team: Option<&TeamName>) -> Policy {
         team.and_then(|team| self.teams.get(team)).copied().unwrap_or(self.default)
     }
+}
+
+/// Where signed heads of the ledger go beside their file.
+#[derive(Clone, Debug, Default)]
+pub struct HeadTargets {
+    /// They are posted there.
+    pub webhook: Option<Arc<Webhook>>,
+    /// They become objects there.
+    pub bucket: Option<Arc<Bucket>>,
+}
+
+/// A server that heads are posted to.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Where it is.
+    pub remote: Remote,
+    /// What its messages are signed with.
+    pub secret: Option<Secret>,
+}
+
+/// A bucket of a server that speaks like S3.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// Where it is; the path is that of the bucket and the prefix, without a slash at its end.
+    pub remote: Remote,
+    /// Who we are there.
+    pub signer: Signer,
 }
 
 /// What calls cost, and how much of it there may be.

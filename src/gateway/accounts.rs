@@ -9,6 +9,7 @@ use crate::config::snapshot::{Fixed, Spending};
 use crate::gateway::books::Books;
 use crate::gateway::charge::Limits;
 use crate::gateway::contents::Contents;
+use crate::gateway::herald::Herald;
 use crate::gateway::log::{Level, Sink};
 use crate::gateway::start::StartFault;
 use crate::ledger::index::IndexFault;
@@ -31,6 +32,7 @@ pub(super) struct Accounts {
     pub(super) limits: Limits,
     pub(super) indexer: Indexer,
     pub(super) contents: Contents,
+    pub(super) herald: Herald,
     /// Those of the cores, the hub's and the main thread's.
     journals: Vec<Journal>,
     serves_when_full: bool,
@@ -80,8 +82,9 @@ impl Accounts {
         };
         let days = u32::try_from(plan.content_days).unwrap_or(u32::MAX);
         let contents = Contents::new(&fixed.data_dir, days, log.clone());
+        let herald = Herald::new(fixed.data_dir.clone(), log.clone());
         let serves_when_full = plan.serve_when_full;
-        Ok(Self { ledger, limits, indexer, contents, journals, serves_when_full })
+        Ok(Self { ledger, limits, indexer, contents, herald, journals, serves_when_full })
     }
 
     /// The books of one more thread; `None` when all have been given away.

@@ -3,10 +3,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::Builder;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock;
 use crate::error::{CallError, Code};
@@ -33,7 +34,11 @@ struct Question {
 
 /// Where to ask.
 #[derive(Clone)]
-pub(super) struct Clerk(Sender<Question>);
+pub(super) struct Clerk {
+    questions: Sender<Question>,
+    /// Places for those who wait for entries to come.
+    places: Arc<Semaphore>,
+}
 
 impl Clerk {
     /// Starts the thread, which ends with the last `Clerk`.
@@ -43,13 +48,26 @@ impl Clerk {
     pub(super) fn start(index: PathBuf) -> io::Result<Self> {
         let (sender, receiver) = channel(limits::ADMIN_QUESTIONS_MAX);
         Builder::new().name("clerk".to_owned()).spawn(move || serve(&index, receiver))?;
-        Ok(Self(sender))
+        Ok(Self::of(sender))
     }
 
     /// One that answers nothing.
     #[cfg(test)]
     pub(super) fn none() -> Self {
-        Self(channel(1).0)
+        Self::of(channel(1).0)
+    }
+
+    fn of(questions: Sender<Question>) -> Self {
+        Self { questions, places: Arc::new(Semaphore::new(limits::ADMIN_WAITING_MAX)) }
+    }
+
+    /// Takes a place to wait for entries to come, until it is dropped.
+    ///
+    /// # Errors
+    /// 503 while all of `limits::ADMIN_WAITING_MAX` are taken.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        let taken = |_none| CallError::new(Code::Overloaded).context("too many wait for entries at a time");
+        Arc::clone(&self.places).try_acquire_owned().map_err(taken)
     }
 
     /// Asks, and waits for the answer.
@@ -64,7 +82,7 @@ impl Clerk {
         let busy =
             || CallError::new(Code::Overloaded).context("too many questions about the ledger at a time");
         let (reply, answer) = oneshot::channel();
-        self.0.try_send(Question { asked, parameters, reply }).map_err(|_full| busy())?;
+        self.questions.try_send(Question { asked, parameters, reply }).map_err(|_full| busy())?;
         let answer = answer.await.ok().flatten();
         answer
             .ok_or_else(|| CallError::new(Code::Overloaded).context("the ledger's index cannot be read now"))

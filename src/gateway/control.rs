@@ -18,6 +18,7 @@ use crate::ledger::entry::{Entry, Kind};
 use crate::ledger::index::store;
 use crate::ledger::index::thread::Indexer;
 use crate::ledger::live::Ledger;
+use crate::ledger::record::Head;
 use crate::limits;
 
 /// Every so many looks at the files a refused config is tried again.
@@ -77,14 +78,15 @@ impl Running {
             self.drain(&mut signals).await;
             Ok(())
         });
-        let Self { cores, mailboxes, log, log_thread, ledger, indexer, contents, books, .. } = self;
+        let heads = Arc::clone(&self.published.current().1.heads);
+        let Self { cores, mailboxes, log, log_thread, ledger, indexer, contents, books, herald, .. } = self;
         drop(books);
         // Cores that would not end are left behind: the process ends now.
         if cores.iter().all(std::thread::JoinHandle::is_finished) {
             for core in cores {
                 drop(core.join());
             }
-            close(ledger, indexer, &log);
+            close(ledger, indexer, &log, |head| herald.end(head, &heads));
             // What waits of contents is written.
             drop(contents);
             log.line(Level::Info, "stopped", |line| line);
@@ -116,6 +118,7 @@ impl Running {
                         chores = clock::now() + limits::CHORES_EVERY;
                         self.forget_what_is_old();
                     }
+                    self.herald.tell(self.ledger.newest_head(), &self.published.current().1.heads);
                     // A file that is being written changes from look to look: it is read once it rests.
                     let changed = self.watch.changed();
                     let rests = !changed && unread;
@@ -250,13 +253,17 @@ impl Running {
     }
 }
 
-/// Closes the ledger: nobody writes into it any more.
-fn close(ledger: Arc<Ledger>, indexer: Indexer, log: &Sink) {
+/// Closes the ledger, into which nobody writes any more, and sends its last head.
+fn close(ledger: Arc<Ledger>, indexer: Indexer, log: &Sink, send: impl FnOnce(Option<Head>)) {
     // It takes what has just been written, as far as that is quick; the rest is taken at the next start.
     indexer.wait(ledger.synced_records(), limits::INDEX_STOP_DEADLINE);
     indexer.stop();
-    let Some(ledger) = Arc::into_inner(ledger) else { return };
-    if let Err(fault) = ledger.stop() {
+    let newest = ledger.newest_head();
+    let Some(ledger) = Arc::into_inner(ledger) else { return send(newest) };
+    let stopped = ledger.stop();
+    // The last head is signed as the ledger stops.
+    send(ledger.newest_head());
+    if let Err(fault) = stopped {
         log.line(Level::Error, "the ledger was not closed properly", |line| {
             line.text("error", &fault.to_string())
         });

@@ -127,6 +127,13 @@ impl Sink {
         Self { blocks, json: false }
     }
 
+    /// A sink whose lines, for people, are taken elsewhere.
+    #[cfg(test)]
+    pub(super) fn heard() -> (Self, Receiver<String>) {
+        let (blocks, lines) = sync_channel(64);
+        (Self { blocks, json: false }, lines)
+    }
+
     /// Writes one line, waiting for its turn; for threads that serve nobody.
     pub(super) fn line(
         &self,

@@ -13,6 +13,7 @@ mod connection;
 mod contents;
 pub mod control;
 mod direct;
+mod herald;
 mod hub;
 mod log;
 mod published;

@@ -1,14 +1,22 @@
 //! `/admin`: what has been spent and what has happened, for those whose key says that they may know.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::call::Outcome;
 use crate::clock;
 use crate::error::{CallError, Code};
-use crate::gateway::caller::Caller;
+use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::clerk::Asked;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::serve_llm::identify;
-use crate::gateway::worker::Worker;
+use crate::gateway::worker::{Phase, Worker};
+use crate::ledger::entry::Kind;
+use crate::ledger::index::answer::Answer;
 use crate::ledger::redact;
 use crate::limits;
 use crate::meter::book;
@@ -28,7 +36,7 @@ pub(super) async fn serve(
     identify(&snapshot, caller, None, record)?;
     let (_, query) = caller.head.path_and_query(caller.stream.input());
     let query = query.unwrap_or_default();
-    let parameters = parameters(query)?;
+    let mut parameters = parameters(query)?;
     let said: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
     record.decision = kept(redact::redact_text(&format!("/admin/{what} {}", said.join(" "))).as_bytes());
     let asked = match what {
@@ -40,7 +48,17 @@ pub(super) async fn serve(
             return Err(CallError::new(Code::NotFound).context(text));
         }
     };
-    let answer = worker.clerk.ask(asked, parameters).await?;
+    let answer = match waiting(asked, &mut parameters)? {
+        None => worker.clerk.ask(asked, parameters).await?,
+        Some(wait) => match tail(worker, caller, parameters, wait).await? {
+            Some(answer) => answer,
+            None => {
+                record.outcome = Outcome::CallerGone;
+                caller.keep_alive = false;
+                return Ok(());
+            }
+        },
+    };
     let code = match answer.status {
         200 => return reply(caller, record, &answer.body).await,
         400 => Code::BadRequest,
@@ -50,6 +68,65 @@ pub(super) async fn serve(
     let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let text = told.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
     Err(CallError::new(code).context(text.to_owned()))
+}
+
+/// Takes `wait` out of the parameters: how long to wait for entries to come.
+///
+/// # Errors
+/// 400 for a time that is too long, and where it is not said from where on.
+fn waiting(asked: Asked, parameters: &mut Vec<(String, String)>) -> Result<Option<Duration>, CallError> {
+    let bad = |text: String| CallError::new(Code::BadRequest).context(text);
+    let named = |wanted: &'static str| move |(name, _): &(String, String)| name == wanted;
+    let Some(place) = parameters.iter().position(named("wait")).filter(|_| asked == Asked::Ledger) else {
+        return Ok(None);
+    };
+    let (_, text) = parameters.remove(place);
+    let most = limits::ADMIN_WAIT_S_MAX;
+    let seconds = text.parse().ok().filter(|seconds| (1..=most).contains(seconds));
+    let seconds = seconds.ok_or_else(|| bad(format!("wait: seconds from 1 to {most}")))?;
+    if !parameters.iter().any(named("from")) {
+        return Err(bad(
+            "wait: it goes with `from`, the `next` of the answer before, or `from=end`".to_owned()
+        ));
+    }
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+/// Asks for entries until some are there or the time is over; nothing when the caller leaves meanwhile.
+///
+/// Looks of administrators alone end no wait: this one will be such a look, and would end the next. They are
+/// told with what comes after them, or at the end.
+async fn tail(
+    worker: &Worker,
+    caller: &mut Caller,
+    mut parameters: Vec<(String, String)>,
+    wait: Duration,
+) -> Result<Option<Answer>, CallError> {
+    let _place = worker.clerk.place()?;
+    let until = clock::now() + wait;
+    loop {
+        let answer = worker.clerk.ask(Asked::Ledger, parameters.clone()).await?;
+        let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let entries = told.get("entries").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let news = entries.iter().any(|entry| entry["kind"] != Kind::Admin.name());
+        let over = clock::now() >= until || worker.phase.get() != Phase::Running;
+        if answer.status != 200 || news || over {
+            return Ok(Some(answer));
+        }
+        if let Some(next) = told.get("next").and_then(Value::as_u64).filter(|_| entries.is_empty()) {
+            // What has been looked through in vain need not be looked through again.
+            let from = parameters.iter_mut().find(|(name, _)| name == "from");
+            from.into_iter().for_each(|(_, from)| *from = next.to_string());
+        }
+        let mut pause = pin!(tokio::time::sleep(limits::INDEX_TAIL_EVERY));
+        let gone = poll_fn(|cx| match pause.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => poll_hung_up(&mut caller.stream, cx).map(|()| true),
+        });
+        if gone.await {
+            return Ok(None);
+        }
+    }
 }
 
 async fn reply(caller: &mut Caller, record: &mut Record, body: &[u8]) -> Result<(), CallError> {
@@ -118,7 +195,27 @@ fn budgets(worker: &Worker) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{decoded, parameters};
+    use super::{decoded, parameters, waiting};
+    use crate::gateway::clerk::Asked;
+    use std::time::Duration;
+
+    #[test]
+    fn whoever_waits_says_how_long_and_from_where() {
+        let read = |query: &[u8], asked| {
+            let mut found = parameters(query).unwrap();
+            let wait = waiting(asked, &mut found);
+            wait.map(|wait| (wait, found.len())).map_err(|fault| format!("{fault:?}"))
+        };
+        let found = read(b"q=a&wait=9&from=7", Asked::Ledger);
+        assert_eq!(found, Ok((Some(Duration::from_secs(9)), 2)));
+        assert_eq!(read(b"q=a&from=7", Asked::Ledger), Ok((None, 2)));
+        // Sums know no such word, and say so.
+        assert_eq!(read(b"wait=9&from=7", Asked::Spend), Ok((None, 2)));
+        for wrong in [&b"wait=0&from=1"[..], b"wait=51&from=1", b"wait=&from=1", b"wait=x&from=1", b"wait=5"]
+        {
+            assert!(read(wrong, Asked::Ledger).is_err(), "{}", String::from_utf8_lossy(wrong));
+        }
+    }
 
     #[test]
     fn parameters_are_read_as_forms_write_them() {

@@ -5,6 +5,7 @@ use std::io;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::admin::heads_metrics::Destination;
 use crate::admin::metrics::Metrics;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
@@ -52,7 +53,12 @@ pub(super) async fn metrics(
             sum.add(&counted);
         }
     }
-    let text = sum.render(&worker.snapshot().version, resident_bytes());
+    let snapshot = worker.snapshot();
+    let mut text = sum.render(&snapshot.version, resident_bytes());
+    let webhook = snapshot.heads.webhook.as_ref().map(|_| Destination::Webhook);
+    let bucket = snapshot.heads.bucket.as_ref().map(|_| Destination::Bucket);
+    let destinations: Vec<Destination> = webhook.into_iter().chain(bucket).collect();
+    worker.heads.render(&destinations, &mut text);
     sent(caller.reply(record, 200, PROMETHEUS, &[], text.as_bytes()).await)
 }
 

@@ -19,6 +19,7 @@ use crate::gateway::budget::Budget;
 use crate::gateway::charge::Limits;
 use crate::gateway::clerk::Clerk;
 use crate::gateway::contents::Contents;
+use crate::gateway::herald::Herald;
 use crate::gateway::hub;
 use crate::gateway::log::{CoreLog, Level, Sink};
 use crate::gateway::published::Published;
@@ -100,6 +101,7 @@ pub struct Running {
     pub(super) ledger: Arc<Ledger>,
     pub(super) indexer: Indexer,
     pub(super) contents: Contents,
+    pub(super) herald: Herald,
     pub(super) limits: Limits,
     pub(super) books: Books,
     pub(super) ids: Ids,
@@ -126,8 +128,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (addresses, sockets) = bind_all(&fixed)?;
     let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
-    let config_version = snapshot.version.clone();
-    let published = Arc::new(Published::new(snapshot));
+    let (config_version, published) = (snapshot.version.clone(), Arc::new(Published::new(snapshot)));
     let (mailboxes, receivers, hub_mail) = mailboxes(sockets.len());
     let (hub, asks) = channel(limits::MCP_ASKS_MAX);
     let (showcase, repeats) = (Arc::<Showcase>::default(), Arc::<Repeats>::default());
@@ -148,6 +149,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             books: accounts.books().ok_or(StartFault::CoreLost)?,
             limits: accounts.limits.clone(),
             clerk: clerk.clone(),
+            heads: Arc::clone(&accounts.herald.counts),
             contents: accounts.contents.clone(),
         };
         let core = Core { choice: fixed.engine, sockets, mail, parts, report: report.clone() };
@@ -167,22 +169,22 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     };
     cores.push(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
-    let (watch, path) = (Watch::new(&watched), path.map(Path::to_owned));
     let books = accounts.books().ok_or(StartFault::CoreLost)?;
-    let Accounts { ledger, limits, indexer, contents, .. } = accounts;
+    let Accounts { ledger, limits, indexer, contents, herald, .. } = accounts;
     Ok(Running {
         addresses,
         cores,
         mailboxes,
         published,
-        watch,
-        path,
+        watch: Watch::new(&watched),
+        path: path.map(Path::to_owned),
         fixed,
         log,
         log_thread,
         ledger,
         indexer,
         contents,
+        herald,
         limits,
         books,
         ids: Ids::default(),

@@ -71,6 +71,7 @@ impl Core {
             number: 0,
             books: Books::new(journals.pop().unwrap(), Arc::new(ledger), false),
             clerk: Clerk::none(),
+            heads: Arc::default(),
             contents: Contents::new(&folder, 1, log.clone()),
             limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
         };

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::MissedTickBehavior;
 
+use crate::admin::heads_metrics::HeadCounts;
 use crate::admin::metrics::Metrics;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
@@ -111,6 +112,7 @@ pub(super) struct Worker {
     pub(super) contents: Contents,
     /// Who looks things up in the ledger.
     pub(super) clerk: Clerk,
+    pub(super) heads: Arc<HeadCounts>,
     /// This core's part of the budgets.
     pub(super) meter: Rc<Meter>,
     /// Lists of models by provider, see `serve_models`.
@@ -137,6 +139,7 @@ pub(super) struct Parts {
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) clerk: Clerk,
+    pub(super) heads: Arc<HeadCounts>,
     pub(super) contents: Contents,
 }
 
@@ -166,6 +169,7 @@ impl Worker {
             today: Rc::default(),
             books: parts.books,
             clerk: parts.clerk,
+            heads: parts.heads,
             contents: parts.contents,
             meter: Meter::new(&parts.limits),
             models: RefCell::default(),

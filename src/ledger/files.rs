@@ -64,6 +64,11 @@ impl Folder {
         self.path.join("heads.jsonl")
     }
 
+    /// What a destination of heads has acknowledged.
+    pub(super) fn delivered(&self, name: &str) -> PathBuf {
+        self.path.join(format!("delivered-{name}.json"))
+    }
+
     pub(super) fn signing_key(&self) -> PathBuf {
         self.path.join("signing-key")
     }

@@ -192,7 +192,7 @@ fn put_key(path: &Path, seed: &[u8; 32]) -> io::Result<()> {
 }
 
 /// Puts a file in its place whole, for its owner only.
-fn put_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn put_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     files::remove(&beside)?;
     let mut file = files::open_private(&beside)?;
@@ -212,6 +212,10 @@ pub(super) struct Log {
     waiting: Vec<u8>,
     /// How many records the last head in the file vouches for.
     pub(super) signed: u64,
+    /// The last head in the file.
+    pub(super) newest: Option<Head>,
+    /// Whether `written` has given it.
+    told: bool,
 }
 
 impl Log {
@@ -219,7 +223,7 @@ impl Log {
     pub(super) fn open(disk: &Disk, folder: &Folder) -> io::Result<Self> {
         let file = files::open_private(&folder.heads())?;
         let mut bytes = file.metadata()?.len();
-        let mut signed = 0;
+        let mut newest = None;
         let (mut at, mut held) = (bytes, Vec::new());
         // The last line is all that matters, and the file may be long: it is read from behind.
         while at > 0 {
@@ -234,7 +238,7 @@ impl Log {
                 let lines = held.get(..end).unwrap_or_default();
                 let start = lines.iter().rposition(|byte| *byte == b'\n').map(|start| start + 1);
                 if let Some(start) = start.or_else(|| (at == 0).then_some(0)) {
-                    signed = from_line(lines.get(start..).unwrap_or_default()).map_or(0, |head| head.size);
+                    newest = from_line(lines.get(start..).unwrap_or_default());
                     break;
                 }
             } else if at == 0 {
@@ -245,13 +249,25 @@ impl Log {
             }
         }
         file.set_len(bytes)?;
-        Ok(Self { disk: disk.clone(), file, bytes, waiting: Vec::new(), signed })
+        let signed = newest.as_ref().map_or(0, |head| head.size);
+        Ok(Self { disk: disk.clone(), file, bytes, waiting: Vec::new(), signed, newest, told: true })
     }
 
     /// Adds a head; `flush` writes it.
     pub(super) fn add(&mut self, head: &Head) {
+        self.newest = Some(head.clone());
+        self.told = false;
         self.waiting.extend_from_slice(line(head).as_bytes());
         self.waiting.push(b'\n');
+    }
+
+    /// The newest head, once, when it is in the file.
+    pub(super) fn written(&mut self) -> Option<Head> {
+        if self.told || !self.waiting.is_empty() {
+            return None;
+        }
+        self.told = true;
+        self.newest.clone()
     }
 
     /// Writes what has been added, durably. After an error it can be tried again.

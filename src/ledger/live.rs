@@ -15,6 +15,7 @@ use crate::ledger::follow::Follower;
 use crate::ledger::heads::{KeyFault, Log, Signer};
 use crate::ledger::journal::{self, Journal, Signals};
 use crate::ledger::pack::{self, Job};
+use crate::ledger::record::Head;
 use crate::ledger::recover;
 use crate::ledger::segment::{Bad, ReadFault};
 use crate::ledger::settings::Settings;
@@ -148,13 +149,15 @@ impl Ledger {
         }
         let shared = Arc::new(Shared::default());
         shared.synced(tail.stand.records());
+        shared.signed(heads.newest.clone());
         let (to_do, jobs) = mpsc::channel::<Job>();
         pack::rest(&folder, tail.first(), &to_do)?;
         let packer = start("ledger-packer", {
             let folder = folder.segments();
             move || pack::work(&folder, &jobs)
         })?;
-        let start_with = Start { tail, folder: folder.clone(), sources, heads, signer, jobs: to_do };
+        let age = Duration::from_millis(now_ms.abs_diff(tail.begun_ms()));
+        let start_with = Start { tail, age, folder: folder.clone(), sources, heads, signer, jobs: to_do };
         let writer = Writer::new(start_with, &settings, Arc::clone(&signals), Arc::clone(&shared));
         let writer = start("ledger-writer", move || writer.run())?;
         let threads = Mutex::new(Some(Threads { writer, packer }));
@@ -174,6 +177,11 @@ impl Ledger {
     /// Number of records that are on the disk.
     pub fn synced_records(&self) -> u64 {
         self.shared.synced.load(Ordering::Acquire)
+    }
+
+    /// The newest signed head, once it is in `heads.jsonl`; also after `stop`, which signs the last.
+    pub fn newest_head(&self) -> Option<Head> {
+        self.shared.inner().head.clone()
     }
 
     /// Reads the records from `index` on, also those to come, as soon as they are on the disk.
@@ -275,6 +283,8 @@ struct Inner {
     state: Option<String>,
     stopping: bool,
     wishes: Vec<Wish>,
+    /// The newest that is in its file.
+    head: Option<Head>,
 }
 
 impl Shared {
@@ -292,6 +302,11 @@ impl Shared {
 
     pub(super) fn wishes(&self) -> Vec<Wish> {
         std::mem::take(&mut self.inner().wishes)
+    }
+
+    /// Tells which head is the newest that others may be shown.
+    pub(super) fn signed(&self, head: Option<Head>) {
+        self.inner().head = head;
     }
 
     /// Tells how many records are on the disk.

@@ -12,6 +12,7 @@ mod view;
 
 // From a core to the disk.
 mod chain;
+pub mod delivered;
 mod files;
 mod frame;
 pub mod heads;
@@ -30,6 +31,7 @@ mod writer;
 // And back.
 pub mod follow;
 pub mod index;
+pub mod parquet;
 pub mod prove;
 pub mod verify;
 

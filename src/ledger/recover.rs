@@ -125,7 +125,7 @@ impl Recovery<'_> {
             cut.map_err(LedgerFault::io(reader.path()))?;
         }
         let bytes = file.metadata().map_err(LedgerFault::io(reader.path()))?.len();
-        Ok((Tail::go_on(self.disk.clone(), segments, file, first, bytes, stand), opens))
+        Ok((Tail::go_on(self.disk.clone(), segments, file, (first, header.at_ms), bytes, stand), opens))
     }
 
     /// Refuses to go on where records are gone that were signed for.

@@ -1,6 +1,7 @@
 //! How a ledger is to be kept.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::limits;
 
@@ -35,6 +36,9 @@ pub struct Settings {
     pub sync_ms: u64,
     /// Bytes after which the next segment begins; at most `limits::SEGMENT_BYTES_MAX`.
     pub segment_bytes: u64,
+    /// The age at which the next segment begins, whatever the size, unless it is empty: what is to be dropped
+    /// by age is dropped by whole segments.
+    pub segment_age: Duration,
     /// What happens when the disk is full.
     pub on_full: OnFull,
     /// Journals: one for each thread that appends; 1 to `limits::JOURNALS_MAX`.
@@ -51,6 +55,7 @@ impl Settings {
             durability: Durability::Written,
             sync_ms: limits::SYNC_MS_DEFAULT,
             segment_bytes: limits::SEGMENT_BYTES_DEFAULT,
+            segment_age: limits::SEGMENT_AGE,
             on_full: OnFull::Refuse,
             cores,
             journal_bytes: limits::JOURNAL_HALF_BYTES_DEFAULT,

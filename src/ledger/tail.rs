@@ -74,6 +74,8 @@ pub(super) struct Tail {
     folder: PathBuf,
     file: File,
     first: u64,
+    /// When the segment was begun, milliseconds since 1970.
+    begun_ms: u64,
     /// Bytes of the file that are synced.
     synced: u64,
     /// Bytes behind them. They are kept until they are synced: after a sync that failed nobody knows what is
@@ -86,23 +88,24 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Goes on with a segment that has `bytes` bytes.
+    /// Goes on with a segment of this first record and beginning that has `bytes` bytes.
     pub(super) const fn go_on(
         disk: Disk,
         folder: PathBuf,
         file: File,
-        first: u64,
+        (first, begun_ms): (u64, u64),
         bytes: u64,
         stand: Stand,
     ) -> Self {
-        Self { disk, folder, file, first, synced: bytes, held: Vec::new(), written: 0, sealed: false, stand }
+        let held = Vec::new();
+        Self { disk, folder, file, first, begun_ms, synced: bytes, held, written: 0, sealed: false, stand }
     }
 
     /// Begins a segment.
     pub(super) fn begin(disk: Disk, folder: PathBuf, stand: Stand, now_ms: u64) -> io::Result<Self> {
         let first = stand.records();
         let (file, bytes) = create(&disk, &folder, &stand, now_ms)?;
-        Ok(Self::go_on(disk, folder, file, first, bytes, stand))
+        Ok(Self::go_on(disk, folder, file, (first, now_ms), bytes, stand))
     }
 
     /// Adds a record in its frame; nothing is written yet.
@@ -161,6 +164,11 @@ impl Tail {
         self.stand.records() > self.first
     }
 
+    /// When the segment was begun, milliseconds since 1970.
+    pub(super) const fn begun_ms(&self) -> u64 {
+        self.begun_ms
+    }
+
     /// Index of the first record of the segment.
     pub(super) const fn first(&self) -> u64 {
         self.first
@@ -180,6 +188,7 @@ impl Tail {
         self.file = file;
         self.synced = bytes;
         self.first = self.stand.records();
+        self.begun_ms = now_ms;
         self.sealed = false;
         Ok(sealed)
     }

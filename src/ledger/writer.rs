@@ -41,6 +41,9 @@ pub(super) struct Writer {
     pub(super) jobs: Sender<Job>,
     pub(super) sync_every: Duration,
     pub(super) segment_bytes: u64,
+    segment_age: Duration,
+    /// How old the segment was at a time, which no change of the clock moves.
+    age: (Duration, Instant),
     pub(super) last_sync: Instant,
     pub(super) last_head: Instant,
     /// There are records that no head vouches for.
@@ -53,6 +56,8 @@ pub(super) struct Writer {
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) tail: Tail,
+    /// How old its segment is; one from the future, by a clock that was wrong, is as old as it is far away.
+    pub(super) age: Duration,
     pub(super) folder: Folder,
     pub(super) sources: Vec<Source>,
     pub(super) heads: Log,
@@ -89,6 +94,8 @@ impl Writer {
             jobs: start.jobs,
             sync_every: Duration::from_millis(settings.sync_ms),
             segment_bytes: settings.segment_bytes,
+            segment_age: settings.segment_age,
+            age: (start.age, clock::now()),
             last_sync: clock::now(),
             last_head: clock::now(),
             unsigned,
@@ -140,10 +147,12 @@ impl Writer {
         if due || full || stopping {
             self.sync()?;
         }
-        if self.tail.size() >= self.segment_bytes && self.tail.has_records() {
+        let (age, since) = self.age;
+        let old = age.saturating_add(now.saturating_duration_since(since)) >= self.segment_age;
+        if self.tail.has_records() && (old || self.tail.size() >= self.segment_bytes) {
             self.turn()?;
         }
-        self.heads.flush()?;
+        self.tell_heads()?;
         self.note_gap();
         let drained = self.sources.iter().all(|source| source.emptier.is_empty());
         let ends = stopping && drained && self.tail.unsynced() == 0;
@@ -231,6 +240,7 @@ impl Writer {
     /// Begins the next segment.
     fn turn(&mut self) -> io::Result<()> {
         let sealed = self.tail.turn(now_ms())?;
+        self.age = (Duration::ZERO, clock::now());
         self.tell();
         // Nobody packs any more while the ledger is closing; the next process will.
         drop(self.jobs.send(Job::Pack(sealed)));
@@ -247,7 +257,16 @@ impl Writer {
         self.last_head = clock::now();
         self.heads.add(&head);
         self.sync()?;
-        self.heads.flush()
+        self.tell_heads()
+    }
+
+    /// Writes what heads wait for their file, and shows the newest to those who send it on.
+    fn tell_heads(&mut self) -> io::Result<()> {
+        self.heads.flush()?;
+        if let Some(head) = self.heads.written() {
+            self.shared.signed(Some(head));
+        }
+        Ok(())
     }
 
     /// Adds a record of the ledger's own.

@@ -59,6 +59,12 @@ pub const QUERY_NAMES_MAX: usize = 512;
 /// Characters of a search that an error repeats.
 pub const QUERY_SHOWN_CHARS_MAX: usize = 60;
 
+/// Rows of one group of a Parquet file: enough to pack well, and what readers skip as a whole.
+pub const PARQUET_GROUP_ROWS: u32 = 64 * 1024;
+
+/// Bytes of values after which a group ends before: they are held in memory, once more as they are packed.
+pub const PARQUET_GROUP_BYTES: usize = 32 * 1024 * 1024;
+
 /// Entries of one page.
 pub const PAGE_ENTRIES_MAX: usize = 1000;
 

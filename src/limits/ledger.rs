@@ -61,6 +61,12 @@ pub const INDEX_START_DEADLINE: Duration = Duration::from_secs(60);
 /// Questions of administrators that wait for an answer.
 pub const ADMIN_QUESTIONS_MAX: usize = 64;
 
+/// Administrators that wait for entries to come: each of them asks again every `INDEX_TAIL_EVERY`.
+pub const ADMIN_WAITING_MAX: usize = 16;
+
+/// Seconds that one of them may wait: below what proxies on the way allow an answer to take.
+pub const ADMIN_WAIT_S_MAX: u64 = 50;
+
 /// Days that entries may be kept: a hundred years, so that a mistake in units is told.
 pub const LEDGER_KEEP_DAYS_MAX: u64 = 36_500;
 
@@ -91,6 +97,10 @@ pub const JOURNAL_HALF_BYTES_DEFAULT: usize = 4 * 1024 * 1024;
 /// Bytes of a segment after which the next one begins, unless the config says otherwise: a search for one
 /// record reads no more than this.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// The age of a segment after which the next one begins, where there is anything in it: records are dropped
+/// by whole segments, so none outlives its days by more than this and the time between two looks.
+pub const SEGMENT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Bytes of a segment, at most: what a program reads of one stays countable.
 pub const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
@@ -123,6 +133,25 @@ pub const HEAD_EVERY: Duration = Duration::from_secs(60);
 
 /// Bytes of one line of `heads.jsonl`; real ones have about 450.
 pub const HEAD_LINE_BYTES_MAX: usize = 2 * 1024;
+
+/// Bytes of what is remembered of a destination of heads; real ones have about 130.
+pub const DELIVERED_BYTES_MAX: u64 = 4 * 1024;
+
+/// How long one head may take to be delivered, from the name of the server to the end of its answer: heads
+/// have half a kilobyte, and the next one comes in a minute.
+pub const HEADS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to wait after the first failure to deliver a head; the wait doubles with every further one.
+pub const HEADS_RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest such wait: a new head comes every minute anyway.
+pub const HEADS_RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// How long the end of the process waits for the last head to arrive; the next start sends it otherwise.
+pub const HEADS_STOP_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Bytes of the prefix of objects in a bucket: a key may have 1024 in all.
+pub const HEADS_PREFIX_BYTES_MAX: usize = 512;
 
 /// Bytes of the signing key and of its public half; both are 65 unless keys have been added.
 pub const SIGNING_KEY_BYTES_MAX: u64 = 64 * 1024;

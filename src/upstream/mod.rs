@@ -8,5 +8,6 @@ pub mod mcp;
 pub mod message;
 pub mod pool;
 pub mod provider;
+pub mod sigv4;
 pub mod site;
 pub mod whole;

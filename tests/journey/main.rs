@@ -51,6 +51,9 @@ mod mcp_tasks;
 // Money and records.
 mod budgets;
 mod ledger;
+mod ledger_export;
+mod ledger_heads;
+mod ledger_tail;
 mod prices;
 
 // The life of the process.

@@ -64,6 +64,13 @@ const MCP_SERVERS: &[&str] = &[
     "@modelcontextprotocol/server-memory@2026.8.31",
 ];
 
+/// The reference reader of Parquet. From PyPI.
+const ARROW: &[&str] = &["pyarrow==26.0.1"];
+
+/// The part of the SDK of AWS that knows how requests are signed, and what it needs. From PyPI.
+const AWS: &[&str] =
+    &["botocore==1.44.5", "jmespath==1.1.0", "python-dateutil==2.9.0.post0", "six==1.17.0", "urllib3==2.8.0"];
+
 /// One TypeScript SDK of each revision of MCP, side by side under names of their own.
 const MCP_TYPESCRIPT: &[&str] = &[
     "sdk-1.0.4@npm:@modelcontextprotocol/sdk@1.0.4",
@@ -172,19 +179,7 @@ pub(crate) fn python() -> &'static Path {
 /// The Python that has an independent price list.
 pub(crate) fn prices_python() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let folder = install("prices", &PRICES.join("\n"), |folder| {
-            step(
-                "python3 (3.11 or later, with venv)",
-                Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder),
-            );
-            let mut pip = Command::new(folder.join("bin/pip"));
-            pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps"])
-                .args(PRICES);
-            step("pip", &mut pip);
-        });
-        folder.join("bin/python")
-    })
+    PROGRAM.get_or_init(|| python_with("prices", PRICES))
 }
 
 /// Node.js 22.
@@ -211,6 +206,18 @@ pub(crate) fn mcp_server(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| npm("mcp-servers", MCP_SERVERS));
     folder.join(format!("node_modules/@modelcontextprotocol/server-{name}/dist/index.js"))
+}
+
+/// The Python that reads Parquet.
+pub(crate) fn arrow_python() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| python_with("arrow", ARROW))
+}
+
+/// The Python that has the SDK of AWS.
+pub(crate) fn aws_python() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| python_with("aws", AWS))
 }
 
 /// The folder in whose `node_modules` the TypeScript SDKs are.
@@ -257,6 +264,21 @@ pub(crate) fn reference_server() -> &'static Path {
         let profile = this.ancestors().nth(2).expect("cargo puts tests two folders deep");
         profile.join("examples/reference-server")
     })
+}
+
+/// A Python with exactly these packages, from PyPI.
+fn python_with(name: &str, packages: &[&str]) -> PathBuf {
+    let folder = install(name, &packages.join("\n"), |folder| {
+        step(
+            "python3 (3.11 or later, with venv)",
+            Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder),
+        );
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "-q", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps"])
+            .args(packages);
+        step("pip", &mut pip);
+    });
+    folder.join("bin/python")
 }
 
 /// Installs packages from npm without running their scripts; the folder that has `node_modules`.

@@ -33,6 +33,15 @@ prices:
     - { server: github, tools: ["search_*"], usd: 0.001 }
 "#;
 
+const HEADS: &str = r#"
+providers: { one: { dialect: demo } }
+ledger:
+  heads:
+    webhook: { url: "https://example.com/hooks/${env:ADA}?x=1", secret: "${env:ROOT}" }
+    s3: { endpoint: "https://s3.example.com/base/", bucket: proofs, prefix: /of/us/,
+          access_key: "${env:ADA}", secret_key: "${env:ROOT}" }
+"#;
+
 const VARIABLES: &[(&str, &str)] =
     &[("ADA", "tg_a-hidden-key-of-ada-herself"), ("ROOT", "tg_a-hidden-key-of-an-admin")];
 
@@ -80,6 +89,61 @@ fn another_price_is_another_version() {
     assert_eq!(first, version(BOOKS));
     assert_ne!(first, version(&BOOKS.replace("usd: 0.001", "usd: 0.002")));
     assert_ne!(first, version(&BOOKS.replace("usd: 0.10", "usd: 0.11")));
+}
+
+#[test]
+fn places_for_signed_heads_are_found_and_shown_without_their_secrets() {
+    let loaded = good(HEADS, VARIABLES);
+    let heads = &loaded.snapshot.heads;
+    let (webhook, bucket) = (heads.webhook.as_ref().unwrap(), heads.bucket.as_ref().unwrap());
+    assert_eq!(webhook.remote.path, "/hooks/tg_a-hidden-key-of-ada-herself?x=1");
+    assert!(webhook.remote.site.tls.is_some());
+    assert_eq!(webhook.secret.as_ref().unwrap().expose(), "tg_a-hidden-key-of-an-admin");
+    assert_eq!(bucket.remote.path, "/base/proofs/of/us");
+    assert_eq!((bucket.signer.region.as_str(), bucket.signer.service), ("us-east-1", "s3"));
+    assert_eq!(bucket.signer.access_key.expose(), "tg_a-hidden-key-of-ada-herself");
+    let shown = format!("{}{}", loaded.shown, serde_json::to_string(&loaded.shown).unwrap());
+    assert!(shown.contains("bucket: proofs, prefix: of/us, region: us-east-1"), "{shown}");
+    assert!(!shown.contains("hidden") && !shown.contains("hooks"), "{shown}");
+    // What is shown has the shape of what is written.
+    good(&loaded.shown.to_string(), VARIABLES);
+    let folder = Folder::new();
+    let version = |config: &str, variables: &[(&str, &str)]| {
+        load_text(&folder, config, variables, &Keys::Read).unwrap().snapshot.version
+    };
+    let first = version(HEADS, VARIABLES);
+    assert_eq!(first, version(HEADS, VARIABLES));
+    assert_ne!(first, version(&HEADS.replace("hooks/", "other/"), VARIABLES));
+    assert_ne!(first, version(HEADS, &[("ADA", "another"), VARIABLES[1]]));
+    assert_ne!(first, version(HEADS, &[VARIABLES[0], ("ROOT", "another")]));
+}
+
+#[test]
+fn places_for_signed_heads_that_do_not_hold() {
+    let s3 =
+        |more: &str| format!("ledger: {{ heads: {{ s3: {{ {more}, access_key: a, secret_key: b }} }} }}");
+    check(
+        "ledger: { heads: { webhook: { secret: a } } }",
+        &["tollgate.yaml:2:29: ledger.heads.webhook: `url` is missing"],
+    );
+    check(
+        "ledger: { heads: { webhook: { url: \"ftp://x/\" } } }",
+        &["tollgate.yaml:2:36: ledger.heads.webhook.url: it must begin with http:// or https://"],
+    );
+    check(
+        "ledger: { heads: { webhook: { url: \"http://x/\", secret: \"${env:NOBODY}\" } } }",
+        &["tollgate.yaml:2:57: ledger.heads.webhook.secret: the environment variable NOBODY is not set"],
+    );
+    check(
+        &s3("endpoint: \"http://x\", bucket: \"..\""),
+        &["tollgate.yaml:2:56: ledger.heads.s3.bucket: use 1 to 64 of a-z A-Z 0-9 . _ -, not \"..\""],
+    );
+    check(
+        &s3("endpoint: \"http://x\", bucket: a, prefix: \"a/../b\""),
+        &["tollgate.yaml:2:67: ledger.heads.s3.prefix: expected words of a-z A-Z 0-9 . _ - with slashes \
+           between, at most 512 characters, found \"a/../b\""],
+    );
+    check(&s3("endpoint: \"http://x\""), &["tollgate.yaml:2:24: ledger.heads.s3: `bucket` is missing"]);
 }
 
 fn check(config: &str, expected: &[&str]) {

@@ -42,8 +42,8 @@ impl From<QueryFault> for Refused {
 
 /// Answers `GET /admin/ledger` with the parameters of its address, decoded:
 /// `q` a search, `limit` up to `limits::PAGE_ENTRIES_MAX`, `before` the `next` of the page before, `from` to
-/// go the other way for a live tail, `facets=true` to count by field; or `id` one call, or `session` all
-/// of one session in the order of time.
+/// go the other way for a live tail, `from=end` for what is to come, `facets=true` to count by field; or `id`
+/// one call, or `session` all of one session in the order of time.
 ///
 /// `{"entries": [..], "next": 12, "facets": {..}}`; `next` is `null` at the end.
 pub fn ledger(reader: &mut Reader, parameters: &[(String, String)], now: &Now) -> Answer {
@@ -85,7 +85,11 @@ fn found(reader: &mut Reader, parameters: &[(String, String)], now: &Now) -> Res
     if !(1..=limits::PAGE_ENTRIES_MAX).contains(&limit) {
         return Err(Refused::Asked(format!("limit: a number from 1 to {}", limits::PAGE_ENTRIES_MAX)));
     }
-    let page = match parameters.number("from")? {
+    let from = match parameters.get("from") {
+        Some("end") => Some(reader.next()?),
+        _ => parameters.number("from")?,
+    };
+    let page = match from {
         Some(from) => reader.since(&query, from, limit)?,
         None => reader.search(&query, Page { before: parameters.number("before")?, limit })?,
     };

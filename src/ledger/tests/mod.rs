@@ -1,5 +1,7 @@
 //! What the ledger promises, one file for each of its parts.
 
+mod ages;
+mod delivered;
 pub(crate) mod faults;
 mod full;
 mod life;

@@ -46,9 +46,10 @@ impl Place {
         files
     }
 
-    /// Small segments and journals, two of them.
+    /// Small segments that never end by age, and small journals, two of them.
     pub(super) fn settings(&self) -> Settings {
-        Settings { journal_bytes: 0, segment_bytes: 16 * 1024, ..Settings::new(&self.0, 2) }
+        let settings = Settings::new(&self.0, 2);
+        Settings { journal_bytes: 0, segment_bytes: 16 * 1024, segment_age: Duration::MAX, ..settings }
     }
 
     pub(super) fn open(&self) -> Opened {

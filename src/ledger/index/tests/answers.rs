@@ -41,6 +41,8 @@ fn entries_in_pages_and_alone() {
     let (_, tail) = ledger(&mut reader, &format!("from={}", entries[110].0));
     assert_eq!(tail["entries"].as_array().unwrap().len(), 10);
     assert_eq!(tail["next"], entries[119].0 + 1);
+    let (_, end) = ledger(&mut reader, "from=end");
+    assert_eq!((end["entries"].as_array().unwrap().len(), &end["next"]), (0, &tail["next"]));
     let (_, one) = ledger(&mut reader, &format!("id={}", entries[7].1.id));
     assert_eq!(one["entries"][0]["position"], entries[7].0);
     let (_, session) = ledger(&mut reader, "session=s-1");
