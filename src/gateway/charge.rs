@@ -158,7 +158,7 @@ impl Meter {
                 input: cost::estimate_tokens(bytes),
                 output: most.max(request.thinking_tokens.unwrap_or(0)),
                 writes: Writes::Long,
-                web_searches: 0,
+                web_searches: record.tools.as_ref().map_or(0, |tools| tools.web_searches),
                 passes: 1,
                 served: asked,
             };

@@ -15,6 +15,7 @@ pub mod control;
 mod direct;
 mod hub;
 mod log;
+mod offers;
 mod published;
 mod record;
 mod request_body;

@@ -1,5 +1,6 @@
 //! What is known of one call, gathered on its way and written down once at its end.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use crate::gateway::charge::Charge;
 use crate::gateway::contents::Passing;
 use crate::gateway::hub::ask::About;
 use crate::gateway::log::Level;
+use crate::gateway::offers::Weighed;
 use crate::gateway::worker::Worker;
 use crate::http::head::RequestHead;
 use crate::ids::{CallId, KeyName, ProviderName, ServerName, TeamName};
@@ -71,6 +73,8 @@ pub(super) struct Record {
     pub(super) passing: Option<Passing>,
     /// What has become of the bodies.
     pub(super) content: &'static str,
+    /// The definitions of tools that it brings along.
+    pub(super) tools: Option<Rc<Weighed>>,
     /// What is reserved for it, until it is settled.
     pub(super) charge: Option<Charge>,
     /// What was charged, in pico-dollars.
@@ -118,6 +122,7 @@ impl Record {
             policy: Policy::default(),
             passing: None,
             content: "",
+            tools: None,
             charge: None,
             cost_pico: 0,
             priced: String::new(),
@@ -206,6 +211,7 @@ impl Record {
             answer_bytes: self.answer_bytes,
             actions: self.answer.actions.iter().map(|read| action(read, self.policy)).collect(),
             content: self.content.to_owned(),
+            offers: self.offers(),
             region: text(self.answer.terms.inference_geo.as_deref()),
             ..Entry::new(self.id, kind, self.at_ms)
         }

@@ -68,6 +68,7 @@ pub(super) async fn serve(
             .targets
             .first()
             .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
+        record.tools = worker.weigh(&snapshot, principal, (whole.body(), &request));
         let charge = worker.meter.reserve(&snapshot, record, &request, plan.targets)?;
         let estimate = charge.estimate_pico;
         record.charge = Some(charge);

@@ -115,7 +115,7 @@ fn temporary(ending: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-fn snapshot(upstream: SocketAddr) -> Snapshot {
+pub(super) fn snapshot(upstream: SocketAddr) -> Snapshot {
     let path = temporary("yaml");
     let text = format!(
         "providers:\n  up: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\n  \

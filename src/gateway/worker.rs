@@ -24,6 +24,7 @@ use crate::gateway::connection;
 use crate::gateway::contents::Contents;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::log::{CoreLog, Level};
+use crate::gateway::offers::Offers;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::{Showcase, Taken};
 use crate::gateway::today::Today;
@@ -113,6 +114,8 @@ pub(super) struct Worker {
     pub(super) clerk: Clerk,
     /// This core's part of the budgets.
     pub(super) meter: Rc<Meter>,
+    /// Lists of tools that this core has weighed.
+    pub(super) offers: Offers,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
@@ -168,6 +171,7 @@ impl Worker {
             clerk: parts.clerk,
             contents: parts.contents,
             meter: Meter::new(&parts.limits),
+            offers: Offers::default(),
             models: RefCell::default(),
             connections: Cell::new(0),
             published: parts.published,

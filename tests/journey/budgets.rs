@@ -4,11 +4,12 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::client::{Reply, get, once, post};
+use crate::client::{Reply, get, mcp, once, post};
 use crate::gateway::{Gateway, KEY, for_each_engine, tollgate};
 use crate::ledger::{entries, entries_of};
+use crate::mcp_suite::ReferenceServer;
 use crate::peer::{pauses_between_pieces, scripted_upstream};
 use crate::program;
 use crate::sse;
@@ -169,5 +170,58 @@ fn spend_is_told_to_administrators_alone() {
             String::from_utf8_lossy(&reply.body).contains("claude-any")
         });
         assert!(!entries(&gateway).is_empty());
+    });
+}
+
+#[test]
+fn what_models_are_offered_is_told_by_server_against_what_they_use() {
+    let server = ReferenceServer::start("modern");
+    for_each_engine(|engine| {
+        let tool = Some(("mcp__tollgate__test_simple_text", json!({})));
+        let upstream = scripted_upstream::start(scripted_upstream::Script { tool, text: &["done"] });
+        let servers = format!("mcp_servers:\n  reference: {{ url: \"{}\" }}\n", server.url());
+        let gateway = Gateway::with(engine, &upstream.url(), &servers);
+        let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                           "io.modelcontextprotocol/clientInfo": { "name": "journey", "version": "1" },
+                           "io.modelcontextprotocol/clientCapabilities": {} });
+        let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": meta } });
+        let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
+        let bash = json!({ "name": "Bash", "description": "x".repeat(400), "input_schema": {} });
+        let ours = json!({ "name": "mcp__tollgate__test_simple_text", "input_schema": {} });
+        let other = json!({ "name": "mcp__docs__find", "defer_loading": true, "input_schema": {} });
+        let body = json!({ "model": "claude-any", "max_tokens": 32, "stream": true,
+                           "messages": [{ "role": "user", "content": "hi" }], "tools": [bash, ours, other] });
+        let call = || once(gateway.addr(), &post("/v1/messages", KEY, &[], body.to_string().as_bytes()));
+        // At first nobody has asked for the catalog, and the name is all that there is to tell by.
+        assert_eq!(call().head.status, 200);
+        assert_eq!(once(gateway.addr(), &mcp(&list, &headers)).head.status, 200);
+        assert_eq!(call().head.status, 200);
+        // What is refused has offered nothing.
+        let refused = body.to_string().replace("claude-any", "gpt-unknown");
+        let refused = once(gateway.addr(), &post("/v1/messages", KEY, &[], refused.as_bytes()));
+        assert_eq!(refused.head.status, 404);
+        let mut gateway = gateway;
+        gateway.signal("TERM");
+        gateway.wait(Duration::from_secs(20));
+        let told = |args: &[&str]| {
+            let mut command = tollgate(gateway.folder().path());
+            program::run(command.arg("spend").args(args), Duration::from_secs(60)).succeeded().stdout
+        };
+        let told_json: Value =
+            serde_json::from_str(&told(&["--tools", "--json"])).expect("--json prints JSON");
+        let tokens = |tool: &Value| (tool.to_string().len() as u64).div_ceil(4);
+        let rows: Vec<_> = told_json["rows"].as_array().expect("there are rows").iter().collect();
+        let row = |server: &str| {
+            let row = rows.iter().find(|row| row["server"] == server).expect("it has a row");
+            ["calls", "definitions", "offered", "deferred", "used"].map(|name| row[name].as_u64())
+        };
+        assert_eq!(row(""), [2, 2, 2 * tokens(&bash), 0, 0].map(Some), "{told_json}");
+        assert_eq!(row("docs"), [2, 2, 2 * tokens(&other), 2 * tokens(&other), 0].map(Some), "{told_json}");
+        assert_eq!(row("reference"), [1, 1, tokens(&ours), 0, tokens(&ours)].map(Some), "{told_json}");
+        assert_eq!(row("tollgate"), [1, 1, tokens(&ours), 0, tokens(&ours)].map(Some), "{told_json}");
+        assert_eq!(rows.len(), 4);
+        let table = told(&["--tools", "--by", "server,team"]);
+        assert!(table.contains("OFFERED") && table.contains("reference, "), "{table}");
+        assert!(told(&["--tools", "--csv"]).starts_with("server,calls,definitions,offered"), "{table}");
     });
 }

@@ -6,10 +6,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::ledger::files;
 use crate::ledger::index::IndexFault;
+use crate::ledger::index::offers;
 use crate::limits;
 
 /// Raised with every change below: an older file is told apart and built anew.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Positions of one part of the words, as a power of two. A part is one table, which is searched newest first
 /// and dropped whole, and whose runs are merged with each other only.
@@ -111,6 +112,7 @@ fn make(db: &Connection) -> Result<(), IndexFault> {
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found == 0 {
         db.execute_batch(TABLES)?;
+        db.execute_batch(offers::TABLE)?;
         db.pragma_update(None, "user_version", VERSION)?;
     }
     db.execute_batch("COMMIT")?;
