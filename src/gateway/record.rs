@@ -53,6 +53,8 @@ pub(super) struct Record {
     /// The status that the caller saw; 0 when it saw none.
     pub(super) status: u16,
     pub(super) outcome: Outcome,
+    /// The request has left for a provider in whole, and no answer has begun: it may be at work on it.
+    pub(super) unanswered: bool,
     pub(super) answer: Answer,
     pub(super) upstream_request_id: String,
     /// What a call of the MCP side is about.
@@ -110,6 +112,7 @@ impl Record {
             provider: None,
             status: 0,
             outcome: Outcome::Done,
+            unanswered: false,
             answer: Answer::default(),
             upstream_request_id: String::new(),
             mcp: None,

@@ -1,16 +1,19 @@
 //! Money: budgets that hold, prices that are right, limits that say when to come back.
 
+use std::net::TcpListener;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Reply, get, mcp, once, post};
-use crate::gateway::{Gateway, KEY, for_each_engine, tollgate};
-use crate::ledger::{entries, entries_of};
+use crate::client::{Client, Reply, get, mcp, messages, messages_body, once, post};
+use crate::gateway::{Engine, Gateway, KEY, for_each_engine, tollgate};
+use crate::ledger::{administrator, entries, entries_of};
 use crate::mcp_suite::ReferenceServer;
-use crate::peer::{pauses_between_pieces, scripted_upstream};
+use crate::peer::{
+    answers_status, closes_mid_stream, pauses_between_pieces, scripted_upstream, stalls_after_headers,
+};
 use crate::program;
 use crate::sse;
 
@@ -151,17 +154,9 @@ fn spend_is_told_to_administrators_alone() {
     for_each_engine(|engine| {
         let upstream = scripted_upstream::plain();
         let gateway = Gateway::with(engine, &upstream.url(), THREE_CENTS);
-        let made = program::run(
-            tollgate(gateway.folder().path()).args(["key", "create", "--name", "root", "--admin", "--json"]),
-            Duration::from_secs(10),
-        );
-        let made: Value = serde_json::from_str(&made.succeeded().stdout).expect("--json prints JSON");
-        let admin = made["key"].as_str().expect("the key is shown once").to_owned();
+        let admin = administrator(&gateway);
         assert_eq!(once(gateway.addr(), &ask(5, false)).head.status, 200);
         let look = |key: &str, target: &str| once(gateway.addr(), &get("GET", target, &[("x-api-key", key)]));
-        program::eventually("the administrator's key is taken", Duration::from_secs(5), || {
-            look(&admin, "/admin/budgets").head.status == 200
-        });
         look(KEY, "/admin/spend?by=key").refusal(403, "permission_error");
         once(gateway.addr(), &post("/v1/messages", &admin, &[], b"{}")).refusal(403, "permission_error");
         program::eventually("the call is in the sums", Duration::from_secs(5), || {
@@ -223,5 +218,109 @@ fn what_models_are_offered_is_told_by_server_against_what_they_use() {
         let table = told(&["--tools", "--by", "server,team"]);
         assert!(table.contains("OFFERED") && table.contains("reference, "), "{table}");
         assert!(told(&["--tools", "--csv"]).starts_with("server,calls,definitions,offered"), "{table}");
+    });
+}
+
+/// What one call costs, at six thousand dollars a million tokens of input, and nothing for others.
+fn cost_of_one(engine: Engine, upstream: &str, call: impl FnOnce(&Gateway)) -> Value {
+    let prices = "prices: { models: { \"claude-*\": { input: 6000, output: 0 } } }\n";
+    let more = format!("{prices}timeouts: {{ first_byte_ms: 400 }}\n");
+    let gateway = Gateway::with(engine, upstream, &more);
+    call(&gateway);
+    // Who has hung up is noticed a moment later.
+    program::eventually("the call has ended", Duration::from_secs(5), || {
+        !gateway.log().all("call").is_empty()
+    });
+    let entries = entries_of(gateway);
+    assert_eq!(entries.len(), 1, "{entries:#?}");
+    entries.into_iter().next().expect("there is one")
+}
+
+#[test]
+fn what_went_out_whole_and_was_never_answered_costs_its_input() {
+    let body = messages_body("claude-any", true);
+    let input = body.len() as u64 / 4 * 6_000_000_000;
+    let ask = |gateway: &Gateway| once(gateway.addr(), &messages(KEY, "claude-any", true)).head.status;
+    let charged = |entry: &Value| {
+        assert_eq!((&entry["cost_pico"], &entry["priced"]), (&json!(input), &json!("estimate")), "{entry:#}");
+    };
+    for_each_engine(|engine| {
+        let (silent, _left) = stalls_after_headers::before_headers();
+        charged(&cost_of_one(engine, &silent.url(), |gateway| assert_eq!(ask(gateway), 504)));
+
+        let closing = closes_mid_stream::before_the_answer();
+        charged(&cost_of_one(engine, &closing.url(), |gateway| assert_eq!(ask(gateway), 502)));
+
+        // An answer that breaks off before its first event.
+        let (silent, _left) = stalls_after_headers::start("");
+        charged(&cost_of_one(engine, &silent.url(), |gateway| {
+            let mut caller = Client::connect(gateway.addr());
+            caller.send(&messages(KEY, "claude-any", true));
+            assert_eq!(caller.head().status, 200);
+        }));
+        let cut = closes_mid_stream::start(": \n");
+        charged(&cost_of_one(engine, &cut.url(), |gateway| assert_eq!(ask(gateway), 200)));
+
+        // A caller that hangs up while it waits for the head.
+        let (silent, _left) = stalls_after_headers::before_headers();
+        charged(&cost_of_one(engine, &silent.url(), |gateway| {
+            let mut caller = Client::connect(gateway.addr());
+            caller.send(&messages(KEY, "claude-any", true));
+            program::eventually("the request is there", Duration::from_secs(5), || !silent.seen().is_empty());
+        }));
+    });
+}
+
+#[test]
+fn what_was_refused_or_never_went_out_costs_nothing() {
+    let ask = |gateway: &Gateway| once(gateway.addr(), &messages(KEY, "claude-any", true)).head.status;
+    for_each_engine(|engine| {
+        let busy = answers_status::start(529, &[], "{}");
+        let entry = cost_of_one(engine, &busy.url(), |gateway| assert_eq!(ask(gateway), 529));
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+
+        let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", nobody.local_addr().expect("it is bound"));
+        drop(nobody);
+        let entry = cost_of_one(engine, &url, |gateway| assert_eq!(ask(gateway), 502));
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+
+        // Overload that is told inside of an answer.
+        let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\
+                          \"message\":\"busy\"}}\n\n";
+        let busy = pauses_between_pieces::start(&[(Duration::ZERO, overloaded.to_owned())]);
+        let entry = cost_of_one(engine, &busy.url(), |gateway| assert_eq!(ask(gateway), 200));
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+
+        // Sixteen megabytes find no room on their way to somebody who does not read.
+        let deaf = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", deaf.local_addr().expect("it is bound"));
+        let body = messages_body("claude-any", true).replace("hi", &"hi".repeat(8 << 20));
+        let request = post("/v1/messages", KEY, &[], body.as_bytes());
+        let entry = cost_of_one(engine, &url, |gateway| {
+            assert_eq!(once(gateway.addr(), &request).head.status, 504);
+        });
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+    });
+}
+
+#[test]
+fn a_strict_budget_reserves_the_searches_that_a_request_allows() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let budget = "budgets: [{ name: dime, usd: 0.15, per: day, window: rolling, mode: strict }]\n";
+        let gateway = Gateway::with(engine, &upstream.url(), budget);
+        let search = |more: &str| {
+            let tool = format!(r#"{{"type":"web_search_20250305","name":"web_search"{more}}}"#);
+            let body =
+                messages_body("claude-any", false).replacen('{', &format!(r#"{{"tools":[{tool}],"#), 1);
+            once(gateway.addr(), &post("/v1/messages", KEY, &[], body.as_bytes()))
+        };
+        // A cent each, beside some two cents for the tokens of a model that nobody knows the price of.
+        assert_eq!(search(r#","max_uses":10"#).head.status, 200);
+        search(r#","max_uses":15"#).refusal(429, "billing_error");
+        search("").refusal(429, "billing_error");
+        // None has been made, so nothing was charged.
+        assert_eq!(search(r#","max_uses":10"#).head.status, 200);
     });
 }
