@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,11 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
+use crate::call::{Endpoint, Outcome};
+use crate::clock;
 use crate::config::load;
 use crate::config::snapshot::{LogFormat, Snapshot};
+use crate::error::Code;
 use crate::gateway::books::Books;
 use crate::gateway::budget::Budget;
 use crate::gateway::charge::Limits;
@@ -23,9 +26,14 @@ use crate::gateway::connection;
 use crate::gateway::contents::Contents;
 use crate::gateway::log::{CoreLog, Sink};
 use crate::gateway::published::Published;
+use crate::gateway::record::Record;
 use crate::gateway::worker::{Parts, Worker};
+use crate::ledger::entry::Kind;
+use crate::ledger::follow::Follower;
 use crate::ledger::live::{Ledger, Opened};
-use crate::ledger::settings::Settings;
+use crate::ledger::record::Record as Kept;
+use crate::ledger::settings::{Durability, Settings};
+use crate::ledger::tests::faults::Faults;
 use crate::limits;
 use crate::meter::budget::Budgets;
 use crate::meter::rate::Rates;
@@ -59,23 +67,9 @@ impl Core {
         let Opened { ledger, mut journals, .. } = Ledger::open(settings, 0).unwrap();
         // What is open stays until it is closed.
         std::fs::remove_dir_all(&folder).unwrap();
-        let parts = Parts {
-            log: CoreLog::new(log.clone()),
-            budget: Budget::new(ALL),
-            mailboxes: Arc::from([]),
-            published: Arc::new(Published::new(snapshot(upstream))),
-            hub: tokio::sync::mpsc::channel(1).0,
-            loopback: true,
-            showcase: Arc::default(),
-            repeats: Arc::default(),
-            number: 0,
-            books: Books::new(journals.pop().unwrap(), Arc::new(ledger), false),
-            clerk: Clerk::none(),
-            contents: Contents::new(&folder, 1, log.clone()),
-            limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
-        };
+        let books = Books::new(journals.pop().unwrap(), Arc::new(ledger), false);
         let engine = runtime.engine();
-        let worker = Worker::new(engine, parts);
+        let worker = Worker::new(engine, parts(upstream, &folder, books, log));
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = [socket.local_addr().unwrap().as_socket().unwrap()];
         let listener = Listener::new(socket, engine).unwrap();
@@ -104,6 +98,25 @@ impl Core {
             }
         });
         assert!(waited.await.is_ok(), "{} bytes are taken, not {bytes}", ALL - self.worker.budget.free());
+    }
+}
+
+/// What a core is made of.
+fn parts(upstream: SocketAddr, folder: &Path, books: Books, log: Sink) -> Parts {
+    Parts {
+        log: CoreLog::new(log.clone()),
+        budget: Budget::new(ALL),
+        mailboxes: Arc::from([]),
+        published: Arc::new(Published::new(snapshot(upstream))),
+        hub: tokio::sync::mpsc::channel(1).0,
+        loopback: true,
+        showcase: Arc::default(),
+        repeats: Arc::default(),
+        number: 0,
+        books,
+        clerk: Clerk::none(),
+        contents: Contents::new(folder, 1, log),
+        limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
     }
 }
 
@@ -264,4 +277,49 @@ fn memory_is_held_until_the_answer_begins_and_no_longer() {
         assert_eq!(core.worker.budget.free(), ALL, "the answer is under way, nobody sends the body again");
         assert_eq!(core.worker.streams.get(), 1, "it is still under way");
     });
+}
+
+#[test]
+fn an_opening_that_the_disk_does_not_confirm_is_closed_all_the_same() {
+    let (runtime, _) = Runtime::new(EngineChoice::Epoll).unwrap();
+    let folder = temporary("slow");
+    let faults = Arc::new(Faults::default());
+    let settings = Settings { journal_bytes: 0, durability: Durability::Synced, ..Settings::new(&folder, 1) };
+    let Opened { ledger, mut journals, .. } =
+        Ledger::open_with(&faults, settings.clone(), clock::unix_ms(clock::wall())).unwrap();
+    let ledger = Arc::new(ledger);
+    let (log, _thread) = Sink::start(LogFormat::Json).unwrap();
+    let unused = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let id = runtime.block_on(async {
+        let books = Books::new(journals.pop().unwrap(), Arc::clone(&ledger), false);
+        let worker = Worker::new(runtime.engine(), parts(unused, &folder, books, log));
+        let mut record = Record::new(worker.next_id(), clock::now());
+        record.endpoint = Endpoint::Messages;
+        faults.unsync(true);
+        // The writer has it, so that it stands in the chain; that it is safe is what nobody says.
+        let told = worker.open(&mut record, 7).await.unwrap_err();
+        assert_eq!(told.code(), Code::Unrecorded);
+        assert_eq!(record.open.map(|open| open.kind), Some(Kind::ModelCall), "it has been opened");
+        record.outcome = Outcome::Refused;
+        faults.unsync(false);
+        timeout(SOON, worker.book(&mut record)).await.unwrap();
+        record.id
+    });
+    ledger.stop().unwrap();
+    drop(ledger);
+    let mut records = Vec::new();
+    let mut follower = Follower::offline(&folder, 0);
+    while let Some((_, record)) = follower.next(Duration::ZERO).unwrap() {
+        match record {
+            Kept::Open(open) => records.push(("open", open.id)),
+            Kept::Close(entry) => records.push(("close", entry.id)),
+            Kept::Event(entry) => records.push(("event", entry.id)),
+            Kept::Head(_) | Kept::Gap(_) | Kept::Retention(_) => {}
+        }
+    }
+    assert_eq!(records, [("open", id), ("close", id)]);
+    let again = Ledger::open(settings, clock::unix_ms(clock::wall())).unwrap();
+    assert_eq!(again.report.lost, [], "nobody has to close it for us");
+    drop(again);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use crate::client::{Client, Reply, get, mcp, messages, messages_body, once, post};
 use crate::gateway::{Engine, Gateway, KEY, for_each_engine, tollgate};
 use crate::ledger::{administrator, entries, entries_of};
+use crate::mcp_caller::{self, Caller};
 use crate::mcp_suite::ReferenceServer;
+use crate::peer::Seen;
+use crate::peer::speaks_mcp::{self, Era};
 use crate::peer::{
     answers_status, closes_mid_stream, pauses_between_pieces, scripted_upstream, stalls_after_headers,
 };
@@ -322,5 +325,30 @@ fn a_strict_budget_reserves_the_searches_that_a_request_allows() {
         search("").refusal(429, "billing_error");
         // None has been made, so nothing was charged.
         assert_eq!(search(r#","max_uses":10"#).head.status, 200);
+    });
+}
+
+#[test]
+fn a_tool_costs_its_price_also_where_a_call_goes_on_after_a_question() {
+    for_each_engine(|engine| {
+        let server = speaks_mcp::start(Era::Modern, |_, _| Ok(None));
+        let price = "prices: { tools: [{ server: s, usd: 0.03 }] }\n";
+        let budget = "budgets: [{ name: dime, usd: 0.10, per: day, window: rolling, mode: strict }]\n";
+        let servers = mcp_caller::one_server("s", &server.url(), Era::Modern, "");
+        let gateway = mcp_caller::gateway(engine, &format!("{servers}{price}{budget}"));
+        let mut caller = Caller::new(&gateway, Era::Modern, "/mcp");
+        caller.call("1", "echo", "{}").result();
+        let goes_on = r#""name":"echo","arguments":{},"requestState":"made up""#;
+        for id in ["2", "3"] {
+            caller.ask(id, "tools/call", goes_on).result();
+        }
+        let error = caller.ask("4", "tools/call", goes_on).error();
+        assert!(error.contains("`dime`"), "{error}");
+        let called = |seen: &Seen| String::from_utf8_lossy(&seen.body).contains("tools/call");
+        assert_eq!(server.seen().iter().filter(|seen| called(seen)).count(), 3);
+        let entries = entries_of(gateway);
+        let calls = entries.iter().filter(|entry| entry["kind"] == "tool_call");
+        let costs: Vec<_> = calls.map(|call| call["cost_pico"].as_u64().expect("a number")).collect();
+        assert_eq!(costs, [30_000_000_000, 30_000_000_000, 30_000_000_000, 0]);
     });
 }
