@@ -473,6 +473,6 @@ proptest! {
 
 #[test]
 fn the_fuzz_corpus_replays() {
-    replay("anthropic_request", 3, fuzz_anthropic_request);
+    replay("anthropic_request", 4, fuzz_anthropic_request);
     replay("anthropic_response", 3, fuzz_anthropic_response);
 }
