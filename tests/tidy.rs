@@ -50,7 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("dashmap", &["mcp"]),
-    ("xxhash_rust", &["mcp"]),
+    ("xxhash_rust", &["mcp", "gateway"]),
     ("aws_lc_rs", &["mcp", "ledger", "upstream"]),
     ("rusqlite", &["ledger"]),
     ("memmap2", &["ledger"]),

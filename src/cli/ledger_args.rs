@@ -94,9 +94,14 @@ pub(crate) enum ExportFormat {
 /// `tollgate spend`
 #[derive(Debug, Args)]
 pub(crate) struct Spend {
-    /// By what, with commas: up to three of key, team, user, model, provider, server, tool; or session
-    #[arg(long, value_name = "FIELDS", default_value = "team,model")]
-    pub(crate) by: String,
+    /// By what, with commas: up to three of key, team, user, model, provider, server, tool; or session.
+    /// Without it team,model, with --tools server
+    #[arg(long, value_name = "FIELDS")]
+    pub(crate) by: Option<String>,
+    /// Tokens of tool definitions that models were offered, against those of tools that they used: by server,
+    /// or --by server,team
+    #[arg(long, conflicts_with_all = ["key", "user", "model", "provider", "tool"])]
+    pub(crate) tools: bool,
     /// In periods: hour, day, week or month
     #[arg(long, value_name = "PERIOD")]
     pub(crate) per: Option<String>,
@@ -194,6 +199,11 @@ Examples:
   tollgate spend --by tool --team platform --since 2026-11-01 --until 2026-11-30
   tollgate spend --by session --since 24h
   tollgate spend --by user --per month --csv
+  tollgate spend --tools --since 7d
 
 CACHED is the share of what was sent that came from the prompt cache. Sums of a session are of its whole life.
-Calls count at the time they began.";
+Calls count at the time they began.
+
+--tools: OFFERED is what went along with calls, four bytes of a definition taken for a token; a definition
+counts with each call that has it. DEFERRED is the part that a model sees only once it has looked for it, USED
+that of tools which the answer of the same call used. A - stands for tools of clients and of providers.";

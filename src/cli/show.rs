@@ -75,7 +75,7 @@ fn whole(hit: &Hit, now: &Now) -> String {
     let form = form::hit(hit);
     for (name, value) in form.as_object().into_iter().flatten() {
         let text = match (name.as_str(), value) {
-            ("at_ms" | "actions" | "tokens", _) => continue,
+            ("at_ms" | "actions" | "tokens" | "offers", _) => continue,
             ("cost_pico", _) => {
                 out.push_str(&format!("{:16}${}\n", "cost", form::dollars(entry.cost_pico.into())));
                 continue;
@@ -99,6 +99,14 @@ fn whole(hit: &Hit, now: &Now) -> String {
     }
     for action in &entry.actions {
         out.push_str(&format!("{:16}{}\n", "action", told(&action.name, action.class, &action.detail)));
+    }
+    for offer in &entry.offers {
+        let (of, tokens, used) = (or_dash(&offer.server), count(offer.tokens), count(offer.used));
+        let deferred = count(offer.deferred);
+        out.push_str(&format!(
+            "{:16}{} of {of}: {tokens} tokens, {deferred} deferred, {used} used\n",
+            "tools offered", offer.definitions
+        ));
     }
     out
 }

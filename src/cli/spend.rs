@@ -7,6 +7,7 @@ use crate::cli::ledger_args::Spend;
 use crate::cli::output::{Failure, Output};
 use crate::cli::table::columns;
 use crate::glob::Glob;
+use crate::ledger::index::offers::{OfferReport, OfferWish, Offered};
 use crate::ledger::index::query::Now;
 use crate::ledger::index::spend::{Per, Report, SessionRow, Whose, Wish};
 use crate::ledger::index::{Sums, answer, form, when};
@@ -22,7 +23,25 @@ pub(crate) fn run(config: Option<&Path>, wish: &Spend, output: &mut Output<'_>) 
         Per::from_name(word).ok_or_else(words)
     });
     let per = per.transpose()?;
-    if wish.by == "session" {
+    if wish.tools {
+        return tools(
+            config,
+            wish,
+            &OfferWish {
+                by_team: answer::read_offers_by(wish.by.as_deref().unwrap_or_default())
+                    .map_err(|what| Failure::Usage(format!("--{what}")))?,
+                per,
+                since_ms,
+                until_ms,
+                zone: now.zone,
+                team: wish.team.clone(),
+                server: wish.server.clone(),
+            },
+            output,
+        );
+    }
+    let by = wish.by.as_deref().unwrap_or("team,model");
+    if by == "session" {
         let reader = entries::open(config, output)?;
         let rows = reader.sessions(since_ms, until_ms, limits::PAGE_ENTRIES_DEFAULT)?;
         return if wish.json {
@@ -32,7 +51,7 @@ pub(crate) fn run(config: Option<&Path>, wish: &Spend, output: &mut Output<'_>) 
         };
     }
     let report_wish = Wish {
-        by: answer::read_by(&wish.by).map_err(|what| Failure::Usage(format!("--{what}")))?,
+        by: answer::read_by(by).map_err(|what| Failure::Usage(format!("--{what}")))?,
         per,
         since_ms,
         until_ms,
@@ -55,6 +74,21 @@ pub(crate) fn run(config: Option<&Path>, wish: &Spend, output: &mut Output<'_>) 
         return output.text(&form::report_csv(&report, &report_wish));
     }
     output.text(&table(&report, &report_wish, terminal::columns()))
+}
+
+/// Reports on definitions of tools.
+fn tools(
+    config: Option<&Path>,
+    wish: &Spend,
+    offers: &OfferWish,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let report = entries::open(config, output)?.offers(offers)?;
+    match (wish.json, wish.csv) {
+        (true, _) => output.json(&form::offers(&report, offers)),
+        (false, true) => output.text(&form::offers_csv(&report, offers)),
+        (false, false) => output.text(&offers_table(&report, offers, terminal::columns())),
+    }
 }
 
 fn time(text: &str, now: &Now) -> Result<when::Found, Failure> {
@@ -88,17 +122,44 @@ fn table(report: &Report, wish: &Wish, width: Option<usize>) -> String {
     let left_out =
         if report.left_out > 0 { format!("all, also {} rows more", report.left_out) } else { "all".into() };
     rows.push(row("", cells(&report.total), &left_out));
-    let table = columns(&rows, &[1, 2, 3, 4, 5, 6], width);
-    // Without periods their column is empty and would only push the others to the right.
-    if wish.per.is_some() {
-        table
-    } else {
-        table.lines().map(|line| format!("{}\n", line.trim_start())).collect()
-    }
+    without_empty(columns(&rows, &[1, 2, 3, 4, 5, 6], width), wish.per)
 }
 
 fn row(period: &str, [calls, input, cached, share, output, cost]: [String; 6], names: &str) -> [String; 8] {
     [period.to_owned(), calls, input, cached, share, output, cost, names.to_owned()]
+}
+
+fn offers_table(report: &OfferReport, wish: &OfferWish, width: Option<usize>) -> String {
+    let cells = |sums: &Offered| {
+        let calls = [count(sums.calls), count(sums.definitions)];
+        let tokens = [count(sums.tokens), count(sums.deferred), count(sums.used)];
+        (calls, tokens, share(sums.used_permille()))
+    };
+    let line = |period: &str, sums: &Offered, named: String| {
+        let ([calls, definitions], [offered, deferred, used], share) = cells(sums);
+        [period.to_owned(), calls, definitions, offered, deferred, used, share, named]
+    };
+    let head = ["CALLS", "DEFINITIONS", "OFFERED", "DEFERRED", "USED", "SHARE"].map(str::to_owned);
+    let [calls, definitions, offered, deferred, used, part] = head;
+    let period = wish.per.map_or_else(String::new, |per| per.name().to_uppercase());
+    let named = if wish.by_team { "SERVER, TEAM" } else { "SERVER" }.to_owned();
+    let mut rows = vec![[period, calls, definitions, offered, deferred, used, part, named]];
+    for row in &report.rows {
+        let team = if wish.by_team { format!(", {}", or_dash(&row.team)) } else { String::new() };
+        rows.push(line(&row.period, &row.sums, format!("{}{team}", or_dash(&row.server))));
+    }
+    let left_out =
+        if report.left_out > 0 { format!("all, also {} rows more", report.left_out) } else { "all".into() };
+    rows.push(line("", &report.total, left_out));
+    without_empty(columns(&rows, &[1, 2, 3, 4, 5, 6], width), wish.per)
+}
+
+/// Without periods their column is empty and would only push the others to the right.
+fn without_empty(table: String, per: Option<Per>) -> String {
+    match per {
+        Some(_) => table,
+        None => table.lines().map(|line| format!("{}\n", line.trim_start())).collect(),
+    }
 }
 
 fn sessions(rows: &[SessionRow], now: &Now) -> String {

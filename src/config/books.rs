@@ -9,7 +9,7 @@ use crate::config::reader::{At, Reader, quoted};
 use crate::config::snapshot::ToolPrice;
 use crate::glob::Glob;
 use crate::limits;
-use crate::meter::book::{Book, BookFault, Change, Override};
+use crate::meter::book::{self, Book, BookFault, Change, Override};
 use crate::meter::budget::{Definition, Mode};
 use crate::meter::names::section_of_host;
 use crate::meter::price::{Price, Rates};
@@ -90,7 +90,7 @@ pub(crate) fn book(
         }
     };
     if let Some(rates) = &prices.unknown
-        && book.set_unknown(Price::of(of_rates(rates))).is_err()
+        && book.set_unknown(price(rates)).is_err()
     {
         let text = "prices.default: a model that nobody knows has to cost something";
         reader.fault(prices.default_mark, text);
@@ -100,7 +100,7 @@ pub(crate) fn book(
             Some(name) => vec![name.value.as_str()],
             None => providers.to_vec(),
         };
-        let price = Price::of(of_rates(&one.rates));
+        let price = price(&one.rates);
         sellers.into_iter().map(move |seller| Override {
             seller: seller.into(),
             model: Glob::new(&one.model.value),
@@ -120,6 +120,11 @@ fn shipped() -> Option<Arc<Book>> {
     static SHIPPED: OnceLock<Option<Arc<Book>>> = OnceLock::new();
     // That it can be read is tested where it lies.
     SHIPPED.get_or_init(|| Book::shipped().ok().map(Arc::new)).clone()
+}
+
+/// A price as it is written. A search of the web costs a cent there, too: that is not a matter of the model.
+fn price(rates: &books_file::Rates) -> Price {
+    Price { web_search: book::SEARCH, ..Price::of(of_rates(rates)) }
 }
 
 /// What is not written about a cache costs what it usually does at Anthropic: a tenth to read, a quarter more

@@ -158,7 +158,7 @@ impl Meter {
                 input: cost::estimate_tokens(bytes),
                 output: most.max(request.thinking_tokens.unwrap_or(0)),
                 writes: Writes::Long,
-                web_searches: 0,
+                web_searches: record.tools.as_ref().map_or(0, |tools| tools.web_searches),
                 passes: 1,
                 served: asked,
             };
@@ -329,11 +329,15 @@ impl Charge {
     /// What the call has cost, and how that is known.
     fn cost(&self, record: &Record) -> (u64, String) {
         let answered = (200..300).contains(&record.status);
-        let left = record.status == 0 && record.outcome == Outcome::CallerGone;
-        let Some(found) = self.price.as_ref().filter(|_| answered || left) else { return (0, String::new()) };
+        // Who is not answered in time, hangs up or is cut may have kept a provider at work.
+        let Some(found) = self.price.as_ref().filter(|_| answered || record.unanswered) else {
+            return (0, String::new());
+        };
         let answer = &record.answer;
-        // A provider that is overloaded says so inside of an answer that begins well.
-        if answered && !record.error.is_empty() && !answer.usage.seen && answer.produced_bytes == 0 {
+        // A provider that is overloaded says so inside of an answer that begins well. One whose answer breaks
+        // off there may have been at work.
+        let told = matches!(record.outcome, Outcome::Done | Outcome::CallerGone) && !record.error.is_empty();
+        if answered && told && !answer.usage.seen && answer.produced_bytes == 0 {
             return (0, String::new());
         }
         let usage = numbers(&answer.usage);

@@ -16,6 +16,7 @@ mod direct;
 mod herald;
 mod hub;
 mod log;
+mod offers;
 mod published;
 mod record;
 mod request_body;

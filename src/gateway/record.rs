@@ -1,5 +1,6 @@
 //! What is known of one call, gathered on its way and written down once at its end.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use crate::gateway::charge::Charge;
 use crate::gateway::contents::Passing;
 use crate::gateway::hub::ask::About;
 use crate::gateway::log::Level;
+use crate::gateway::offers::Weighed;
 use crate::gateway::worker::Worker;
 use crate::http::head::RequestHead;
 use crate::ids::{CallId, KeyName, ProviderName, ServerName, TeamName};
@@ -51,6 +53,8 @@ pub(super) struct Record {
     /// The status that the caller saw; 0 when it saw none.
     pub(super) status: u16,
     pub(super) outcome: Outcome,
+    /// The request has left for a provider in whole, and no answer has begun: it may be at work on it.
+    pub(super) unanswered: bool,
     pub(super) answer: Answer,
     pub(super) upstream_request_id: String,
     /// What a call of the MCP side is about.
@@ -71,6 +75,8 @@ pub(super) struct Record {
     pub(super) passing: Option<Passing>,
     /// What has become of the bodies.
     pub(super) content: &'static str,
+    /// The definitions of tools that it brings along.
+    pub(super) tools: Option<Rc<Weighed>>,
     /// What is reserved for it, until it is settled.
     pub(super) charge: Option<Charge>,
     /// What was charged, in pico-dollars.
@@ -106,6 +112,7 @@ impl Record {
             provider: None,
             status: 0,
             outcome: Outcome::Done,
+            unanswered: false,
             answer: Answer::default(),
             upstream_request_id: String::new(),
             mcp: None,
@@ -118,6 +125,7 @@ impl Record {
             policy: Policy::default(),
             passing: None,
             content: "",
+            tools: None,
             charge: None,
             cost_pico: 0,
             priced: String::new(),
@@ -206,6 +214,7 @@ impl Record {
             answer_bytes: self.answer_bytes,
             actions: self.answer.actions.iter().map(|read| action(read, self.policy)).collect(),
             content: self.content.to_owned(),
+            offers: self.offers(),
             region: text(self.answer.terms.inference_geo.as_deref()),
             ..Entry::new(self.id, kind, self.at_ms)
         }

@@ -1,5 +1,6 @@
 //! One call of a model: from the caller's request to the provider's answer.
 
+use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -68,6 +69,7 @@ pub(super) async fn serve(
             .targets
             .first()
             .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
+        record.tools = worker.weigh(&snapshot, principal, (whole.body(), &request));
         let charge = worker.meter.reserve(&snapshot, record, &request, plan.targets)?;
         let estimate = charge.estimate_pico;
         record.charge = Some(charge);
@@ -161,7 +163,10 @@ impl Call<'_> {
                 return serve_demo::answer(caller, whole.body(), self.request.stream, record).await;
             }
             let message = self.message(caller, &whole, target, provider, record.endpoint);
-            match self.exchange(caller, &message, provider).await {
+            let sent = Cell::default();
+            let asked = self.exchange(caller, (&message, &sent), provider).await;
+            record.unanswered = sent.get() && !matches!(asked, Asked::Answered(_));
+            match asked {
                 Asked::Answered(connection) => {
                     // The first byte is here: nobody will send the request again. Its memory goes back as
                     // soon as what the provider has not taken yet has left.
@@ -236,7 +241,12 @@ impl Call<'_> {
 
     /// Sends the request and waits for the answer's head; nothing when the caller hangs up meanwhile, which
     /// drops the provider's connection at once.
-    async fn exchange(&self, caller: &mut Caller, message: &Message, provider: &Arc<Provider>) -> Asked {
+    async fn exchange(
+        &self,
+        caller: &mut Caller,
+        (message, sent): (&Message, &Cell<bool>),
+        provider: &Arc<Provider>,
+    ) -> Asked {
         let Caller { stream, answer, deadline, .. } = caller;
         let exchange = Exchange {
             permit: self.permit,
@@ -244,6 +254,7 @@ impl Call<'_> {
             message,
             timeouts: &self.snapshot.timeouts,
             again: true,
+            sent,
         };
         let mut run = pin!(exchange.run(&self.worker.pool, answer, deadline));
         poll_fn(|cx| {

@@ -1,5 +1,6 @@
 //! `/v1/models`: what this caller may name, from the config and from the providers' own lists.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -136,7 +137,8 @@ async fn ask(
     let mut head = ResponseHead::new();
     let mut deadline = Deadline::new(limits::MODELS_DEADLINE);
     let (site, timeouts) = (&provider.site, &snapshot.timeouts);
-    let exchange = Exchange { permit, site, message: &message, timeouts, again: true };
+    let sent = Cell::default();
+    let exchange = Exchange { permit, site, message: &message, timeouts, again: true, sent: &sent };
     let mut connection = exchange.run(&worker.pool, &mut head, &mut deadline).await.ok()?;
     let body = whole::read(&mut connection, &head, limits::MODELS_BYTES_MAX).await.ok()?;
     if head.keep_alive {

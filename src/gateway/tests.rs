@@ -1,8 +1,9 @@
 //! A core by hand: connections served on either engine, and what they hold of the memory for bodies.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,11 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
+use crate::call::{Endpoint, Outcome};
+use crate::clock;
 use crate::config::load;
 use crate::config::snapshot::{LogFormat, Snapshot};
+use crate::error::Code;
 use crate::gateway::books::Books;
 use crate::gateway::budget::Budget;
 use crate::gateway::charge::Limits;
@@ -23,9 +27,16 @@ use crate::gateway::connection;
 use crate::gateway::contents::Contents;
 use crate::gateway::log::{CoreLog, Sink};
 use crate::gateway::published::Published;
+use crate::gateway::record::Record;
 use crate::gateway::worker::{Parts, Worker};
+use crate::ids::CallId;
+use crate::ledger::entry::Kind;
+use crate::ledger::follow::Follower;
+use crate::ledger::journal::Journal;
 use crate::ledger::live::{Ledger, Opened};
-use crate::ledger::settings::Settings;
+use crate::ledger::record::Record as Kept;
+use crate::ledger::settings::{Durability, Settings};
+use crate::ledger::tests::faults::Faults;
 use crate::limits;
 use crate::meter::budget::Budgets;
 use crate::meter::rate::Rates;
@@ -59,22 +70,11 @@ impl Core {
         let Opened { ledger, mut journals, .. } = Ledger::open(settings, 0).unwrap();
         // What is open stays until it is closed.
         std::fs::remove_dir_all(&folder).unwrap();
-        let parts = Parts {
-            log: CoreLog::new(log.clone()),
-            budget: Budget::new(ALL),
-            mailboxes: Arc::from([]),
-            published: Arc::new(Published::new(snapshot(upstream))),
-            hub: tokio::sync::mpsc::channel(1).0,
-            loopback: true,
-            showcase: Arc::default(),
-            repeats: Arc::default(),
-            number: 0,
-            books: Books::new(journals.pop().unwrap(), Arc::new(ledger), false),
-            clerk: Clerk::none(),
-            heads: Arc::default(),
-            contents: Contents::new(&folder, 1, log.clone()),
-            limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
-        };
+        let books = Books::new(journals.pop().unwrap(), Arc::new(ledger), false);
+        Self::of(runtime, parts(upstream, &folder, books, log)).await
+    }
+
+    async fn of(runtime: &Runtime, parts: Parts) -> Self {
         let engine = runtime.engine();
         let worker = Worker::new(engine, parts);
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
@@ -108,6 +108,26 @@ impl Core {
     }
 }
 
+/// What a core is made of.
+fn parts(upstream: SocketAddr, folder: &Path, books: Books, log: Sink) -> Parts {
+    Parts {
+        log: CoreLog::new(log.clone()),
+        budget: Budget::new(ALL),
+        mailboxes: Arc::from([]),
+        published: Arc::new(Published::new(snapshot(upstream))),
+        hub: tokio::sync::mpsc::channel(1).0,
+        loopback: true,
+        showcase: Arc::default(),
+        repeats: Arc::default(),
+        number: 0,
+        books,
+        clerk: Clerk::none(),
+        heads: Arc::default(),
+        contents: Contents::new(folder, 1, log),
+        limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
+    }
+}
+
 /// A path that nothing else has.
 fn temporary(ending: &str) -> PathBuf {
     let mut random = [0; 8];
@@ -116,7 +136,7 @@ fn temporary(ending: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-fn snapshot(upstream: SocketAddr) -> Snapshot {
+pub(super) fn snapshot(upstream: SocketAddr) -> Snapshot {
     let path = temporary("yaml");
     let text = format!(
         "providers:\n  up: {{ dialect: anthropic, base_url: \"http://{upstream}\" }}\n  \
@@ -265,4 +285,113 @@ fn memory_is_held_until_the_answer_begins_and_no_longer() {
         assert_eq!(core.worker.budget.free(), ALL, "the answer is under way, nobody sends the body again");
         assert_eq!(core.worker.streams.get(), 1, "it is still under way");
     });
+}
+
+/// A ledger on a disk that can be made slow, where nothing counts as kept before it is synced.
+struct Slow {
+    folder: PathBuf,
+    faults: Arc<Faults>,
+    settings: Settings,
+    ledger: Arc<Ledger>,
+    journal: Journal,
+}
+
+impl Slow {
+    fn new() -> Self {
+        let folder = temporary("slow");
+        let faults = Arc::new(Faults::default());
+        let settings =
+            Settings { journal_bytes: 0, durability: Durability::Synced, ..Settings::new(&folder, 1) };
+        let now_ms = clock::unix_ms(clock::wall());
+        let opened = Ledger::open_with(&faults, settings.clone(), now_ms).unwrap();
+        let Opened { ledger, mut journals, .. } = opened;
+        Self { folder, faults, settings, ledger: Arc::new(ledger), journal: journals.pop().unwrap() }
+    }
+}
+
+/// What a ledger says of calls, in its order.
+fn records(folder: &Path) -> Vec<(&'static str, CallId)> {
+    let mut found = Vec::new();
+    let mut follower = Follower::offline(folder, 0);
+    while let Some((_, record)) = follower.next(Duration::ZERO).unwrap() {
+        match record {
+            Kept::Open(open) => found.push(("open", open.id)),
+            Kept::Close(entry) => found.push(("close", entry.id)),
+            Kept::Event(entry) => found.push(("event", entry.id)),
+            Kept::Head(_) | Kept::Gap(_) | Kept::Retention(_) => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn a_slow_disk_slows_calls_and_loses_none() {
+    on_both(|runtime| async move {
+        let Slow { folder, faults, ledger, journal, .. } = Slow::new();
+        let (log, _thread) = Sink::start(LogFormat::Json).unwrap();
+        let (address, mut told, begin) = upstream().await;
+        let books = Books::new(journal, Arc::clone(&ledger), false);
+        let mut core = Core::of(&runtime, parts(address, &folder, books, log)).await;
+        faults.slow(20);
+        let sent = body("claude-shut");
+        for _ in 0..10 {
+            core.send(&(head(&format!("Content-Length: {}", sent.len())) + &sent)).await;
+            core.reads("HTTP/1.1 502 ").await;
+            core.reads("request_id").await;
+            core.caller.consume(core.caller.input().len());
+        }
+        // What is not safe on the disk does not go out.
+        faults.unsync(true);
+        let sent = body("claude-any");
+        core.send(&(head(&format!("Content-Length: {}", sent.len())) + &sent)).await;
+        let early = timeout(Duration::from_millis(300), &mut told).await;
+        assert!(early.is_err(), "the provider was asked before the ledger was sure of it");
+        faults.unsync(false);
+        timeout(SOON, told).await.unwrap().unwrap();
+        begin.send(()).unwrap();
+        core.reads("{\"a").await;
+        let Core { caller, served, worker } = core;
+        drop(caller);
+        timeout(SOON, served).await.unwrap().unwrap();
+        drop(worker);
+        ledger.stop().unwrap();
+        let records = records(&folder);
+        let closed: Vec<CallId> =
+            records.iter().filter(|(what, _)| *what == "close").map(|(_, id)| *id).collect();
+        assert_eq!(closed.len(), 11, "{records:?}");
+        assert_eq!(closed.iter().collect::<HashSet<_>>().len(), 11, "{records:?}");
+        assert!(records.iter().all(|(what, _)| *what != "event"), "{records:?}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    });
+}
+
+#[test]
+fn an_opening_that_the_disk_does_not_confirm_is_closed_all_the_same() {
+    let (runtime, _) = Runtime::new(EngineChoice::Epoll).unwrap();
+    let Slow { folder, faults, settings, ledger, journal } = Slow::new();
+    let (log, _thread) = Sink::start(LogFormat::Json).unwrap();
+    let unused = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let id = runtime.block_on(async {
+        let books = Books::new(journal, Arc::clone(&ledger), false);
+        let worker = Worker::new(runtime.engine(), parts(unused, &folder, books, log));
+        let mut record = Record::new(worker.next_id(), clock::now());
+        record.endpoint = Endpoint::Messages;
+        faults.unsync(true);
+        // The writer has it, so that it stands in the chain; that it is safe is what nobody says.
+        let told = worker.open(&mut record, 7).await.unwrap_err();
+        assert_eq!(told.code(), Code::Unrecorded);
+        assert_eq!(record.open.map(|open| open.kind), Some(Kind::ModelCall), "it has been opened");
+        record.outcome = Outcome::Refused;
+        faults.unsync(false);
+        timeout(SOON, worker.book(&mut record)).await.unwrap();
+        record.id
+    });
+    ledger.stop().unwrap();
+    drop(ledger);
+    let records = records(&folder);
+    assert_eq!(records, [("open", id), ("close", id)]);
+    let again = Ledger::open(settings, clock::unix_ms(clock::wall())).unwrap();
+    assert_eq!(again.report.lost, [], "nobody has to close it for us");
+    drop(again);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -25,6 +25,7 @@ use crate::gateway::connection;
 use crate::gateway::contents::Contents;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::log::{CoreLog, Level};
+use crate::gateway::offers::Offers;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::{Showcase, Taken};
 use crate::gateway::today::Today;
@@ -115,6 +116,8 @@ pub(super) struct Worker {
     pub(super) heads: Arc<HeadCounts>,
     /// This core's part of the budgets.
     pub(super) meter: Rc<Meter>,
+    /// Lists of tools that this core has weighed.
+    pub(super) offers: Offers,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
@@ -172,6 +175,7 @@ impl Worker {
             heads: parts.heads,
             contents: parts.contents,
             meter: Meter::new(&parts.limits),
+            offers: Offers::default(),
             models: RefCell::default(),
             connections: Cell::new(0),
             published: parts.published,

@@ -7,7 +7,7 @@
 //! once given, keeps its number and its meaning for good; what is added gets a new number.
 
 use crate::ids::CallId;
-use crate::ledger::entry::{Action, Class, Entry, Kind, Tokens};
+use crate::ledger::entry::{Action, Class, Entry, Kind, Offer, Tokens};
 use crate::ledger::record::{Gap, Head, Mark, Open, Record, Retention};
 use crate::limits;
 
@@ -234,7 +234,7 @@ fields! { Entry {
     11 session, 12 agent, 13 prompt, 14 upstream_id, 15 model, 16 served_model, 17 provider, 18 region,
     19 method, 20 server, 21 tool, 22 tool_hash, 23 class, 24 tool_use_id, 25 tokens, 26 cost_pico,
     27 priced, 28 budgets, 29 decision, 30 status, 31 outcome, 32 stop_reason, 33 error, 34 request_bytes,
-    35 answer_bytes, 36 actions, 37 content,
+    35 answer_bytes, 36 actions, 37 content, 38 offers,
 } }
 
 fields! { Open {
@@ -253,6 +253,10 @@ fields! { Retention { 1 at_ms, 2 kept_from, 3 chain, 4 frontier, } }
 fields! { Mark { 1 at_ms, 2 index, 3 chain, 4 frontier, 5 arrived, 6 open_from, } }
 
 fields! { Action { 1 id, 2 name, 3 class, 4 detail (limits::ACTION_DETAIL_BYTES_MAX), } }
+
+fields! { Offer {
+    1 server (limits::OFFER_SERVER_CHARS_MAX), 2 definitions, 3 tokens, 4 deferred, 5 used,
+} }
 
 fields! { Tokens { 1 input, 2 output, 3 cache_read, 4 cache_write_5m, 5 cache_write_1h, } }
 
@@ -548,6 +552,18 @@ impl Item for Stamp {
 
 impl Item for Action {
     const MOST: usize = limits::ACTIONS_OF_ENTRY_MAX;
+
+    fn put_item(&self, _most: usize, out: &mut Vec<u8>) {
+        self.put_fields(out);
+    }
+
+    fn take_item(bytes: &[u8], _most: usize) -> Result<Self, Malformed> {
+        Self::take_fields(bytes)
+    }
+}
+
+impl Item for Offer {
+    const MOST: usize = limits::OFFERS_OF_ENTRY_MAX;
 
     fn put_item(&self, _most: usize, out: &mut Vec<u8>) {
         self.put_fields(out);

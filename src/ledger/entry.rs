@@ -75,6 +75,24 @@ pub struct Action {
     pub detail: String,
 }
 
+/// Definitions of tools that a model was offered with a call, of one server. Tokens are estimates by the
+/// length of the definitions (`limits::DEFINITION_BYTES_PER_TOKEN`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The MCP server, by the name in our config where it is known, else by the client's name for it, of at
+    /// most `limits::OFFER_SERVER_CHARS_MAX` bytes; empty for tools of the client itself and of the
+    /// provider, and `*` for servers that found no row of their own.
+    pub server: String,
+    /// How many definitions.
+    pub definitions: u64,
+    /// Their tokens; `deferred` and `used` are parts of them.
+    pub tokens: u64,
+    /// Tokens of those that a model sees only once it has looked for them.
+    pub deferred: u64,
+    /// Tokens of those that the answer used, each counted once.
+    pub used: u64,
+}
+
 /// One entry. A text that is empty and a number that is 0 were not known. Every text has at most
 /// `limits::RECORD_TEXT_BYTES_MAX` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,4 +171,7 @@ pub struct Entry {
     pub actions: Vec<Action>,
     /// Where the contents are kept: hexadecimal hash of the turn, empty when they are not.
     pub content: String,
+    /// Whose definitions of tools went along, at most `limits::OFFERS_OF_ENTRY_MAX`; only for calls that a
+    /// model has answered.
+    pub offers: Vec<Offer>,
 }

@@ -19,6 +19,8 @@ use crate::ledger::record::Head;
 use crate::ledger::recover;
 use crate::ledger::segment::{Bad, ReadFault};
 use crate::ledger::settings::Settings;
+#[cfg(test)]
+use crate::ledger::tests::faults::Faults;
 use crate::ledger::writer::{Start, Writer};
 
 /// Why a ledger cannot be opened or closed.
@@ -121,6 +123,16 @@ impl Ledger {
     /// `Locked`, `Damaged`, `Key`, and what the system says.
     pub fn open(settings: Settings, now_ms: u64) -> Result<Opened, LedgerFault> {
         Self::open_on(&Disk::default(), settings, now_ms)
+    }
+
+    /// Opens a ledger on a disk that can be made to fail.
+    #[cfg(test)]
+    pub(crate) fn open_with(
+        faults: &Arc<Faults>,
+        settings: Settings,
+        now_ms: u64,
+    ) -> Result<Opened, LedgerFault> {
+        Self::open_on(&Disk { faults: Arc::clone(faults) }, settings, now_ms)
     }
 
     pub(super) fn open_on(disk: &Disk, settings: Settings, now_ms: u64) -> Result<Opened, LedgerFault> {

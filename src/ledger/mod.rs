@@ -42,4 +42,4 @@ pub mod redact;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -172,6 +172,7 @@ impl Entry {
             answer_bytes: 0,
             actions: Vec::new(),
             content: String::new(),
+            offers: Vec::new(),
         }
     }
 }

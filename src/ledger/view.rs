@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
 use crate::ids::CallId;
-use crate::ledger::entry::{Action, Class, Entry, Kind, Tokens};
+use crate::ledger::entry::{Action, Class, Entry, Kind, Offer, Tokens};
 
 impl Kind {
     /// All of them, in the order of their numbers in records: new ones come last.
@@ -101,6 +101,18 @@ impl Serialize for Action {
     }
 }
 
+impl Serialize for Offer {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut form = to.serialize_struct("Offer", 5)?;
+        form.serialize_field("server", &self.server)?;
+        form.serialize_field("definitions", &self.definitions)?;
+        form.serialize_field("tokens", &self.tokens)?;
+        form.serialize_field("deferred", &self.deferred)?;
+        form.serialize_field("used", &self.used)?;
+        form.end()
+    }
+}
+
 /// An entry as one JSON object with the names of its fields. What was not known is left out, but for `id`,
 /// `kind`, `at_ms` and `cost_pico`, which are always there.
 impl Serialize for Entry {
@@ -155,6 +167,9 @@ impl Serialize for Entry {
             form.serialize_entry("actions", &self.actions)?;
         }
         texts(&mut form, &[("content", &self.content)])?;
+        if !self.offers.is_empty() {
+            form.serialize_entry("offers", &self.offers)?;
+        }
         form.end()
     }
 }

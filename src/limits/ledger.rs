@@ -76,12 +76,13 @@ pub const JOURNAL_HALF_BYTES: usize = 1024 * 1024;
 /// Journals of one ledger: one for each thread that writes, which is one a core and two or three more.
 pub const JOURNALS_MAX: usize = 1024;
 
-// Fields of an entry are its texts, its numbers, its budgets and its actions; each has a few bytes of number
-// and length before it.
+// Fields of an entry are its texts, its numbers, its budgets, its actions and its offers; each has a few
+// bytes of number and length before it.
 const _: () = assert!(
     RECORD_BYTES_MAX
         > (40 + BUDGETS_OF_ENTRY_MAX) * (super::RECORD_TEXT_BYTES_MAX + 4)
             + ACTIONS_OF_ENTRY_MAX * (2 * super::RECORD_TEXT_BYTES_MAX + ACTION_DETAIL_BYTES_MAX + 24)
+            + super::OFFERS_OF_ENTRY_MAX * (super::OFFER_SERVER_CHARS_MAX + 52)
 );
 
 /// Bytes of one half of a journal, at least: two of the longest records and room to spare.

@@ -108,3 +108,27 @@ pub const PRICE_LIST_MODELS_MIN: usize = 100;
 /// Pico-dollars of one token that a price list may ask for: a thousand dollars a million, more than the
 /// dearest model has cost. What asks for more gives prices of a thousand tokens as those of one.
 pub const PRICE_LIST_RATE_MAX: u64 = 1_000_000_000;
+
+/// Searches of the web that money is set aside for where a request lets a provider search and does not say
+/// how often: twice what Claude Code allows itself.
+pub const WEB_SEARCHES_UNSAID: u64 = 16;
+
+/// Bytes of a tool's definition that are taken for one token: 1,802 published ones, as a model sees them,
+/// have 4.1 and 4.2 by two tokenizers.
+pub const DEFINITION_BYTES_PER_TOKEN: u64 = 4;
+
+/// Servers whose definitions of tools one entry counts; those of more are counted together.
+pub const OFFERS_OF_ENTRY_MAX: usize = 32;
+
+/// Characters of the name of such a server.
+pub const OFFER_SERVER_CHARS_MAX: usize = 64;
+
+/// Definitions of one request that are known by their names, so that their use can be told; clients that
+/// define a thousand at once exist, and models take no more.
+pub const OFFER_NAMES_MAX: usize = 4096;
+
+/// Lists of tools that one core knows: sessions send theirs with each call, and most of a company the same.
+pub const OFFERS_HELD_MAX: usize = 1024;
+
+/// Definitions in all of these lists together; 16 bytes each.
+pub const OFFERS_HELD_NAMES_MAX: usize = 128 * 1024;

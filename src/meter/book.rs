@@ -24,8 +24,8 @@ const UNKNOWN: Rates = Rates {
     write_long: 10_000_000,
 };
 
-/// What a search of the web by an unknown model costs: a cent, as nearly everywhere.
-const UNKNOWN_SEARCH: Pico = 10_000_000_000;
+/// What a search of the web costs where nothing is known: a cent, as nearly everywhere.
+pub const SEARCH: Pico = 10_000_000_000;
 
 /// Who sells a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Book {
 
     /// The prices of a table.
     pub fn of(table: Table) -> Self {
-        let unknown = Price { web_search: UNKNOWN_SEARCH, ..Price::of(UNKNOWN) };
+        let unknown = Price { web_search: SEARCH, ..Price::of(UNKNOWN) };
         Self { table, overrides: Vec::new(), unknown }
     }
 

@@ -1,5 +1,6 @@
 //! One request to a server, up to the head of its answer.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -58,6 +59,9 @@ pub struct Exchange<'a> {
     /// Whether it may go out once more when a kept connection closes without a word: not where working twice
     /// would do something twice, since the peer may have begun.
     pub again: bool,
+    /// Is true as soon as all of the request has been handed to a connection that has not turned out to be
+    /// dead since: from then on the peer may be at work.
+    pub sent: &'a Cell<bool>,
 }
 
 impl Exchange<'_> {
@@ -83,6 +87,7 @@ impl Exchange<'_> {
                 Err(failure) => return Err(failure),
             }
         }
+        self.sent.set(false);
         let mut connection =
             pool.open(self.site, self.timeouts.connect).await.map_err(Failure::Unreachable)?;
         self.attempt(&mut connection, head, deadline).await?;
@@ -104,7 +109,10 @@ impl Exchange<'_> {
                 // A provider may answer before it has read everything, so both directions are watched.
                 if sending {
                     match stream.poll_send(cx) {
-                        Poll::Ready(Ok(_)) => sending = false,
+                        Poll::Ready(Ok(_)) => {
+                            sending = false;
+                            self.sent.set(true);
+                        }
                         // It may have answered and closed; the receive will tell.
                         Poll::Ready(Err(_)) => (sending, refused) = (false, true),
                         Poll::Pending => {}

@@ -1,15 +1,22 @@
 //! Money: budgets that hold, prices that are right, limits that say when to come back.
 
+use std::net::TcpListener;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::client::{Reply, get, once, post};
-use crate::gateway::{Gateway, KEY, for_each_engine, tollgate};
-use crate::ledger::{entries, entries_of};
-use crate::peer::{pauses_between_pieces, scripted_upstream};
+use crate::client::{Client, Reply, get, mcp, messages, messages_body, once, post};
+use crate::gateway::{Engine, Gateway, KEY, for_each_engine, tollgate};
+use crate::ledger::{administrator, entries, entries_of};
+use crate::mcp_caller::{self, Caller};
+use crate::mcp_suite::ReferenceServer;
+use crate::peer::Seen;
+use crate::peer::speaks_mcp::{self, Era};
+use crate::peer::{
+    answers_status, closes_mid_stream, pauses_between_pieces, scripted_upstream, stalls_after_headers,
+};
 use crate::program;
 use crate::sse;
 
@@ -150,17 +157,9 @@ fn spend_is_told_to_administrators_alone() {
     for_each_engine(|engine| {
         let upstream = scripted_upstream::plain();
         let gateway = Gateway::with(engine, &upstream.url(), THREE_CENTS);
-        let made = program::run(
-            tollgate(gateway.folder().path()).args(["key", "create", "--name", "root", "--admin", "--json"]),
-            Duration::from_secs(10),
-        );
-        let made: Value = serde_json::from_str(&made.succeeded().stdout).expect("--json prints JSON");
-        let admin = made["key"].as_str().expect("the key is shown once").to_owned();
+        let admin = administrator(&gateway);
         assert_eq!(once(gateway.addr(), &ask(5, false)).head.status, 200);
         let look = |key: &str, target: &str| once(gateway.addr(), &get("GET", target, &[("x-api-key", key)]));
-        program::eventually("the administrator's key is taken", Duration::from_secs(20), || {
-            look(&admin, "/admin/budgets").head.status == 200
-        });
         look(KEY, "/admin/spend?by=key").refusal(403, "permission_error");
         once(gateway.addr(), &post("/v1/messages", &admin, &[], b"{}")).refusal(403, "permission_error");
         program::eventually("the call is in the sums", Duration::from_secs(20), || {
@@ -169,5 +168,187 @@ fn spend_is_told_to_administrators_alone() {
             String::from_utf8_lossy(&reply.body).contains("claude-any")
         });
         assert!(!entries(&gateway).is_empty());
+    });
+}
+
+#[test]
+fn what_models_are_offered_is_told_by_server_against_what_they_use() {
+    let server = ReferenceServer::start("modern");
+    for_each_engine(|engine| {
+        let tool = Some(("mcp__tollgate__test_simple_text", json!({})));
+        let upstream = scripted_upstream::start(scripted_upstream::Script { tool, text: &["done"] });
+        let servers = format!("mcp_servers:\n  reference: {{ url: \"{}\" }}\n", server.url());
+        let gateway = Gateway::with(engine, &upstream.url(), &servers);
+        let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                           "io.modelcontextprotocol/clientInfo": { "name": "journey", "version": "1" },
+                           "io.modelcontextprotocol/clientCapabilities": {} });
+        let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": meta } });
+        let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
+        let bash = json!({ "name": "Bash", "description": "x".repeat(400), "input_schema": {} });
+        let ours = json!({ "name": "mcp__tollgate__test_simple_text", "input_schema": {} });
+        let other = json!({ "name": "mcp__docs__find", "defer_loading": true, "input_schema": {} });
+        let body = json!({ "model": "claude-any", "max_tokens": 32, "stream": true,
+                           "messages": [{ "role": "user", "content": "hi" }], "tools": [bash, ours, other] });
+        let call = || once(gateway.addr(), &post("/v1/messages", KEY, &[], body.to_string().as_bytes()));
+        // At first nobody has asked for the catalog, and the name is all that there is to tell by.
+        assert_eq!(call().head.status, 200);
+        assert_eq!(once(gateway.addr(), &mcp(&list, &headers)).head.status, 200);
+        assert_eq!(call().head.status, 200);
+        // What is refused has offered nothing.
+        let refused = body.to_string().replace("claude-any", "gpt-unknown");
+        let refused = once(gateway.addr(), &post("/v1/messages", KEY, &[], refused.as_bytes()));
+        assert_eq!(refused.head.status, 404);
+        let mut gateway = gateway;
+        gateway.signal("TERM");
+        gateway.wait(Duration::from_secs(20));
+        let told = |args: &[&str]| {
+            let mut command = tollgate(gateway.folder().path());
+            program::run(command.arg("spend").args(args), Duration::from_secs(60)).succeeded().stdout
+        };
+        let told_json: Value =
+            serde_json::from_str(&told(&["--tools", "--json"])).expect("--json prints JSON");
+        let tokens = |tool: &Value| (tool.to_string().len() as u64).div_ceil(4);
+        let rows: Vec<_> = told_json["rows"].as_array().expect("there are rows").iter().collect();
+        let row = |server: &str| {
+            let row = rows.iter().find(|row| row["server"] == server).expect("it has a row");
+            ["calls", "definitions", "offered", "deferred", "used"].map(|name| row[name].as_u64())
+        };
+        assert_eq!(row(""), [2, 2, 2 * tokens(&bash), 0, 0].map(Some), "{told_json}");
+        assert_eq!(row("docs"), [2, 2, 2 * tokens(&other), 2 * tokens(&other), 0].map(Some), "{told_json}");
+        assert_eq!(row("reference"), [1, 1, tokens(&ours), 0, tokens(&ours)].map(Some), "{told_json}");
+        assert_eq!(row("tollgate"), [1, 1, tokens(&ours), 0, tokens(&ours)].map(Some), "{told_json}");
+        assert_eq!(rows.len(), 4);
+        let table = told(&["--tools", "--by", "server,team"]);
+        assert!(table.contains("OFFERED") && table.contains("reference, "), "{table}");
+        assert!(told(&["--tools", "--csv"]).starts_with("server,calls,definitions,offered"), "{table}");
+    });
+}
+
+/// What one call costs, at six thousand dollars a million tokens of input, and nothing for others.
+fn cost_of_one(engine: Engine, upstream: &str, call: impl FnOnce(&Gateway)) -> Value {
+    let prices = "prices: { models: { \"claude-*\": { input: 6000, output: 0 } } }\n";
+    let more = format!("{prices}timeouts: {{ first_byte_ms: 400 }}\n");
+    let gateway = Gateway::with(engine, upstream, &more);
+    call(&gateway);
+    // Who has hung up is noticed a moment later.
+    program::eventually("the call has ended", Duration::from_secs(5), || {
+        !gateway.log().all("call").is_empty()
+    });
+    let entries = entries_of(gateway);
+    assert_eq!(entries.len(), 1, "{entries:#?}");
+    entries.into_iter().next().expect("there is one")
+}
+
+#[test]
+fn what_went_out_whole_and_was_never_answered_costs_its_input() {
+    let body = messages_body("claude-any", true);
+    let input = body.len() as u64 / 4 * 6_000_000_000;
+    let ask = |gateway: &Gateway| once(gateway.addr(), &messages(KEY, "claude-any", true)).head.status;
+    let charged = |entry: &Value| {
+        assert_eq!((&entry["cost_pico"], &entry["priced"]), (&json!(input), &json!("estimate")), "{entry:#}");
+    };
+    for_each_engine(|engine| {
+        let (silent, _left) = stalls_after_headers::before_headers();
+        charged(&cost_of_one(engine, &silent.url(), |gateway| assert_eq!(ask(gateway), 504)));
+
+        let closing = closes_mid_stream::before_the_answer();
+        charged(&cost_of_one(engine, &closing.url(), |gateway| assert_eq!(ask(gateway), 502)));
+
+        // An answer that breaks off before its first event.
+        let (silent, _left) = stalls_after_headers::start("");
+        charged(&cost_of_one(engine, &silent.url(), |gateway| {
+            let mut caller = Client::connect(gateway.addr());
+            caller.send(&messages(KEY, "claude-any", true));
+            assert_eq!(caller.head().status, 200);
+        }));
+        let cut = closes_mid_stream::start(": \n");
+        charged(&cost_of_one(engine, &cut.url(), |gateway| assert_eq!(ask(gateway), 200)));
+
+        // A caller that hangs up while it waits for the head.
+        let (silent, _left) = stalls_after_headers::before_headers();
+        charged(&cost_of_one(engine, &silent.url(), |gateway| {
+            let mut caller = Client::connect(gateway.addr());
+            caller.send(&messages(KEY, "claude-any", true));
+            program::eventually("the request is there", Duration::from_secs(5), || !silent.seen().is_empty());
+        }));
+    });
+}
+
+#[test]
+fn what_was_refused_or_never_went_out_costs_nothing() {
+    let ask = |gateway: &Gateway| once(gateway.addr(), &messages(KEY, "claude-any", true)).head.status;
+    for_each_engine(|engine| {
+        let busy = answers_status::start(529, &[], "{}");
+        let entry = cost_of_one(engine, &busy.url(), |gateway| assert_eq!(ask(gateway), 529));
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+
+        let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", nobody.local_addr().expect("it is bound"));
+        drop(nobody);
+        let entry = cost_of_one(engine, &url, |gateway| assert_eq!(ask(gateway), 502));
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+
+        // Overload that is told inside of an answer.
+        let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\
+                          \"message\":\"busy\"}}\n\n";
+        let busy = pauses_between_pieces::start(&[(Duration::ZERO, overloaded.to_owned())]);
+        let entry = cost_of_one(engine, &busy.url(), |gateway| assert_eq!(ask(gateway), 200));
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+
+        // Sixteen megabytes find no room on their way to somebody who does not read.
+        let deaf = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", deaf.local_addr().expect("it is bound"));
+        let body = messages_body("claude-any", true).replace("hi", &"hi".repeat(8 << 20));
+        let request = post("/v1/messages", KEY, &[], body.as_bytes());
+        let entry = cost_of_one(engine, &url, |gateway| {
+            assert_eq!(once(gateway.addr(), &request).head.status, 504);
+        });
+        assert_eq!(entry["cost_pico"], 0, "{entry:#}");
+    });
+}
+
+#[test]
+fn a_strict_budget_reserves_the_searches_that_a_request_allows() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let budget = "budgets: [{ name: dime, usd: 0.15, per: day, window: rolling, mode: strict }]\n";
+        let gateway = Gateway::with(engine, &upstream.url(), budget);
+        let search = |more: &str| {
+            let tool = format!(r#"{{"type":"web_search_20250305","name":"web_search"{more}}}"#);
+            let body =
+                messages_body("claude-any", false).replacen('{', &format!(r#"{{"tools":[{tool}],"#), 1);
+            once(gateway.addr(), &post("/v1/messages", KEY, &[], body.as_bytes()))
+        };
+        // A cent each, beside some two cents for the tokens of a model that nobody knows the price of.
+        assert_eq!(search(r#","max_uses":10"#).head.status, 200);
+        search(r#","max_uses":15"#).refusal(429, "billing_error");
+        search("").refusal(429, "billing_error");
+        // None has been made, so nothing was charged.
+        assert_eq!(search(r#","max_uses":10"#).head.status, 200);
+    });
+}
+
+#[test]
+fn a_tool_costs_its_price_also_where_a_call_goes_on_after_a_question() {
+    for_each_engine(|engine| {
+        let server = speaks_mcp::start(Era::Modern, |_, _| Ok(None));
+        let price = "prices: { tools: [{ server: s, usd: 0.03 }] }\n";
+        let budget = "budgets: [{ name: dime, usd: 0.10, per: day, window: rolling, mode: strict }]\n";
+        let servers = mcp_caller::one_server("s", &server.url(), Era::Modern, "");
+        let gateway = mcp_caller::gateway(engine, &format!("{servers}{price}{budget}"));
+        let mut caller = Caller::new(&gateway, Era::Modern, "/mcp");
+        caller.call("1", "echo", "{}").result();
+        let goes_on = r#""name":"echo","arguments":{},"requestState":"made up""#;
+        for id in ["2", "3"] {
+            caller.ask(id, "tools/call", goes_on).result();
+        }
+        let error = caller.ask("4", "tools/call", goes_on).error();
+        assert!(error.contains("`dime`"), "{error}");
+        let called = |seen: &Seen| String::from_utf8_lossy(&seen.body).contains("tools/call");
+        assert_eq!(server.seen().iter().filter(|seen| called(seen)).count(), 3);
+        let entries = entries_of(gateway);
+        let calls = entries.iter().filter(|entry| entry["kind"] == "tool_call");
+        let costs: Vec<_> = calls.map(|call| call["cost_pico"].as_u64().expect("a number")).collect();
+        assert_eq!(costs, [30_000_000_000, 30_000_000_000, 30_000_000_000, 0]);
     });
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, mcp, messages, once};
+use crate::client::{Client, Reply, get, mcp, messages, once};
 use crate::gateway::{Gateway, KEY, NARROW_KEY, for_each_engine, tollgate};
 use crate::peer::{closes_mid_stream, scripted_upstream};
 use crate::program::{self, Outcome, eventually};
@@ -167,7 +167,9 @@ fn killed_under_load_it_keeps_every_call_that_was_answered() {
         let more = "prices: { models: { \"claude-*\": { input: 1, output: 5 } } }\n\
                     budgets: [{ name: all, usd: 1000, per: month, window: rolling }]\n";
         let mut gateway = Gateway::with(engine, &upstream.url(), more);
+        let admin = administrator(&gateway);
         let answered = Mutex::new(Vec::<String>::new());
+        let mut proven = Proven::default();
         for round in 0..kills() {
             let (addr, over) = (gateway.addr(), AtomicBool::new(false));
             thread::scope(|scope| {
@@ -186,28 +188,79 @@ fn killed_under_load_it_keeps_every_call_that_was_answered() {
                 over.store(true, Ordering::Relaxed);
             });
             gateway = gateway.killed_and_started();
+            proven = prove(&gateway, &admin, &answered.lock().expect("no holder panics"));
         }
         let answered = answered.into_inner().expect("no holder panics");
         assert!(answered.len() > kills(), "only {} calls were answered", answered.len());
         let (entries, gateway) = stopped(gateway);
-        let mut count: HashMap<&str, usize> = HashMap::new();
-        for entry in &entries {
-            *count.entry(entry["id"].as_str().expect("an id")).or_default() += 1;
-        }
-        let double: Vec<_> = count.iter().filter(|(_, times)| **times > 1).collect();
-        assert!(double.is_empty(), "{double:?}");
-        let missing: Vec<&String> = answered.iter().filter(|id| !count.contains_key(id.as_str())).collect();
-        assert!(missing.is_empty(), "{} of {} are missing: {missing:?}", missing.len(), answered.len());
-        // What budgets count is what the ledger has.
-        let spent: u64 = entries.iter().filter_map(|entry| entry["cost_pico"].as_u64()).sum();
-        let mut show = tollgate(gateway.folder().path());
-        let shown =
-            program::run(show.args(["budget", "show", "--json"]), Duration::from_secs(60)).succeeded();
-        let shown: Value = serde_json::from_str(&shown.stdout).expect("--json prints JSON");
-        assert_eq!(shown[0]["spent_usd"], dollars(spent), "{shown}");
-        let lost = entries.iter().filter(|entry| entry["outcome"] == "lost").count();
-        eprintln!("{} calls answered, {} entries, {lost} lost", answered.len(), entries.len());
+        proven.calls = check_once(&entries, &answered);
+        assert_eq!(shown_by_command(&gateway), dollars(spent(&entries)));
+        let Proven { calls, lost } = proven;
+        eprintln!("{} kills: {} calls answered, {calls} entries, {lost} lost", kills(), answered.len());
     });
+}
+
+/// What a ledger has after a restart.
+#[derive(Default)]
+struct Proven {
+    calls: usize,
+    lost: usize,
+}
+
+/// Proves that the chain holds and the index agrees, that each call which was answered is there once, and
+/// that what the ledger has is what the command shows and what the running gateway counts.
+fn prove(gateway: &Gateway, admin: &str, answered: &[String]) -> Proven {
+    let entries = entries(gateway);
+    let verified = ledger(gateway, &["verify"]).succeeded();
+    assert!(verified.stdout.contains("the index agrees: "), "{}", verified.stdout);
+    let calls = check_once(&entries, answered);
+    let spent = dollars(spent(&entries));
+    assert_eq!(shown_by_command(gateway), spent);
+    let counted = look(gateway, admin);
+    assert_eq!(counted.head.status, 200, "{counted:?}");
+    assert_eq!(counted.json()["budgets"][0]["spent_usd"], spent, "{counted:?}");
+    Proven { calls, lost: entries.iter().filter(|entry| entry["outcome"] == "lost").count() }
+}
+
+fn check_once(entries: &[Value], answered: &[String]) -> usize {
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for entry in entries {
+        *count.entry(entry["id"].as_str().expect("an id")).or_default() += 1;
+    }
+    let double: Vec<_> = count.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(double.is_empty(), "{double:?}");
+    let missing: Vec<&String> = answered.iter().filter(|id| !count.contains_key(id.as_str())).collect();
+    assert!(missing.is_empty(), "{} of {} are missing: {missing:?}", missing.len(), answered.len());
+    count.len()
+}
+
+fn spent(entries: &[Value]) -> u64 {
+    entries.iter().filter_map(|entry| entry["cost_pico"].as_u64()).sum()
+}
+
+/// What `tollgate budget show` says has been spent of the only budget.
+fn shown_by_command(gateway: &Gateway) -> String {
+    let mut show = tollgate(gateway.folder().path());
+    let shown = program::run(show.args(["budget", "show", "--json"]), Duration::from_secs(60)).succeeded();
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("--json prints JSON");
+    shown[0]["spent_usd"].as_str().expect("it is a text").to_owned()
+}
+
+/// Makes an administrator's key and waits until it opens.
+pub(crate) fn administrator(gateway: &Gateway) -> String {
+    let mut create = tollgate(gateway.folder().path());
+    create.args(["key", "create", "--name", "root", "--admin", "--json"]);
+    let made = program::run(&mut create, Duration::from_secs(60)).succeeded();
+    let made: Value = serde_json::from_str(&made.stdout).expect("--json prints JSON");
+    let key = made["key"].as_str().expect("the key is shown once").to_owned();
+    eventually("the administrator's key is taken", Duration::from_secs(20), || {
+        look(gateway, &key).head.status == 200
+    });
+    key
+}
+
+fn look(gateway: &Gateway, admin: &str) -> Reply {
+    once(gateway.addr(), &get("GET", "/admin/budgets", &[("x-api-key", admin)]))
 }
 
 /// Makes one call; its id if the answer came whole.

@@ -60,7 +60,8 @@ pub(super) async fn serve(hub: Rc<Hub>, ask: Ask) {
         Verb::OpenSse(path) => legacy::open_sse(&hub, asking, &path).await,
         Verb::PostSse(body) => {
             let Some(session) = session(&hub, &asking).await else { return };
-            legacy::post_sse(&hub, asking, session, body).await;
+            // What waits here is large, and rare.
+            Box::pin(legacy::post_sse(&hub, asking, session, body)).await;
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::glob::Glob;
 use crate::ledger::index::IndexFault;
 use crate::ledger::index::form;
+use crate::ledger::index::offers::OfferWish;
 use crate::ledger::index::query::{Now, Query, QueryFault, call_id};
 use crate::ledger::index::search::{Page, Reader};
 use crate::ledger::index::spend::{By, Per, Whose, Wish};
@@ -53,6 +54,9 @@ pub fn ledger(reader: &mut Reader, parameters: &[(String, String)], now: &Now) -
 /// Answers `GET /admin/spend`: `by` up to three of key, team, user, model, provider, server, tool with commas
 /// between them, or `session`; `per` hour, day, week or month; `since` and `until` as in searches; a filter
 /// by key, team, user, provider, server, `model` or `tool`, the last two with `*`.
+///
+/// With `tools=true` it tells the tokens of tool definitions instead, offered against used: `by` server, or
+/// server and team; `per`, `since`, `until`; a filter by team or server.
 pub fn spend(reader: &Reader, parameters: &[(String, String)], now: &Now) -> Answer {
     answer(spent(reader, parameters, now))
 }
@@ -105,6 +109,7 @@ fn found(reader: &mut Reader, parameters: &[(String, String)], now: &Now) -> Res
 fn spent(reader: &Reader, parameters: &[(String, String)], now: &Now) -> Result<Value, Refused> {
     let known = [
         "by", "per", "since", "until", "key", "team", "user", "model", "provider", "server", "tool", "limit",
+        "tools",
     ];
     let parameters = Parameters::of(parameters, &known)?;
     let since_ms = time(&parameters, "since", now)?.map_or(0, |found| found.begin_ms);
@@ -115,14 +120,20 @@ fn spent(reader: &Reader, parameters: &[(String, String)], now: &Now) -> Result<
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         return Ok(form::sessions(&reader.sessions(since_ms, until_ms, limit)?));
     }
-    let per = match parameters.get("per") {
-        None | Some("") => None,
-        Some(word) => Some(
-            Per::from_name(word)
-                .ok_or_else(|| Refused::Asked(format!("per: {}", Per::ALL.map(Per::name).join(", "))))?,
-        ),
-    };
+    let per = per(&parameters)?;
     let text = |name: &str| parameters.get(name).map(str::to_owned);
+    if matches!(parameters.get("tools"), Some("true" | "1")) {
+        let by_team = read_offers_by(by).map_err(Refused::Asked)?;
+        if let Some(name) = ["key", "user", "model", "provider", "tool", "limit"]
+            .into_iter()
+            .find(|name| parameters.get(name).is_some())
+        {
+            return Err(Refused::Asked(format!("{name}: definitions of tools are told by server and team")));
+        }
+        let (team, server) = (text("team"), text("server"));
+        let wish = OfferWish { by_team, per, since_ms, until_ms, zone: now.zone.clone(), team, server };
+        return Ok(form::offers(&reader.offers(&wish)?, &wish));
+    }
     let wish = Wish {
         by: read_by(by).map_err(Refused::Asked)?,
         per,
@@ -140,6 +151,24 @@ fn spent(reader: &Reader, parameters: &[(String, String)], now: &Now) -> Result<
         },
     };
     Ok(form::report(&reader.spend(&wish)?, &wish))
+}
+
+fn per(parameters: &Parameters<'_>) -> Result<Option<Per>, Refused> {
+    let Some(word) = parameters.get("per").filter(|word| !word.is_empty()) else { return Ok(None) };
+    let words = || Refused::Asked(format!("per: {}", Per::ALL.map(Per::name).join(", ")));
+    Per::from_name(word).ok_or_else(words).map(Some)
+}
+
+/// Reads by what definitions of tools are told: `server` or nothing, or `server,team`, which is true.
+///
+/// # Errors
+/// What is allowed instead.
+pub fn read_offers_by(text: &str) -> Result<bool, String> {
+    match text {
+        "" | "server" => Ok(false),
+        "server,team" | "team,server" => Ok(true),
+        _ => Err("by: server, or server,team".to_owned()),
+    }
 }
 
 /// Reads `team,model`; the empty text is nothing.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::entry::Entry;
 use crate::ledger::index::names;
+use crate::ledger::index::offers::{OfferReport, OfferWish, Offered};
 use crate::ledger::index::search::{Facets, Hit};
 use crate::ledger::index::spend::{By, Report, SessionRow, Wish};
 use crate::ledger::index::sums::Sums;
@@ -92,6 +93,62 @@ pub fn sessions(rows: &[SessionRow]) -> Value {
         })
         .collect();
     json!({ "sessions": rows })
+}
+
+/// A report on definitions of tools:
+/// `{"rows": [{"server": "github", "calls": 3, "offered": 9000, "used": 410, ..}], "total": {..}, ..}`, all
+/// but `calls`, `definitions` and `used_permille` in tokens.
+pub fn offers(report: &OfferReport, wish: &OfferWish) -> Value {
+    let rows: Vec<Value> = report
+        .rows
+        .iter()
+        .map(|row| {
+            let mut form = offered(&row.sums);
+            if let Some(per) = wish.per {
+                form.insert(per.name().to_owned(), row.period.clone().into());
+            }
+            form.insert("server".to_owned(), row.server.clone().into());
+            if wish.by_team {
+                form.insert("team".to_owned(), row.team.clone().into());
+            }
+            Value::Object(form)
+        })
+        .collect();
+    json!({"rows": rows, "total": offered(&report.total), "left_out": report.left_out})
+}
+
+fn offered(sums: &Offered) -> serde_json::Map<String, Value> {
+    let numbers = [
+        ("calls", sums.calls),
+        ("definitions", sums.definitions),
+        ("offered", sums.tokens),
+        ("deferred", sums.deferred),
+        ("used", sums.used),
+    ];
+    let mut form: serde_json::Map<String, Value> =
+        numbers.into_iter().map(|(name, number)| (name.to_owned(), number.into())).collect();
+    form.insert("used_permille".to_owned(), sums.used_permille().into());
+    form
+}
+
+/// The same as CSV, with the line of names.
+pub fn offers_csv(report: &OfferReport, wish: &OfferWish) -> String {
+    let mut head: Vec<&str> = wish.per.iter().map(|per| per.name()).collect();
+    head.push("server");
+    head.extend(wish.by_team.then_some("team"));
+    head.extend(["calls", "definitions", "offered", "deferred", "used"]);
+    let mut out = head.join(",");
+    for row in &report.rows {
+        let mut cells: Vec<String> = wish.per.iter().map(|_| cell(&row.period)).collect();
+        cells.push(cell(&row.server));
+        cells.extend(wish.by_team.then(|| cell(&row.team)));
+        let sums = &row.sums;
+        let numbers = [sums.calls, sums.definitions, sums.tokens, sums.deferred, sums.used];
+        cells.extend(numbers.map(|number| number.to_string()));
+        out.push('\n');
+        out.push_str(&cells.join(","));
+    }
+    out
 }
 
 /// The names of the columns of [`csv`].

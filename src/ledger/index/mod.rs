@@ -14,6 +14,7 @@
 //! span      4096 positions -> earliest and latest time                       (time to positions)
 //! spend     hour, names -> tokens, cost, count                               (sums, never recounted)
 //! session   name -> first, last, tokens, cost, count
+//! offer     hour, team, server -> definitions of tools, their tokens, those used
 //! state     how far the chain has been read: same transaction as the above
 //! ```
 
@@ -35,6 +36,7 @@ pub mod answer;
 pub mod check;
 pub mod feed;
 pub mod form;
+pub mod offers;
 pub mod query;
 pub mod replay;
 pub mod search;

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::ledger::files;
 use crate::ledger::index::IndexFault;
+use crate::ledger::index::offers;
 use crate::limits;
 
 /// Raised with every change below: an older file is told apart and built anew.
@@ -122,6 +123,7 @@ fn make(db: &Connection) -> Result<(), IndexFault> {
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found == 0 {
         db.execute_batch(TABLES)?;
+        db.execute_batch(offers::TABLE)?;
         db.pragma_update(None, "user_version", VERSION)?;
     }
     db.execute_batch("COMMIT")?;

@@ -121,7 +121,7 @@ impl Per {
     }
 
     /// The beginning of the period of an hour, as a report writes it; it sorts by time.
-    fn begin(self, hour: u64, zone: &TimeZone) -> String {
+    pub(super) fn begin(self, hour: u64, zone: &TimeZone) -> String {
         let ms = i64::try_from(hour.saturating_mul(HOUR_MS)).unwrap_or(i64::MAX);
         let Ok(at) = Timestamp::from_millisecond(ms) else { return String::new() };
         let at = at.to_zoned(zone.clone());

@@ -12,6 +12,7 @@ use crate::ledger::index::block::{self, Edge, Growing, Shelf};
 use crate::ledger::index::gather::Gathered;
 use crate::ledger::index::lists;
 use crate::ledger::index::names::{self, Held, Name, NameStatements};
+use crate::ledger::index::offers::Offers;
 use crate::ledger::index::schema::{self, loaded, stored};
 use crate::ledger::index::sums::{self, Sums};
 use crate::ledger::index::words::{self, Marks, Once};
@@ -218,6 +219,7 @@ struct Batch<'c> {
     spans: BTreeMap<u64, (u64, u64)>,
     spend: HashMap<SpendKey, Sums>,
     sessions: HashMap<i64, SessionSums>,
+    offers: Offers,
 }
 
 /// The numbers of the names that are summed by.
@@ -245,6 +247,7 @@ impl<'c> Batch<'c> {
             spans: BTreeMap::new(),
             spend: HashMap::new(),
             sessions: HashMap::new(),
+            offers: Offers::default(),
         })
     }
 
@@ -283,6 +286,10 @@ impl<'c> Batch<'c> {
         *span = (span.0.min(at), span.1.max(at));
         if sums::counts(entry) {
             self.add(at, &numbers, &sums);
+        }
+        for offer in &entry.offers {
+            let server = self.held.number(&mut self.names, Name::Server, &offer.server)?;
+            self.offers.add((at, numbers.team, server), offer);
         }
         if names::is_of_stranger(entry) {
             return Ok(None);
@@ -486,7 +493,7 @@ impl<'c> Batch<'c> {
             let columns = [number, user, stored(first), stored(last)];
             session.execute(rusqlite::params_from_iter(columns.into_iter().chain(sums.columns())))?;
         }
-        Ok(())
+        std::mem::take(&mut self.offers).keep(self.db)
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use crate::corpus::replay;
 use crate::ids::CallId;
 use crate::ledger::encode::{self, Malformed, Stamp, Tag, decode, outline};
-use crate::ledger::entry::{Action, Class, Entry, Kind};
+use crate::ledger::entry::{Action, Class, Entry, Kind, Offer};
 use crate::ledger::fuzz;
 use crate::ledger::record::{Open, Record};
 use crate::ledger::tests::samples::{any_entry, any_open, any_record, entry, id, open};
@@ -119,6 +119,9 @@ fn nothing_is_refused_for_its_length() {
     }
     entry.budgets = vec![long.clone(); 100];
     entry.actions = vec![action; 100];
+    let most = u64::MAX;
+    let offer = Offer { server: long.clone(), definitions: most, tokens: most, deferred: most, used: most };
+    entry.offers = vec![offer; 100];
     let bytes = encoded(&Record::Close(entry));
     assert!(bytes.len() <= limits::RECORD_BYTES_MAX);
     let Ok(Record::Close(entry)) = decode(&bytes) else { panic!("it is a record") };
@@ -126,6 +129,8 @@ fn nothing_is_refused_for_its_length() {
     assert_eq!(entry.budgets.len(), limits::BUDGETS_OF_ENTRY_MAX);
     assert_eq!(entry.actions.len(), limits::ACTIONS_OF_ENTRY_MAX);
     assert_eq!(entry.actions[0].detail.len(), limits::ACTION_DETAIL_BYTES_MAX);
+    assert_eq!(entry.offers.len(), limits::OFFERS_OF_ENTRY_MAX);
+    assert_eq!(entry.offers[0].server.len(), limits::OFFER_SERVER_CHARS_MAX);
     assert!(long.starts_with(&entry.error));
 }
 

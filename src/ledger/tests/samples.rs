@@ -5,7 +5,7 @@ use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::sample::select;
 
 use crate::ids::CallId;
-use crate::ledger::entry::{Action, Class, Entry, Kind, Tokens};
+use crate::ledger::entry::{Action, Class, Entry, Kind, Offer, Tokens};
 use crate::ledger::record::{Gap, Head, Open, Record, Retention};
 
 /// The entry of a usual answer of a model, made different by `number`.
@@ -83,6 +83,17 @@ fn action() -> impl Strategy<Value = Action> {
     (text(), text(), class(), text()).prop_map(|(id, name, class, detail)| Action { id, name, class, detail })
 }
 
+fn offer() -> impl Strategy<Value = Offer> {
+    let numbers = [number(), number(), number(), number()];
+    ("[a-z_]{0,20}", numbers).prop_map(|(server, [definitions, tokens, deferred, used])| Offer {
+        server,
+        definitions,
+        tokens,
+        deferred,
+        used,
+    })
+}
+
 fn tokens() -> impl Strategy<Value = Tokens> {
     [number(), number(), number(), number(), number()].prop_map(
         |[input, output, cache_read, cache_write_5m, cache_write_1h]| Tokens {
@@ -98,7 +109,7 @@ fn tokens() -> impl Strategy<Value = Tokens> {
 /// Any entry. Its texts are dealt out in the order of its fields.
 pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
     let head = (call_id(), kind(), class(), tokens(), any::<u16>());
-    let lists = (vec(text(), 0..4), vec(action(), 0..4));
+    let lists = (vec(text(), 0..4), vec(action(), 0..4), vec(offer(), 0..4));
     (head, vec(text(), 25), vec(number(), 6), lists).prop_map(|(head, texts, numbers, lists)| {
         let (id, kind, class, tokens, status) = head;
         let mut texts = texts.into_iter();
@@ -141,6 +152,7 @@ pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
             answer_bytes: numbers[5],
             actions: lists.1,
             content: text(),
+            offers: lists.2,
         }
     })
 }

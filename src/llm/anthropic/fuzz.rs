@@ -11,6 +11,7 @@ use serde_json::Value as Tree;
 use crate::llm::anthropic::request::{Refusal, read, splice};
 use crate::llm::anthropic::response::AnswerReader;
 use crate::llm::anthropic::stream::UsageReader;
+use crate::llm::anthropic::tools;
 
 /// Reads any bytes as a request. What is read is what `serde_json` reads, and a splice changes the model
 /// alone.
@@ -32,7 +33,14 @@ pub fn fuzz_anthropic_request(data: &[u8]) {
     let spliced = splice(data, &request, other).expect("the request is of this body");
     let bytes = [spliced.before, spliced.model.as_bytes(), spliced.after].concat();
     assert_eq!(bytes.len(), spliced.total_bytes());
+    let mut names = Vec::new();
+    let list = request.tools.clone().map(|span| tools::read(data, span, |tool| names.push(tool.name)));
     let Some(mut tree) = tree else { return };
+    if let (Some(Ok(())), Some(list)) = (list, tree["tools"].as_array()) {
+        let objects: Vec<&Tree> = list.iter().filter(|tool| tool.is_object()).collect();
+        let expected: Vec<&str> = objects.iter().map(|tool| tool["name"].as_str().unwrap_or("")).collect();
+        assert_eq!(names, expected);
+    }
     assert_eq!(tree["model"], request.model.as_str());
     assert_eq!(tree["stream"] == true, request.stream);
     assert_eq!(tree["max_tokens"].as_u64(), request.max_tokens);

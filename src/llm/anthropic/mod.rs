@@ -9,3 +9,4 @@ pub mod response;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tools;

@@ -29,6 +29,10 @@ pub struct Request {
     pub thinking_tokens: Option<u64>,
     /// What is asked for that a price depends on.
     pub terms: Terms,
+    /// Where the list of `tools` stands in the body, brackets included; [`tools`] reads it.
+    ///
+    /// [`tools`]: crate::llm::anthropic::tools
+    pub tools: Option<Range<usize>>,
     /// Bytes of the whole body, for an estimate of the tokens to read.
     pub body_bytes: usize,
 }
@@ -113,6 +117,7 @@ pub fn read(body: &[u8]) -> Result<Request, Refusal> {
         max_tokens: found.max_tokens.and_then(|value| value.as_u64(body)),
         thinking_tokens: found.thinking.and_then(|value| budget_of(body, value)),
         terms,
+        tools: found.tools.filter(|value| value.kind == Kind::Array).map(|value| value.span),
         body_bytes: body.len(),
     })
 }
@@ -139,6 +144,7 @@ struct Found {
     service_tier: Option<Value>,
     speed: Option<Value>,
     inference_geo: Option<Value>,
+    tools: Option<Value>,
     /// A name was written with escapes.
     escapes: bool,
 }
@@ -160,6 +166,7 @@ impl Found {
             ("service_tier", &mut self.service_tier),
             ("speed", &mut self.speed),
             ("inference_geo", &mut self.inference_geo),
+            ("tools", &mut self.tools),
         ];
         for (word, place) in ours {
             if !name.eq_ignore_ascii_case(word.as_bytes()) {

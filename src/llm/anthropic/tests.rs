@@ -10,6 +10,7 @@ use super::fuzz::{fuzz_anthropic_request, fuzz_anthropic_response};
 use super::request::{Refusal, Request, read, splice};
 use super::response::AnswerReader;
 use super::stream::UsageReader;
+use super::tools;
 use crate::corpus::replay;
 use crate::error::{CallError, Code};
 use crate::ids::CallId;
@@ -53,6 +54,35 @@ fn the_fields_of_a_request_are_found() {
         let body = format!("{{\"max_tokens\":{other},\"model\":\"m\"}}");
         assert_eq!(read(body.as_bytes()).unwrap().max_tokens, None);
     }
+}
+
+#[test]
+fn definitions_of_tools_are_read() {
+    let list = r#"[{"name":"B\u0061sh","input_schema":{"name":"no"}},7,
+        {"type":"web_search_20250305","name":"web_search","max_uses":5},
+        {"type":"custom","defer_loading":true},{"defer_loading":false,"name":1}]"#;
+    let body = format!(r#"{{"tools":{list},"model":"m"}}"#);
+    fuzz_anthropic_request(body.as_bytes());
+    let span = read(body.as_bytes()).unwrap().tools.unwrap();
+    assert_eq!(body.get(span.clone()), Some(list));
+    let mut found = Vec::new();
+    tools::read(body.as_bytes(), span, |tool| {
+        found.push((tool.name.into_owned(), tool.kind.into_owned(), tool.deferred, tool.max_uses));
+        assert!(tool.bytes > 20);
+    })
+    .unwrap();
+    let tool = |name: &str, kind: &str, deferred, uses| (name.to_owned(), kind.to_owned(), deferred, uses);
+    let search = tool("web_search", "web_search_20250305", false, Some(5));
+    assert_eq!(
+        found,
+        [tool("Bash", "", false, None), search, tool("", "", true, None), tool("", "", false, None)]
+    );
+    for body in [r#"{"model":"m"}"#, r#"{"model":"m","tools":null}"#, r#"{"model":"m","tools":{}}"#] {
+        assert_eq!(read(body.as_bytes()).unwrap().tools, None);
+    }
+    let twice = read(br#"{"model":"m","tools":[],"tools":[1]}"#);
+    assert_eq!(twice, Err(Refusal::Twice("tools")));
+    assert_eq!(read(br#"{"model":"m","Tools":[]}"#), Err(Refusal::Alike("tools")));
 }
 
 #[test]
@@ -443,6 +473,6 @@ proptest! {
 
 #[test]
 fn the_fuzz_corpus_replays() {
-    replay("anthropic_request", 3, fuzz_anthropic_request);
+    replay("anthropic_request", 4, fuzz_anthropic_request);
     replay("anthropic_response", 3, fuzz_anthropic_response);
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod following;
+mod offers;
 mod parts;
 mod queries;
 mod searching;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use crate::ids::CallId;
-use crate::ledger::entry::{Action, Class, Entry, Kind, Tokens};
+use crate::ledger::entry::{Action, Class, Entry, Kind, Offer, Tokens};
 use crate::ledger::index::query::{Now, Query};
 use crate::ledger::index::search::Reader;
 use crate::ledger::index::store::Store;
@@ -95,6 +96,14 @@ pub(super) fn entry(seed: u64) -> Entry {
             detail: if number == 0 { detail.clone() } else { String::new() },
         })
         .collect();
+    let offers = (0..below(3)).map(|number| Offer {
+        server: ["", "github"][usize::try_from(number).unwrap()].to_owned(),
+        definitions: 1 + below(9),
+        tokens: 100 + below(900),
+        deferred: below(50),
+        used: below(100),
+    });
+    let offers = offers.collect();
     Entry {
         took_us: below(10_000_000),
         key: format!("key-{}", below(3)),
@@ -125,6 +134,7 @@ pub(super) fn entry(seed: u64) -> Entry {
         outcome: "done".to_owned(),
         error,
         actions,
+        offers,
         ..Entry::new(CallId(u128::from(seed)), kind, NOON - below(5 * 86_400_000))
     }
 }

@@ -1,5 +1,6 @@
 //! One request to an MCP server behind HTTP, and its answer's body piece by piece.
 
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -199,8 +200,15 @@ impl Door {
         };
         let timeouts = Timeouts { first_byte: silence.left(), ..self.timeouts };
         let site = &self.remote.site;
-        let exchange =
-            Exchange { permit, site, message: &message, timeouts: &timeouts, again: request.again };
+        let sent = Cell::default();
+        let exchange = Exchange {
+            permit,
+            site,
+            message: &message,
+            timeouts: &timeouts,
+            again: request.again,
+            sent: &sent,
+        };
         let mut head = Box::new(ResponseHead::new());
         let asked = exchange.run(&self.pool, &mut head, &mut silence.deadline).await;
         let mut connection = asked.map_err(|failure| match failure {
