@@ -162,12 +162,12 @@ fn search(path: &Path, count: u64) {
     let each = usize::try_from(count / 50_000).unwrap_or(1).clamp(1, 10);
     let mut all = Vec::new();
     for text in TEXTS {
-        let mut times: Vec<Duration> = (0..each).map(|_| timed(&mut reader, text, &now).0).collect();
+        let times: Vec<Times> = (0..each).map(|_| timed(&mut reader, text, &now).0).collect();
         let found = timed(&mut reader, text, &now).1;
         all.extend_from_slice(&times);
-        tell(text, &mut times, &format!("{found} on the page"));
+        tell(text, &times, &format!("{found} on the page"));
     }
-    tell("text searches, all", &mut all, "");
+    tell("text searches, all", &all, "");
     let mut times = Vec::new();
     for day in 1..DAYS {
         let (number, folder) = user();
@@ -175,8 +175,8 @@ fn search(path: &Path, count: u64) {
         let text = format!("user:{folder}{number}@example.com day:{day}");
         times.push(timed(&mut reader, &text, &now).0);
     }
-    tell("user and day", &mut times, "");
-    let mut times: Vec<Duration> = [
+    tell("user and day", &times, "");
+    let times: Vec<Times> = [
         "status:>=400 cost:>0.10",
         "class:destructive",
         "-user:src0@example.com",
@@ -186,7 +186,7 @@ fn search(path: &Path, count: u64) {
     .iter()
     .map(|text| timed(&mut reader, text, &now).0)
     .collect();
-    tell("filters", &mut times, "");
+    tell("filters", &times, "");
     let begin = Instant::now();
     let facets = reader.facets(&Query::parse("prod", &now).expect("a search")).expect("facets");
     println!("{:30} {:?} ({} counted)", "facets of prod", begin.elapsed(), facets.counted);
@@ -235,16 +235,23 @@ fn when(day: u64) -> String {
     jiff::Timestamp::from_millisecond(ms).expect("a time").strftime("%Y-%m-%d").to_string()
 }
 
+/// How long something took, and how much of that its thread was at work.
+type Times = (Duration, Duration);
+
 /// How long one page takes, and how many entries are on it.
-fn timed(reader: &mut Reader, text: &str, now: &Now) -> (Duration, usize) {
-    let begin = Instant::now();
+fn timed(reader: &mut Reader, text: &str, now: &Now) -> (Times, usize) {
+    let (begin, busy_before) = (Instant::now(), busy());
     let query = Query::parse(text, now).expect("a search");
     let found = reader.search(&query, Page { before: None, limit: 50 }).expect("a page");
-    (begin.elapsed(), found.hits.len())
+    ((begin.elapsed(), busy() - busy_before), found.hits.len())
 }
 
-fn tell(name: &str, times: &mut [Duration], more: &str) {
-    times.sort();
-    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
-    println!("{name:34} p50 {:?} p95 {:?} max {:?} {more}", at(50), at(95), at(100));
+fn tell(name: &str, times: &[Times], more: &str) {
+    let ranks = |of: fn(&Times) -> Duration| {
+        let mut sorted: Vec<Duration> = times.iter().map(of).collect();
+        sorted.sort();
+        let at = |percent: usize| sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)];
+        format!("p50 {:.2?} p95 {:.2?} max {:.2?}", at(50), at(95), at(100))
+    };
+    println!("{name:30} {}; of processor time {} {more}", ranks(|times| times.0), ranks(|times| times.1));
 }

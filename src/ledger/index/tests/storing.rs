@@ -39,8 +39,8 @@ fn ids_come_back_as_they_were_whatever_they_look_like() {
         |id| id,
         |id| id.to_uppercase(),
         |id| id.replace('-', "_"),
-        |id| format!("{}g", &id[..35]),
-        |id| format!("{}-", &id[..35]),
+        |id| format!("{}g", id.split_at(35).0),
+        |id| format!("{}-", id.split_at(35).0),
         |id| id.replacen("-4", "4-", 1),
     ];
     for (seed, odd) in (0..).zip(odd) {
