@@ -11,6 +11,7 @@ pub mod record;
 mod view;
 
 // From a core to the disk.
+mod background;
 mod chain;
 mod files;
 mod frame;
