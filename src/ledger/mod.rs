@@ -7,6 +7,7 @@
 
 pub mod encode;
 pub mod entry;
+pub mod note;
 pub mod record;
 mod view;
 
