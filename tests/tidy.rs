@@ -42,7 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_uring", &["net"]),
     ("io_uring", &["net"]),
     ("rustls", &["net"]),
-    ("rustix", &["net"]),
+    ("rustix", &["net", "ledger"]),
     ("tokio", &["net", "upstream", "gateway", "admin"]),
     ("httparse", &["http"]),
     ("simd_json", &["json"]),

@@ -58,6 +58,9 @@ struct Args {
     /// Only these variants.
     #[arg(long, global = true, value_delimiter = ',')]
     only: Vec<Variant>,
+    /// Only the cases of the model side whose name holds this, such as `2 KiB, 32`.
+    #[arg(long)]
+    case: Option<String>,
     /// Streams send as fast as they are read instead of 250 events a second each.
     #[arg(long)]
     unpaced: bool,
@@ -155,6 +158,7 @@ fn plan(args: &Args, variants: &[Variant]) -> Plan {
         rounds: if args.quick { 1 } else { args.rounds },
         turn: Duration::from_secs_f64(if args.quick { 0.25 } else { args.seconds }),
         quick: args.quick,
+        case: args.case.clone().unwrap_or_default(),
         unpaced: args.unpaced,
         origin: tollgate::clock::now(),
         variants: variants.iter().copied().filter(wanted).collect(),

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 
 use crate::load::{self, Load, Question, Seen};
 use crate::mcp::messages;
+use crate::procfs::{Ran, Role};
 use crate::proxies::{Proxy, Variant, Yard};
 use crate::wire::{self, ANSWER_BYTES, Pace};
 
@@ -97,6 +98,8 @@ impl Case {
 pub(crate) struct Turn {
     /// CPU per answer or event; none without a proxy.
     pub(crate) cpu_us: Option<f64>,
+    /// The same by the role of the threads that used it, in the order of `Role::ALL`.
+    pub(crate) roles_us: [f64; Role::ALL.len()],
     pub(crate) per_s: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -146,6 +149,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: u32,
     pub(crate) turn: Duration,
     pub(crate) quick: bool,
+    /// A part of the names of the cases that are wanted.
+    pub(crate) case: String,
     pub(crate) unpaced: bool,
     pub(crate) origin: Instant,
     pub(crate) variants: Vec<Variant>,
@@ -190,6 +195,7 @@ impl Plan {
         if !self.unpaced {
             cases.push(Case { kind: Kind::Stream(Pace { gap: GAP, ticks: true }), connections: STREAMS });
         }
+        cases.retain(|case| case.name().contains(&self.case));
         cases
     }
 
@@ -268,9 +274,13 @@ impl Plan {
             Ok(())
         })?;
         ensure!(seen.done > 0, "no answer within {:?}", self.turn);
-        let busy_ns =
-            ran_ns.last().zip(ran_ns.first()).map_or(0, |(last, first)| last.saturating_sub(*first));
-        Ok(summarise(seen, busy_ns, resident_kib))
+        let mut busy_ns = Ran::default();
+        if let (Some(last), Some(first)) = (ran_ns.last(), ran_ns.first()) {
+            for (busy, (last, first)) in busy_ns.iter_mut().zip(last.iter().zip(first)) {
+                *busy = last.saturating_sub(*first);
+            }
+        }
+        Ok(summarise(seen, &busy_ns, resident_kib))
     }
 
     fn memory(&self, variant: Variant, yard: &Yard) -> Result<Memory> {
@@ -308,15 +318,17 @@ impl Measured {
     }
 }
 
-fn summarise(seen: Seen, busy_ns: u64, resident_kib: u64) -> Turn {
+fn summarise(seen: Seen, busy_ns: &Ran, resident_kib: u64) -> Turn {
     let mut latencies = seen.latencies_ns;
     latencies.sort_unstable();
     let at = |percent: usize| {
         let place = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
         latencies.get(place).map_or(0.0, |ns| *ns as f64 / 1e3)
     };
+    let (sum_ns, per_one) = (busy_ns.iter().sum::<u64>(), |ns: u64| ns as f64 / 1e3 / seen.done as f64);
     Turn {
-        cpu_us: (busy_ns > 0).then(|| busy_ns as f64 / 1e3 / seen.done as f64),
+        cpu_us: (sum_ns > 0).then(|| per_one(sum_ns)),
+        roles_us: busy_ns.map(per_one),
         per_s: seen.done as f64 / seen.elapsed.as_secs_f64(),
         p50_us: at(50),
         p99_us: at(99),

@@ -93,6 +93,8 @@ pub(crate) struct Yard {
 pub(crate) struct Proxy {
     child: Option<Child>,
     pids: Vec<u32>,
+    /// Whether its threads have names that we know.
+    has_roles: bool,
     /// Where questions with whole answers go.
     pub(crate) plain: SocketAddr,
     /// Where questions with streamed answers go: nginx has a server of its own without buffering for them.
@@ -110,7 +112,8 @@ impl Proxy {
                 (address, address)
             }
         };
-        let mut proxy = Self { child: None, pids: Vec::new(), plain, streams };
+        let has_roles = variant.is_gateway();
+        let mut proxy = Self { child: None, pids: Vec::new(), has_roles, plain, streams };
         if variant != Variant::Direct {
             let dir = yard.dir.join(variant.name().replace(' ', "-"));
             if dir.exists() {
@@ -131,9 +134,9 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Reads the run time of its threads, nanoseconds.
-    pub(crate) fn run_time_ns(&self) -> Result<u64> {
-        procfs::run_time_ns(&self.pids)
+    /// Reads the run time of its threads by role, nanoseconds.
+    pub(crate) fn run_time_ns(&self) -> Result<procfs::Ran> {
+        procfs::run_time_ns(&self.pids, self.has_roles)
     }
 
     /// Reads its resident memory, KiB.
@@ -225,6 +228,11 @@ impl Proxy {
                     let bytes = said.body_bytes;
                     ensure!(bytes == expected, "it answered {bytes} bytes instead of {expected}");
                     self.pids = procfs::workers(child.id())?;
+                    if self.has_roles {
+                        for thread in procfs::standing_back(&self.pids)? {
+                            sys::release(thread)?;
+                        }
+                    }
                     return Ok(());
                 }
                 Err(error) if clock::now() > deadline => return Err(error.context("it did not answer")),

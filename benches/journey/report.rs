@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::plan::{Cell, HELD_STREAMS, Measured, Plan, Turn};
+use crate::procfs::Role;
 use crate::proxies::version;
 use crate::verdict::Verdict;
 
@@ -72,7 +73,29 @@ fn table(out: &mut String, measured: &Measured) -> Result<()> {
         }
         row(out, cell)?;
     }
+    roles(out, measured)
+}
+
+/// Whose CPU it was: of the gateway, whose threads have names.
+fn roles(out: &mut String, measured: &Measured) -> Result<()> {
+    write!(out, "\n{:<24}{:<19}", "CPU us at full load by", "threads")?;
+    for role in Role::ALL {
+        write!(out, "{:>9}", role.name())?;
+    }
+    writeln!(out, "{:>15}", "data, half load")?;
+    for cell in measured.cells.iter().filter(|cell| cell.variant.is_gateway()) {
+        write!(out, "{:<24}{:<19}", cell.case.name(), cell.variant.name())?;
+        for role in Role::ALL {
+            write!(out, "{:>9}", number(median(&cell.full, |turn| of_role(turn, role)), 1))?;
+        }
+        writeln!(out, "{:>15}", number(median(&cell.half, |turn| of_role(turn, Role::Data)), 1))?;
+    }
     Ok(())
+}
+
+/// What the threads of a role used for one answer or event.
+pub(crate) fn of_role(turn: &Turn, wanted: Role) -> f64 {
+    Role::ALL.into_iter().zip(turn.roles_us).filter(|(role, _)| *role == wanted).map(|(_, us)| us).sum()
 }
 
 fn judgement(out: &mut String, measured: &Measured, verdicts: &[Verdict]) -> Result<()> {
@@ -157,6 +180,9 @@ pub(crate) fn json(plan: &Plan, measured: &Measured, verdicts: &[Verdict]) -> Re
             json!({
                 "cpu_us": turn.cpu_us, "per_s": turn.per_s, "p50_us": turn.p50_us, "p99_us": turn.p99_us,
                 "resident_kib": turn.resident_kib,
+                "data_us": of_role(turn, Role::Data), "writer_us": of_role(turn, Role::Writer),
+                "index_us": of_role(turn, Role::Index), "packer_us": of_role(turn, Role::Packer),
+                "other_us": of_role(turn, Role::Other),
             })
         };
         turns.iter().map(one).collect()

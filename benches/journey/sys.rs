@@ -113,6 +113,13 @@ pub(crate) fn prefer() -> io::Result<()> {
     checked(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const priority) }).map(drop)
 }
 
+/// Takes a thread of another process out of what `prefer` gave it, back to ordinary work at its own priority.
+pub(crate) fn release(thread: libc::pid_t) -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `priority` lives across the call.
+    checked(unsafe { libc::sched_setscheduler(thread, libc::SCHED_OTHER, &raw const priority) }).map(drop)
+}
+
 /// Puts the calling thread behind all other work of the machine: it runs where a processor would sleep.
 pub(crate) fn defer() -> io::Result<()> {
     let priority = libc::sched_param { sched_priority: 0 };

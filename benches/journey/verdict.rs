@@ -1,8 +1,9 @@
 //! The targets: each a measured number, the most it may be, and whether it was reached.
 
 use crate::plan::{Case, Cell, Kind, Measured, Turn};
+use crate::procfs::Role;
 use crate::proxies::Variant;
-use crate::report::{best, median};
+use crate::report::{best, median, of_role};
 
 /// The most CPU, as a share of nginx's in the same run.
 const SMALL_SHARE_MAX: f64 = 0.7;
@@ -75,6 +76,11 @@ fn rivals(cell: &Cell, nginx: &Cell) -> Vec<Verdict> {
     let name = |what: &str| format!("{what}, {}: {} / nginx", cell.case.name(), cell.variant.name());
     let mut lines = Vec::new();
     lines.extend(ratio(name("CPU"), (&cell.full, &nginx.full), cpu, ours.then_some(most)));
+    if ours {
+        // What the core that carries requests has to do; the other threads may run elsewhere.
+        let data = |turn: &Turn| of_role(turn, Role::Data);
+        lines.extend(ratio(name("CPU of data threads"), (&cell.full, &nginx.full), data, None));
+    }
     let p99 = |turn: &Turn| turn.p99_us;
     let (what, pair) = if cell.case.streams() {
         ("p99 at that pace", (cell.full.as_slice(), nginx.full.as_slice()))

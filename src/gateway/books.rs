@@ -16,6 +16,7 @@ use crate::ledger::content::{Kept, Part};
 use crate::ledger::entry::Entry;
 use crate::ledger::journal::{Full, Journal, Ticket};
 use crate::ledger::live::{Ledger, State};
+use crate::ledger::note::Note;
 use crate::ledger::record::Open;
 use crate::limits;
 
@@ -67,15 +68,15 @@ impl Books {
 
     /// Writes down what had no opening, such as a refusal: nobody waits long for a disk to be told so. What
     /// finds no room is counted, and the ledger says how many there were.
-    async fn event_soon(&self, entry: &Entry) {
+    async fn event_soon(&self, note: &Note<'_>) {
         let ill = self.ledger.state() != State::Ok;
-        if ill && self.journal.borrow_mut().append_event(entry) == Err(Full) {
+        if ill && self.journal.borrow_mut().note_event(note) == Err(Full) {
             return self.journal.borrow().count_missing();
         }
         if ill {
             return;
         }
-        let appended = self.append(|journal| journal.append_event(entry));
+        let appended = self.append(|journal| journal.note_event(note));
         match timeout(limits::LEDGER_EVENT_DEADLINE, appended).await {
             // It is there, however long the disk takes.
             Ok(ticket) => drop(timeout(limits::LEDGER_EVENT_DEADLINE, self.kept(ticket)).await),
@@ -107,9 +108,9 @@ impl Worker {
     /// 503 when it cannot be written down.
     pub(super) async fn open(&self, record: &mut Record, estimate_pico: u64) -> Result<(), CallError> {
         let Some(kind) = record.kind() else { return Ok(()) };
-        let opening = record.opening(kind, estimate_pico);
+        let note = record.note(kind);
         let late = |_late| CallError::from(Code::Unrecorded);
-        let appended = self.books.append(|journal| journal.append_open(&opening));
+        let appended = self.books.append(|journal| journal.note_open(&note, estimate_pico));
         let ticket = timeout(limits::LEDGER_ROOM_DEADLINE, appended).await.map_err(late)?;
         // From here on it has to be closed, also when the disk does not come along.
         record.open = Some(Expected { kind });
@@ -139,11 +140,14 @@ impl Worker {
         }
         let opened = record.open.map(|expected| expected.kind);
         let Some(kind) = opened.or_else(|| record.kind()) else { return };
-        let entry = record.entry(kind);
+        let note = record.note(kind);
         let write = async {
             match opened {
-                Some(_) => self.books.close(&entry).await,
-                None => self.books.event_soon(&entry).await,
+                Some(_) => {
+                    let ticket = self.books.append(|journal| journal.note_close(&note)).await;
+                    self.books.kept(ticket).await;
+                }
+                None => self.books.event_soon(&note).await,
             }
         };
         let mut write = std::pin::pin!(write);

@@ -62,7 +62,9 @@ pub(super) struct Meter {
 #[derive(Debug, Default)]
 struct Prices {
     book: Option<Arc<Book>>,
-    found: HashMap<(usize, Box<str>), Rc<Found>>,
+    /// By the place of the provider in the config, and the model.
+    found: HashMap<usize, HashMap<Box<str>, Rc<Found>>>,
+    count: usize,
 }
 
 /// A price as the book has it.
@@ -251,20 +253,21 @@ impl Meter {
         let mut prices = self.prices.borrow_mut();
         let book = &snapshot.spending.book;
         if !prices.book.as_ref().is_some_and(|known| Arc::ptr_eq(known, book)) {
-            *prices = Prices { book: Some(Arc::clone(book)), found: HashMap::new() };
+            *prices = Prices { book: Some(Arc::clone(book)), ..Prices::default() };
         }
-        let key = (provider, Box::from(model));
-        if let Some(found) = prices.found.get(&key) {
+        if let Some(found) = prices.found.get(&provider).and_then(|models| models.get(model)) {
             return Rc::clone(found);
         }
         let name = snapshot.providers.get(provider).map_or("", |provider| provider.name.as_str());
         let section = snapshot.spending.sections.get(provider).copied().unwrap_or_default();
         let priced = book.price(Seller { provider: name, section }, model);
         let found = Rc::new(Found { how: priced.how, price: priced.price.into_owned() });
-        if prices.found.len() >= limits::PRICES_FOUND_MAX {
+        if prices.count >= limits::PRICES_FOUND_MAX {
             prices.found.clear();
+            prices.count = 0;
         }
-        prices.found.insert(key, Rc::clone(&found));
+        prices.count += 1;
+        prices.found.entry(provider).or_default().insert(Box::from(model), Rc::clone(&found));
         found
     }
 }

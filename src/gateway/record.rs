@@ -1,5 +1,6 @@
 //! What is known of one call, gathered on its way and written down once at its end.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,15 +10,15 @@ use crate::call::{Endpoint, Outcome};
 use crate::clock;
 use crate::gateway::charge::Charge;
 use crate::gateway::contents::Passing;
-use crate::gateway::hub::ask::About;
+use crate::gateway::hub::ask::{About, Charged};
 use crate::gateway::log::Level;
 use crate::gateway::offers::Weighed;
 use crate::gateway::worker::Worker;
 use crate::http::head::RequestHead;
 use crate::ids::{CallId, KeyName, ProviderName, ServerName, TeamName};
 use crate::ledger::content::Policy;
-use crate::ledger::entry::{Action, Class, Entry, Kind, Tokens};
-use crate::ledger::record::Open;
+use crate::ledger::entry::{Action, Class, Kind, Tokens};
+use crate::ledger::note::Note;
 use crate::ledger::redact;
 use crate::limits;
 use crate::llm;
@@ -30,6 +31,19 @@ pub(super) struct Expected {
     /// What it is.
     pub(super) kind: Kind,
 }
+
+/// What a call is about that is none of MCP.
+static NO_CALL: About = About {
+    method: "",
+    server: None,
+    name: String::new(),
+    tool_use_id: String::new(),
+    version: "",
+    tool_hash: String::new(),
+    class: Class::Unknown,
+    decision: String::new(),
+    charged: Charged { cost_pico: 0, budgets: Vec::new() },
+};
 
 /// One call.
 #[derive(Debug)]
@@ -174,61 +188,56 @@ impl Record {
         }
     }
 
-    /// The entry of the ledger, as of now.
-    pub(super) fn entry(&self, kind: Kind) -> Entry {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    /// What the ledger is told, as of now.
+    pub(super) fn note(&self, kind: Kind) -> Note<'_> {
         let took = clock::now().saturating_duration_since(self.started);
-        let none = About::default();
-        let mcp = self.mcp.as_deref().unwrap_or(&none);
-        Entry {
+        let mcp = self.mcp.as_deref().unwrap_or(&NO_CALL);
+        Note {
+            id: self.id,
+            kind,
+            at_ms: self.at_ms,
             took_us: micros(took),
             first_byte_us: self.first_byte.map_or(0, micros),
-            key: text(self.key.as_ref().map(KeyName::as_str)),
-            key_id: text(self.key_id.as_deref()),
-            team: text(self.team.as_ref().map(TeamName::as_str)),
-            user: text(self.user.as_deref()),
+            key: self.key.as_ref().map_or("", KeyName::as_str),
+            key_id: self.key_id.as_deref().unwrap_or_default(),
+            team: self.team.as_ref().map_or("", TeamName::as_str),
+            user: self.user.as_deref().unwrap_or_default(),
             client: redacted(&self.client),
-            session: self.session.clone(),
-            agent: self.agent.clone(),
-            prompt: self.prompt.clone(),
-            upstream_id: self.upstream_request_id.clone(),
-            model: redacted(&kept(self.model.as_bytes())),
-            served_model: text(self.answer.model.as_deref()),
-            provider: text(self.provider.as_ref().map(ProviderName::as_str)),
-            method: mcp.method.to_owned(),
-            server: text(mcp.server.as_ref().map(ServerName::as_str)),
+            session: &self.session,
+            agent: &self.agent,
+            prompt: &self.prompt,
+            upstream_id: &self.upstream_request_id,
+            model: redacted(bounded(&self.model)),
+            served_model: self.answer.model.as_deref().unwrap_or_default(),
+            provider: self.provider.as_ref().map_or("", ProviderName::as_str),
+            region: self.answer.terms.inference_geo.as_deref().unwrap_or_default(),
+            method: mcp.method,
+            server: mcp.server.as_ref().map_or("", ServerName::as_str),
             tool: self.thing(mcp),
-            tool_hash: mcp.tool_hash.clone(),
+            tool_hash: &mcp.tool_hash,
             class: mcp.class,
-            tool_use_id: mcp.tool_use_id.clone(),
+            tool_use_id: &mcp.tool_use_id,
             tokens: tokens(&self.answer),
             cost_pico: self.cost_pico.saturating_add(mcp.charged.cost_pico),
-            priced: if mcp.charged.cost_pico > 0 { "tool".to_owned() } else { self.priced.clone() },
-            budgets: self.budgets.iter().chain(&mcp.charged.budgets).cloned().collect(),
+            priced: if mcp.charged.cost_pico > 0 { "tool" } else { &self.priced },
+            budgets: [&self.budgets, &mcp.charged.budgets],
             decision: redacted(&self.decision),
             status: self.status,
-            outcome: self.outcome.name().to_owned(),
-            stop_reason: text(self.answer.stop_reason.as_deref()),
-            error: redacted(&kept(self.error.as_bytes())),
+            outcome: self.outcome.name(),
+            stop_reason: self.answer.stop_reason.as_deref().unwrap_or_default(),
+            error: redacted(bounded(&self.error)),
             request_bytes: self.request_bytes,
             answer_bytes: self.answer_bytes,
             actions: self.answer.actions.iter().map(|read| action(read, self.policy)).collect(),
-            content: self.content.to_owned(),
+            content: self.content,
             offers: self.offers(),
-            region: text(self.answer.terms.inference_geo.as_deref()),
-            ..Entry::new(self.id, kind, self.at_ms)
         }
     }
 
     /// What a call of MCP is about by name. The names of resources are those of files and addresses.
-    fn thing(&self, mcp: &About) -> String {
+    fn thing<'a>(&self, mcp: &'a About) -> Cow<'a, str> {
         let is_place = kind_of_method(mcp.method) == Some(Kind::ResourceRead);
-        if is_place && self.policy == Policy::Off { String::new() } else { redacted(&mcp.name) }
-    }
-
-    /// What the ledger is told before the call goes out.
-    pub(super) fn opening(&self, kind: Kind, estimate_pico: u64) -> Open {
-        Open::of(self.entry(kind), estimate_pico)
+        if is_place && self.policy == Policy::Off { Cow::default() } else { redacted(&mcp.name) }
     }
 
     /// Counts the call and writes its line. Looks of probes and warm-ups are counted only.
@@ -268,8 +277,7 @@ impl Record {
             Outcome::Refused if self.status < 500 => Level::Info,
             _ => Level::Warn,
         };
-        let none = About::default();
-        let mcp = self.mcp.as_deref().unwrap_or(&none);
+        let mcp = self.mcp.as_deref().unwrap_or(&NO_CALL);
         worker.log.borrow_mut().line(level, "call", |line| {
             line.text("request_id", str::from_utf8(&self.id.shown()).unwrap_or_default())
                 .text("endpoint", self.endpoint.name())
@@ -304,18 +312,23 @@ impl Record {
 
 /// A text as the ledger has it: without secrets. Of one that has been cut the last word goes, which may be
 /// half a secret that nobody can tell.
-pub(super) fn redacted(text: &str) -> String {
+pub(super) fn redacted(text: &str) -> Cow<'_, str> {
     redacted_within(text, limits::RECORD_TEXT_BYTES_MAX)
 }
 
 /// The same for texts that are cut at `most` bytes, or a few less where a character would have been cut.
-fn redacted_within(text: &str, most: usize) -> String {
+fn redacted_within(text: &str, most: usize) -> Cow<'_, str> {
     let whole = if text.len() + 3 < most {
         text
     } else {
         text.rsplit_once(char::is_whitespace).map_or("", |(before, _cut)| before)
     };
-    redact::redact_text(whole).into_owned()
+    redact::redact_text(whole)
+}
+
+/// As much of a text as a record keeps.
+fn bounded(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(limits::RECORD_TEXT_BYTES_MAX)).unwrap_or(text)
 }
 
 /// A text from outside as a record keeps it: bounded, and UTF-8.
@@ -354,7 +367,7 @@ fn action(read: &llm::action::Action, policy: Policy) -> Action {
     let detail = match policy {
         Policy::Off => String::new(),
         Policy::Metadata | Policy::Redacted | Policy::Full => {
-            redacted_within(&read.detail, limits::ACTION_DETAIL_BYTES_MAX)
+            redacted_within(&read.detail, limits::ACTION_DETAIL_BYTES_MAX).into_owned()
         }
     };
     Action { id, name, class, detail }

@@ -188,6 +188,8 @@ struct Relay<'a> {
     framing: Framing,
     /// Content bytes relayed.
     bytes: u64,
+    /// How many of them had been when the answer was noted in the record.
+    noted: Option<u64>,
     /// The last content byte: whether it ended a line.
     last: u8,
     /// When the provider was last heard of.
@@ -214,6 +216,7 @@ impl<'a> Relay<'a> {
             rest: None,
             framing,
             bytes: 0,
+            noted: None,
             last: b'\n',
             heard: now,
             pinged: now,
@@ -323,7 +326,11 @@ impl<'a> Relay<'a> {
     }
 
     /// Notes what has been read of the answer so far.
-    fn note(&self, record: &mut Record) {
+    fn note(&mut self, record: &mut Record) {
+        // At the end of an answer it has mostly been noted already, to be booked.
+        if self.noted.replace(self.bytes) == Some(self.bytes) {
+            return;
+        }
         record.answer = self.reader.answer();
         record.answer_bytes = self.bytes;
         if let Some(fault) = self.reader.fault() {
@@ -339,7 +346,7 @@ impl<'a> Relay<'a> {
     }
 
     /// Has the call in the ledger before the last of its answer leaves.
-    async fn book(&self, record: &mut Record) {
+    async fn book(&mut self, record: &mut Record) {
         if !record.booked {
             self.note(record);
             self.worker.book(record).await;
@@ -495,7 +502,7 @@ impl<'a> Relay<'a> {
     }
 
     /// The provider closed: that may be how its answer ends, or it may have said all it had to.
-    async fn at_eof(&self, caller: &mut Caller, record: &mut Record) -> End {
+    async fn at_eof(&mut self, caller: &mut Caller, record: &mut Record) -> End {
         if let Err(fault) = self.decoder.on_eof()
             && (!self.said_all() || matches!(self.framing, Framing::Length(_)))
         {

@@ -104,6 +104,12 @@ pub(super) fn put_entry(tag: Tag, stamp: Option<Stamp>, entry: &Entry, out: &mut
 }
 
 fn put<T: Fields>(tag: Tag, stamp: Option<Stamp>, fields: &T, out: &mut Vec<u8>) {
+    put_opening(tag, stamp, out);
+    fields.put_fields(out);
+}
+
+/// Appends what a record begins with.
+pub(super) fn put_opening(tag: Tag, stamp: Option<Stamp>, out: &mut Vec<u8>) {
     out.push(tag.number());
     match stamp {
         None => out.push(0),
@@ -112,7 +118,6 @@ fn put<T: Fields>(tag: Tag, stamp: Option<Stamp>, fields: &T, out: &mut Vec<u8>)
             put_number(stamp.seq, out);
         }
     }
-    fields.put_fields(out);
 }
 
 /// Reads a record.
@@ -186,7 +191,7 @@ trait Fields: Sized {
 }
 
 /// What stands in a field. `most` is the bound of a text, in bytes.
-trait Value: Sized {
+pub(super) trait Value: Sized {
     fn empty() -> Self;
     fn is_empty(&self) -> bool;
     fn put(&self, most: usize, out: &mut Vec<u8>);
@@ -260,7 +265,8 @@ fields! { Offer {
 
 fields! { Tokens { 1 input, 2 output, 3 cache_read, 4 cache_write_5m, 5 cache_write_1h, } }
 
-fn put_field<T: Value>(number: u8, value: &T, most: usize, out: &mut Vec<u8>) {
+/// Appends a field that is not empty.
+pub(super) fn put_field<T: Value>(number: u8, value: &T, most: usize, out: &mut Vec<u8>) {
     if !value.is_empty() {
         out.push(number);
         put_sized(out, |out| value.put(most, out));
@@ -268,7 +274,7 @@ fn put_field<T: Value>(number: u8, value: &T, most: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends a length and what `put` appends.
-fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
     // Nearly everything is shorter than 128 bytes, so that its length is the one byte kept free here.
     let at = out.len();
     out.push(0);
@@ -286,6 +292,13 @@ fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
             out.splice(at..=at, digits);
         }
     }
+}
+
+/// Appends a text, at most `most` bytes of it: nothing is refused for its length, it is told by its
+/// beginning.
+pub(super) fn put_text(text: &str, most: usize, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    out.extend_from_slice(bytes.get(..text.floor_char_boundary(most)).unwrap_or(bytes));
 }
 
 fn put_number(mut number: u64, out: &mut Vec<u8>) {
@@ -377,9 +390,7 @@ impl Value for String {
     }
 
     fn put(&self, most: usize, out: &mut Vec<u8>) {
-        let bytes = self.as_bytes();
-        // Nothing is refused for its length: it is told by its beginning.
-        out.extend_from_slice(bytes.get(..self.floor_char_boundary(most)).unwrap_or(bytes));
+        put_text(self, most, out);
     }
 
     fn take(bytes: &[u8], most: usize) -> Result<Self, Malformed> {

@@ -18,6 +18,7 @@ use crate::ledger::entry::Entry;
 use crate::ledger::files::{self, Lock};
 use crate::ledger::frame::{self, Framed};
 use crate::ledger::map::{self, Emptier, Filler};
+use crate::ledger::note::Note;
 use crate::ledger::record::Open;
 use crate::ledger::settings::{Durability, OnFull};
 use crate::limits;
@@ -77,25 +78,42 @@ impl Signals {
 pub(super) struct Lane {
     /// The last record that is on the disk.
     synced: AtomicU64,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Vec<(Wait, Waker)>>,
+}
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// For room.
+    Room,
+    /// Until this record is on the disk.
+    Synced(u64),
 }
 
 impl Lane {
-    /// Tells that all records up to `seq` are on the disk.
+    /// Tells that all records up to `seq` are on the disk, and wakes those who wait for one of them.
     pub(super) fn synced(&self, seq: u64) {
         self.synced.store(seq, Ordering::SeqCst);
+        self.wake(|wait| matches!(wait, Wait::Synced(wanted) if wanted <= seq));
     }
 
-    /// Wakes all who wait for anything.
-    pub(super) fn wake(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().for_each(Waker::wake);
+    /// Wakes those who wait for room.
+    pub(super) fn has_room(&self) {
+        self.wake(|wait| wait == Wait::Room);
     }
 
-    fn wait(&self, waker: &Waker) {
+    fn wake(&self, due: impl Fn(Wait) -> bool) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waiting.iter().any(|known| known.will_wake(waker)) {
-            waiting.push(waker.clone());
+        let woken: Vec<_> = waiting.extract_if(.., |(wait, _)| due(*wait)).collect();
+        drop(waiting);
+        woken.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    fn wait(&self, wait: Wait, waker: &Waker) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match waiting.iter_mut().find(|(_, known)| known.will_wake(waker)) {
+            Some((known, _)) => *known = wait,
+            None => waiting.push((wait, waker.clone())),
         }
     }
 }
@@ -136,6 +154,30 @@ impl Journal {
         self.append(|stamp, out| encode::put_entry(Tag::Event, stamp, entry, out))
     }
 
+    /// As `append_open`, with what is reserved in pico-dollars.
+    ///
+    /// # Errors
+    /// `Full`, and nothing has been noted.
+    pub fn note_open(&mut self, note: &Note<'_>, estimate_pico: u64) -> Result<Ticket, Full> {
+        self.append(|stamp, out| note.put_open(estimate_pico, stamp, out))
+    }
+
+    /// As `append_close`.
+    ///
+    /// # Errors
+    /// `Full`, and nothing has been noted.
+    pub fn note_close(&mut self, note: &Note<'_>) -> Result<Ticket, Full> {
+        self.append(|stamp, out| note.put(Tag::Close, stamp, out))
+    }
+
+    /// As `append_event`.
+    ///
+    /// # Errors
+    /// `Full`, and nothing has been noted.
+    pub fn note_event(&mut self, note: &Note<'_>) -> Result<Ticket, Full> {
+        self.append(|stamp, out| note.put(Tag::Event, stamp, out))
+    }
+
     /// Counts a record that had to be left out, whatever `on_full` says: of a refusal, for which nobody is to
     /// wait while the disk takes nothing. The writer records the number of them in a gap, as soon as it can.
     pub fn count_missing(&self) {
@@ -173,7 +215,7 @@ impl Journal {
     /// Waits until a record is on the disk.
     pub fn poll_synced(&mut self, ticket: Ticket, context: &mut Context<'_>) -> Poll<()> {
         let synced = |journal: &Self| journal.lane.synced.load(Ordering::SeqCst) >= ticket.0;
-        self.poll(synced, context)
+        self.poll(Wait::Synced(ticket.0), synced, context)
     }
 
     /// Waits until there is room for any record, or nothing is to be waited for any more.
@@ -183,14 +225,14 @@ impl Journal {
         let free = |journal: &Self| {
             journal.filler.has_room(bytes) || (serving && journal.signals.full.load(Ordering::SeqCst))
         };
-        self.poll(free, context)
+        self.poll(Wait::Room, free, context)
     }
 
-    fn poll(&self, ready: impl Fn(&Self) -> bool, context: &Context<'_>) -> Poll<()> {
+    fn poll(&self, wait: Wait, ready: impl Fn(&Self) -> bool, context: &Context<'_>) -> Poll<()> {
         if ready(self) {
             return Poll::Ready(());
         }
-        self.lane.wait(context.waker());
+        self.lane.wait(wait, context.waker());
         // What has come true in between has perhaps not found our waker.
         if ready(self) {
             return Poll::Ready(());

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::ledger::background;
 use crate::ledger::entry::Entry;
 use crate::ledger::files::{self, Disk, Folder, Lock};
 use crate::ledger::follow::Follower;
@@ -166,7 +167,10 @@ impl Ledger {
         pack::rest(&folder, tail.first(), &to_do)?;
         let packer = start("ledger-packer", {
             let folder = folder.segments();
-            move || pack::work(&folder, &jobs)
+            move || {
+                background::stand_back();
+                pack::work(&folder, &jobs);
+            }
         })?;
         let age = Duration::from_millis(now_ms.abs_diff(tail.begun_ms()));
         let start_with = Start { tail, age, folder: folder.clone(), sources, heads, signer, jobs: to_do };
@@ -287,6 +291,9 @@ pub(super) struct Shared {
     synced: AtomicU64,
     ended: AtomicBool,
     inner: Mutex<Inner>,
+    /// Those who wait for records. The lock is apart from `inner` since they may stand back behind everything
+    /// else on the machine, and hold it then: the writer never waits for it.
+    followers: Mutex<()>,
     changed: Condvar,
 }
 
@@ -324,7 +331,8 @@ impl Shared {
     /// Tells how many records are on the disk.
     pub(super) fn synced(&self, records: u64) {
         if self.synced.swap(records, Ordering::AcqRel) != records {
-            let _inner = self.inner();
+            // Whoever is about to wait and is missed here looks again when its patience ends.
+            drop(self.followers.try_lock());
             self.changed.notify_all();
         }
     }
@@ -335,16 +343,18 @@ impl Shared {
         inner.state = Some(why.to_owned());
         // Whoever still waits for an answer learns that none comes.
         inner.wishes.clear();
+        drop(inner);
+        drop(self.followers.lock());
         self.changed.notify_all();
     }
 
     /// Waits until there are more records than `index`; how many there are then.
     pub(super) fn wait(&self, index: u64, timeout: Duration) -> u64 {
-        let inner = self.inner();
-        let idle = |_: &mut Inner| {
-            self.synced.load(Ordering::Acquire) <= index && !self.ended.load(Ordering::Acquire)
-        };
-        drop(self.changed.wait_timeout_while(inner, timeout, idle));
+        let idle = || self.synced.load(Ordering::Acquire) <= index && !self.ended.load(Ordering::Acquire);
+        if idle() && !timeout.is_zero() {
+            let followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.changed.wait_timeout_while(followers, timeout, |()| idle()));
+        }
         self.synced.load(Ordering::Acquire)
     }
 }

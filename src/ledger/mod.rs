@@ -7,10 +7,12 @@
 
 pub mod encode;
 pub mod entry;
+pub mod note;
 pub mod record;
 mod view;
 
 // From a core to the disk.
+mod background;
 mod chain;
 pub mod delivered;
 mod files;

@@ -139,7 +139,7 @@ impl Writer {
         self.tail.write()?;
         for source in &mut self.sources {
             source.emptier.release();
-            source.lane.wake();
+            source.lane.has_room();
         }
         let now = clock::now();
         let due = now.duration_since(self.last_sync) >= self.sync_every;
@@ -232,7 +232,6 @@ impl Writer {
     fn tell(&self) {
         for source in &self.sources {
             source.lane.synced(source.seq);
-            source.lane.wake();
         }
         self.shared.synced(self.tail.stand.records());
     }
@@ -296,7 +295,7 @@ impl Writer {
             drop(wish.reply.send(Err(io::Error::new(why.kind(), why.to_string()))));
         }
         if self.signals.on_full == OnFull::Serve {
-            self.sources.iter().for_each(|source| source.lane.wake());
+            self.sources.iter().for_each(|source| source.lane.has_room());
         }
     }
 }

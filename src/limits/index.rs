@@ -24,8 +24,13 @@ pub const INDEX_NAMES_HELD_MAX: usize = 128 * 1024;
 /// Names that a reader holds to show entries with.
 pub const INDEX_NAMES_SHOWN_MAX: usize = 16 * 1024;
 
-/// Records that one transaction of the index takes while it follows a running gateway.
-pub const INDEX_BATCH_MAX: usize = 4096;
+/// Records that one transaction of the index takes while it follows a running gateway: some 20 ms of work,
+/// during which nobody else writes to the index.
+pub const INDEX_BATCH_MAX: usize = 1024;
+
+/// How long the index rests after a transaction, unless more waits than one takes or somebody waits for it:
+/// each transaction packs the block in hand anew and writes a run of words, whatever it brings.
+pub const INDEX_EVERY: Duration = Duration::from_millis(250);
 
 /// Records that one transaction takes while the index is built anew: each transaction writes what it has
 /// gathered, and fewer ones write the same pages less often.

@@ -178,6 +178,14 @@ fn what_has_arrived_is_not_sent_again_after_a_restart_and_what_has_not_is() {
     let (server, mut scene) = (Server::start(200), Scene::new("restart"));
     scene.herald.tell(Some(head(4)), &server.webhook());
     server.next();
+    let noted = scene.folder.join("ledger/delivered-webhook.json");
+    for _ in 0..12_000 {
+        if noted.exists() {
+            break;
+        }
+        // Nothing is said meanwhile; a slow disk has a minute.
+        assert!(scene.lines.recv_timeout(Duration::from_millis(5)).is_err());
+    }
     let (_, folder) = scene.end(Some(head(4)), &server.webhook());
     let mut scene = Scene::in_folder(folder);
     scene.herald.tell(Some(head(4)), &server.webhook());

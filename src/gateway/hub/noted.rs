@@ -47,7 +47,7 @@ pub(super) async fn pass_on(
                 let Final { status, body, error, .. } = *last;
                 if let Some(mut entry) = entry.take() {
                     entry.status = status;
-                    entry.error = record::redacted(&error);
+                    entry.error = record::redacted(&error).into_owned();
                     entry.answer_bytes = body.len() as u64;
                     close(hub, entry, Outcome::Done, begun).await;
                 }
@@ -84,11 +84,11 @@ fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
         user: text(principal.user.as_deref()),
         method: about.method.to_owned(),
         server: text(about.server.as_ref().map(ServerName::as_str)),
-        tool: record::redacted(&kept(about.name.as_bytes())),
+        tool: record::redacted(&kept(about.name.as_bytes())).into_owned(),
         tool_hash: about.tool_hash,
         class: about.class,
         tool_use_id: kept(about.tool_use_id.as_bytes()),
-        decision: record::redacted(&about.decision),
+        decision: record::redacted(&about.decision).into_owned(),
         ..Entry::new(id, kind, clock::unix_ms(clock::wall()))
     })
 }

@@ -42,6 +42,8 @@ pub enum Halt {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     entries: Vec<(u64, Entry)>,
+    /// Records that were read, entries or not.
+    read: usize,
     /// The position after the last record; `None` while there is none.
     pub(super) next: Option<u64>,
     /// All before this position have been dropped from the chain.
@@ -62,6 +64,7 @@ impl Batch {
                 Err(halt) => return Err(halt),
             };
             wait = Duration::ZERO;
+            batch.read += 1;
             batch.next = Some(position.saturating_add(1));
             match record {
                 Record::Close(entry) | Record::Event(entry) => batch.entries.push((position, entry)),
@@ -71,6 +74,11 @@ impl Batch {
             }
         }
         Ok(batch)
+    }
+
+    /// Whether more records may be waiting than it could take.
+    pub(super) const fn is_full(&self, most: usize) -> bool {
+        self.read >= most
     }
 
     /// Puts it into the index.

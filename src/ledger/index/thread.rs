@@ -1,12 +1,14 @@
 //! The thread that keeps the index up with the chain, and the one command that builds it anew.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use crate::clock;
+use crate::ledger::background;
 use crate::ledger::index::IndexFault;
 use crate::ledger::index::feed::{Batch, Halt, Records};
 use crate::ledger::index::store::Store;
@@ -22,6 +24,8 @@ pub struct Indexer {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    /// Somebody waits until all records before this position are in the index.
+    wanted: AtomicU64,
     progress: Mutex<Progress>,
     moved: Condvar,
 }
@@ -38,8 +42,24 @@ impl Shared {
         self.moved.notify_all();
     }
 
+    fn position(&self) -> u64 {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).next
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// Rests until more records are worth a transaction, or somebody waits for what is behind `next`.
+    fn rest(&self, next: u64) {
+        let until = clock::now() + limits::INDEX_EVERY;
+        while !self.stopped() && self.wanted.load(Ordering::Acquire) <= next {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::park_timeout(left);
+        }
     }
 }
 
@@ -62,14 +82,14 @@ impl Indexer {
         let mine = Arc::clone(&shared);
         let thread = Builder::new()
             .name("ledger-index".to_owned())
-            .spawn(move || follow(store, next, &records, &mine))
+            .spawn(move || follow(store, (next, size), &records, &mine))
             .map_err(|source| IndexFault::File { path: path.to_owned(), source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
     /// The position of the first record that is not in the index.
     pub fn next(&self) -> u64 {
-        self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner).next
+        self.shared.position()
     }
 
     /// What keeps the index from going on, which it tries again every second.
@@ -79,6 +99,10 @@ impl Indexer {
 
     /// Waits until all records before a position are in the index; false when they are not after `most`.
     pub fn wait(&self, position: u64, most: Duration) -> bool {
+        self.shared.wanted.fetch_max(position, Ordering::AcqRel);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
         let progress = self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let behind = |progress: &mut Progress| progress.next < position;
         let waited = self.shared.moved.wait_timeout_while(progress, most, behind);
@@ -118,12 +142,22 @@ fn open(path: &Path, size: u64) -> Result<Store, IndexFault> {
     Store::open(path)
 }
 
-/// Takes what comes until it is told to stop.
-fn follow<R: Records>(mut store: Store, from: u64, records: &impl Fn(u64) -> R, shared: &Shared) {
-    let mut source = records(from);
+/// Takes what comes until it is told to stop. The start waits for the first `size` records; what comes behind
+/// them is nobody's hurry.
+fn follow<R: Records>(
+    mut store: Store,
+    (from, size): (u64, u64),
+    records: &impl Fn(u64) -> R,
+    shared: &Shared,
+) {
+    let (mut source, mut hurries) = (records(from), true);
     // A batch that could not be kept is not read a second time.
     let mut pending = None;
     while !shared.stopped() {
+        if hurries && shared.position() >= size {
+            hurries = false;
+            background::stand_back();
+        }
         let batch = match pending.take() {
             Some(batch) => batch,
             None => match Batch::read(&mut source, WAIT, limits::INDEX_BATCH_MAX) {
@@ -140,7 +174,12 @@ fn follow<R: Records>(mut store: Store, from: u64, records: &impl Fn(u64) -> R, 
         };
         let Some(next) = batch.next else { continue };
         match batch.keep(&mut store) {
-            Ok(()) => shared.note(|progress| *progress = Progress { next, fault: None }),
+            Ok(()) => {
+                shared.note(|progress| *progress = Progress { next, fault: None });
+                if !batch.is_full(limits::INDEX_BATCH_MAX) {
+                    shared.rest(next);
+                }
+            }
             Err(fault) => {
                 pending = Some(batch);
                 pause(shared, fault.to_string());

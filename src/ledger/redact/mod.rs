@@ -21,7 +21,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use rules::{Letters, NAMES, PREFIXED, PUBLIC_NAMES, is_name};
+use rules::{Letters, NAMES, PUBLIC_NAMES, is_name};
 
 /// A secret that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,10 +142,7 @@ impl Scan<'_> {
     /// Looks at the word that begins here. Moves past what has been looked at in vain.
     fn word(&mut self, at: usize) -> Option<Match> {
         let rest = self.from(at);
-        for one in PREFIXED {
-            if !rest.starts_with(one.prefix) {
-                continue;
-            }
+        if let Some(one) = rules::beginning(rest) {
             let start = at + one.prefix.len();
             let end = self.end_of(start, |byte| one.letters.has(byte));
             let (least, most) = one.bytes;
@@ -200,7 +197,7 @@ impl Scan<'_> {
         let end = self.end_of(body, |byte| byte == b'=');
         let token = self.bytes.get(start..body).unwrap_or_default();
         // Issuers with prefixes of their own have rules of their own.
-        let known = token.starts_with(b"eyJ") || PREFIXED.iter().any(|one| token.starts_with(one.prefix));
+        let known = token.starts_with(b"eyJ") || rules::beginning(token).is_some();
         let found = !known && looks_random(token);
         found.then_some(Match { span: start..end, rule: "authorization" })
     }

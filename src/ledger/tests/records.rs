@@ -9,6 +9,7 @@ use crate::ids::CallId;
 use crate::ledger::encode::{self, Malformed, Stamp, Tag, decode, outline};
 use crate::ledger::entry::{Action, Class, Entry, Kind, Offer};
 use crate::ledger::fuzz;
+use crate::ledger::note::Note;
 use crate::ledger::record::{Open, Record};
 use crate::ledger::tests::samples::{any_entry, any_open, any_record, entry, id, open};
 use crate::limits;
@@ -17,6 +18,49 @@ fn encoded(record: &Record) -> Vec<u8> {
     let mut out = Vec::new();
     encode::encode(record, &mut out);
     out
+}
+
+fn noted<'a>(entry: &'a Entry, budgets: [&'a [String]; 2]) -> Note<'a> {
+    Note {
+        id: entry.id,
+        kind: entry.kind,
+        at_ms: entry.at_ms,
+        took_us: entry.took_us,
+        first_byte_us: entry.first_byte_us,
+        key: &entry.key,
+        key_id: &entry.key_id,
+        team: &entry.team,
+        user: &entry.user,
+        client: entry.client.as_str().into(),
+        session: &entry.session,
+        agent: &entry.agent,
+        prompt: &entry.prompt,
+        upstream_id: &entry.upstream_id,
+        model: entry.model.as_str().into(),
+        served_model: &entry.served_model,
+        provider: &entry.provider,
+        region: &entry.region,
+        method: &entry.method,
+        server: &entry.server,
+        tool: entry.tool.as_str().into(),
+        tool_hash: &entry.tool_hash,
+        class: entry.class,
+        tool_use_id: &entry.tool_use_id,
+        tokens: entry.tokens,
+        cost_pico: entry.cost_pico,
+        priced: &entry.priced,
+        budgets,
+        decision: entry.decision.as_str().into(),
+        status: entry.status,
+        outcome: &entry.outcome,
+        stop_reason: &entry.stop_reason,
+        error: entry.error.as_str().into(),
+        request_bytes: entry.request_bytes,
+        answer_bytes: entry.answer_bytes,
+        actions: entry.actions.clone(),
+        content: &entry.content,
+        offers: entry.offers.clone(),
+    }
 }
 
 proptest! {
@@ -41,6 +85,22 @@ proptest! {
         let outline = outline(&bytes).unwrap();
         prop_assert_eq!((outline.tag, outline.stamp, outline.id), (Tag::Event, stamp, Some(entry.id)));
         prop_assert_eq!(decode(&bytes).unwrap(), Record::Event(entry));
+    }
+
+    #[test]
+    fn a_note_is_written_as_an_entry_is(entry in any_entry(), split: usize, estimate_pico: u64, seq: u64) {
+        let stamp = Some(Stamp { journal: 3, seq });
+        let budgets = entry.budgets.split_at(split % (entry.budgets.len() + 1));
+        let note = noted(&entry, budgets.into());
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        encode::put_entry(Tag::Close, stamp, &entry, &mut theirs);
+        note.put(Tag::Close, stamp, &mut ours);
+        prop_assert_eq!(&ours, &theirs);
+        ours.clear();
+        theirs.clear();
+        encode::put_open(stamp, &Open::of(entry.clone(), estimate_pico), &mut theirs);
+        note.put_open(estimate_pico, stamp, &mut ours);
+        prop_assert_eq!(&ours, &theirs);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The ring in mapped memory, and frames in it and in journals.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any};
@@ -160,7 +163,7 @@ fn a_journal_is_full_and_reads_back_what_it_has() {
     let path = place.path().join("journal-3");
     // Numbers of one length, so that frames of one entry have one length too.
     let (half, base) = (limits::JOURNAL_HALF_BYTES_MIN, 5_000);
-    let signals = std::sync::Arc::new(Signals::new(Durability::Written, OnFull::Refuse, None));
+    let signals = Arc::new(Signals::new(Durability::Written, OnFull::Refuse, None));
     let (mut journal, mut source) = journal::create(&path, 3, half, base, &signals).unwrap();
     let mut appended = 0;
     while journal.append_event(&entry(appended)).is_ok() {
@@ -203,9 +206,45 @@ fn the_file_has_all_its_blocks() {
     use std::os::unix::fs::MetadataExt;
     let place = Place::new();
     let path = place.path().join("journal-0");
-    let signals = std::sync::Arc::new(Signals::new(Durability::Written, OnFull::Refuse, None));
+    let signals = Arc::new(Signals::new(Durability::Written, OnFull::Refuse, None));
     let made = journal::create(&path, 0, limits::JOURNAL_HALF_BYTES_MIN, 0, &signals).unwrap();
     let facts = std::fs::metadata(&path).unwrap();
     assert!(facts.blocks() * 512 >= facts.len(), "a hole would be filled by a full disk's signal");
     drop(made);
+}
+
+/// Counts how often it is woken.
+#[derive(Debug, Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn only_those_are_woken_whose_record_is_on_the_disk() {
+    let place = Place::new();
+    let path = place.path().join("journal-0");
+    let signals = Arc::new(Signals::new(Durability::Synced, OnFull::Refuse, None));
+    let (mut journal, source) =
+        journal::create(&path, 0, limits::JOURNAL_HALF_BYTES_MIN, 0, &signals).unwrap();
+    let (first, second) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+    let tickets = [&first, &second].map(|woken| {
+        let ticket = journal.append_event(&entry(1)).unwrap();
+        let waker = Waker::from(Arc::clone(woken));
+        assert!(journal.poll_kept(ticket, &mut Context::from_waker(&waker)).is_pending());
+        ticket
+    });
+    let counts = || [&first, &second].map(|woken| woken.0.load(Ordering::SeqCst));
+    source.lane.has_room();
+    assert_eq!(counts(), [0, 0]);
+    source.lane.synced(1);
+    assert_eq!(counts(), [1, 0]);
+    source.lane.synced(2);
+    assert_eq!(counts(), [1, 1]);
+    for ticket in tickets {
+        assert!(journal.poll_kept(ticket, &mut Context::from_waker(Waker::noop())).is_ready());
+    }
 }
