@@ -109,9 +109,21 @@ fn an_answer_that_comes_while_the_caller_is_asked_waits_for_it() {
     wait_to_be_heard(&gateway, "heard error -32600");
 }
 
+#[test]
+fn no_question_of_a_call_that_has_ended_stays_without_an_answer() {
+    let gateway = impatient("per_caller");
+    for _ in 0..200 {
+        let told = modern_call(&gateway, "at_once", &json!({}));
+        assert!(told["content"].is_array(), "{told}");
+    }
+    eventually("the server has heard of all", Duration::from_secs(20), || {
+        modern_call(&gateway, "unheard", &json!({}))["content"][0]["text"] == "0 unheard"
+    });
+}
+
 /// Asks the server what it has heard until it says `what`: a call may overtake the answer to its question.
 fn wait_to_be_heard(gateway: &Gateway, what: &str) {
-    eventually(what, Duration::from_secs(10), || {
+    eventually(what, Duration::from_secs(20), || {
         modern_call(gateway, "heard", &json!({}))["content"][0]["text"] == what
     });
 }

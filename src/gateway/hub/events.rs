@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use tokio::sync::mpsc::Receiver;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
@@ -268,6 +269,27 @@ async fn asked(hub: &Hub, channel: &Channel, doc: &[u8], read: &Message) {
     let _ = hub;
     channel.tell(&Permit::own(), body, "").await;
 }
+
+/// Tells the server that what it has asked of a call that has ended, and what nobody has read since, gets no
+/// answer; from here on nothing more is taken for that call.
+pub(super) async fn refuse_unread(channel: &Channel, permit: &Permit, asks: &mut Receiver<Vec<u8>>) {
+    asks.close();
+    while let Ok(doc) = asks.try_recv() {
+        let Ok(read) = message::read(&doc) else { continue };
+        if read.kind == Kind::Request {
+            let id = read.id.clone().and_then(|id| doc.get(id)).unwrap_or_default();
+            let mut body = Vec::new();
+            match read.method {
+                Method::Ping => rpc::write_result(&mut body, id, b"{}"),
+                _ => rpc::write_error(&mut body, Some(id), &RpcError::invalid_request(ENDED)),
+            }
+            channel.tell(permit, body, "").await;
+        }
+    }
+}
+
+/// Why what a server has asked in the middle of a call is not answered.
+pub(super) const ENDED: &str = "the call in which this was asked has ended";
 
 /// Counts one more, or one less, who wants to hear of changes of a resource, and tells the server when that
 /// makes a difference. What is wanted is told anew to every conversation that begins.

@@ -21,6 +21,7 @@ use crate::gateway::hub::Hub;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::channel::{self, Answered, Channel, InFlight, Link, NoResult};
 use crate::gateway::hub::compose::{Question, Target};
+use crate::gateway::hub::events;
 use crate::gateway::hub::failures;
 use crate::gateway::hub::park::Asked;
 use crate::gateway::hub::peer::{Opening, Peer};
@@ -281,16 +282,17 @@ async fn listen(hub: &Rc<Hub>, talk: &Talk, task: &str) {
     let mut body = Vec::new();
     rpc::write_request(&mut body, id, "tasks/result", Some(&params_about(task)));
     let headers = talk.channel.headers("tasks/result", None);
-    let (asks, asked) = bounded(limits::MCP_MESSAGES_MAX);
+    let (asks, mut asked) = bounded(limits::MCP_MESSAGES_MAX);
     let in_flight = InFlight { key_id: Arc::clone(&talk.key_id), asks };
     talk.channel.in_flight.borrow_mut().insert(id, in_flight);
     let messages = talk.channel.link.call(&talk.permit, Outbound { id, body, headers, resumable: true });
-    hear(talk, id, messages, asked).await;
+    hear(talk, id, messages, &mut asked).await;
+    events::refuse_unread(&talk.channel, &talk.permit, &mut asked).await;
     talk.channel.in_flight.borrow_mut().remove(&id);
     talk.channel.used.set(clock::now());
 }
 
-async fn hear(talk: &Talk, id: u64, mut messages: Messages, mut asked: Receiver<Vec<u8>>) {
+async fn hear(talk: &Talk, id: u64, mut messages: Messages, asked: &mut Receiver<Vec<u8>>) {
     let until = clock::now() + limits::MCP_TASK_KEPT;
     loop {
         let doc = tokio::select! {

@@ -16,6 +16,7 @@ use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::channel::{ALL_CAPABILITIES, Channel, InFlight, Link};
 use crate::gateway::hub::compose::{self, Input, Question, Target};
 use crate::gateway::hub::drive::{self, Drive};
+use crate::gateway::hub::events;
 use crate::gateway::hub::failures;
 use crate::gateway::hub::park::{self, Parking, Resume};
 use crate::gateway::hub::peer::{Opening, Peer};
@@ -527,9 +528,10 @@ impl Run<'_> {
     }
 
     /// Tells the server that nobody will answer what it has asked and did not wait for.
-    async fn leave_open(&self, flight: &Flight, parking: &mut Parking) {
+    async fn leave_open(&self, flight: &mut Flight, parking: &mut Parking) {
+        events::refuse_unread(&flight.channel, self.permit, &mut flight.asks).await;
         for server_id in parking.unanswered() {
-            let error = RpcError::invalid_request("the call in which this was asked has ended");
+            let error = RpcError::invalid_request(events::ENDED);
             let mut body = Vec::new();
             rpc::write_error(&mut body, Some(&server_id), &error);
             flight.channel.tell(self.permit, body, "").await;
