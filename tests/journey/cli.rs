@@ -289,9 +289,9 @@ fn a_server_that_says_nothing_is_given_up_and_ended() {
     let silent = "  silent: { command: python3, args: [-c, \"import os, time; \
                   open('pid', 'w').write(str(os.getpid())); time.sleep(99)\"], era: legacy }";
     let folder = with_servers(silent);
-    let listed = run(&folder, &["tools", "list", "--timeout", "3"]);
+    let listed = run(&folder, &["tools", "list", "--timeout", "8"]);
     assert_eq!(listed.status.code(), Some(1), "{listed:?}");
-    assert!(listed.stdout.contains("unreachable: it has listed nothing within 3 s"), "{listed:?}");
+    assert!(listed.stdout.contains("unreachable: it has listed nothing within 8 s"), "{listed:?}");
     assert!(listed.stdout.contains("notes__read_note"), "{listed:?}");
     let pid = std::fs::read_to_string(folder.join("pid")).expect("it was started");
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -278,7 +278,11 @@ impl Peer {
         let opened = timeout(limits::MCP_OPEN_DEADLINE, self.connect(hub, opening)).await;
         let opened = opened.unwrap_or(Err(Failure::TimedOut)).map_err(|failure| match failure {
             // Nobody's call has been sent yet, and nobody shall read that it may have run.
-            Failure::Ended => Failure::Unreachable(io::Error::other("it ended at its start")),
+            Failure::Ended => Failure::Unreachable(io::Error::other(ENDED_AT_START)),
+            // Sooner than it could be written to.
+            Failure::Unreachable(why) if why.kind() == io::ErrorKind::BrokenPipe => {
+                Failure::Unreachable(io::Error::other(ENDED_AT_START))
+            }
             other => other,
         });
         match opened {
@@ -480,6 +484,9 @@ async fn discover(hub: &Hub, link: &Link) -> Result<Answered, NoResult> {
     let lines = channel::headers(Version::V2026_07_28, None, "server/discover", None);
     channel::request(link, &Permit::own(), hub.next_id(), lines, ("server/discover", &params)).await
 }
+
+/// Why a program that has ended before its first answer is not called.
+const ENDED_AT_START: &str = "it ended at its start";
 
 /// Why a server that is gone from the config is not called.
 fn retired() -> Failure {
