@@ -58,6 +58,7 @@ mod prices;
 
 // The life of the process.
 mod cli;
+mod clock_jumps;
 mod engine;
 mod reload;
 mod shutdown;
