@@ -57,6 +57,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zstd", &["ledger"]),
     ("crc32fast", &["ledger"]),
     ("jiff", &["meter", "ledger"]),
+    ("cedar_policy", &["policy"]),
 ];
 
 /// Stages that may wait; all others compute.

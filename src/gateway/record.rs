@@ -83,6 +83,10 @@ pub(super) struct Record {
     pub(super) prompt: String,
     /// What was decided, and by which rule.
     pub(super) decision: String,
+    /// Version of the policy by which it was decided.
+    pub(super) rules: Arc<str>,
+    /// What was found, masked or held in what was said.
+    pub(super) marks: String,
     /// What is kept of what is said.
     pub(super) policy: Policy,
     /// The answer as far as it has passed, where it is kept.
@@ -136,6 +140,8 @@ impl Record {
             agent: String::new(),
             prompt: String::new(),
             decision: String::new(),
+            rules: Arc::default(),
+            marks: String::new(),
             policy: Policy::default(),
             passing: None,
             content: "",
@@ -231,6 +237,8 @@ impl Record {
             actions: self.answer.actions.iter().map(|read| action(read, self.policy)).collect(),
             content: self.content,
             offers: self.offers(),
+            policy: &self.rules,
+            marks: redacted(&self.marks),
         }
     }
 

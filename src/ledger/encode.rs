@@ -239,13 +239,13 @@ fields! { Entry {
     11 session, 12 agent, 13 prompt, 14 upstream_id, 15 model, 16 served_model, 17 provider, 18 region,
     19 method, 20 server, 21 tool, 22 tool_hash, 23 class, 24 tool_use_id, 25 tokens, 26 cost_pico,
     27 priced, 28 budgets, 29 decision, 30 status, 31 outcome, 32 stop_reason, 33 error, 34 request_bytes,
-    35 answer_bytes, 36 actions, 37 content, 38 offers,
+    35 answer_bytes, 36 actions, 37 content, 38 offers, 39 policy, 40 marks,
 } }
 
 fields! { Open {
     1 id, 2 kind, 3 at_ms, 6 key, 7 key_id, 8 team, 9 user, 10 client, 11 session, 12 agent, 13 prompt,
     15 model, 17 provider, 19 method, 20 server, 21 tool, 22 tool_hash, 23 class, 24 tool_use_id,
-    26 estimate_pico, 28 budgets, 29 decision, 34 request_bytes,
+    26 estimate_pico, 28 budgets, 29 decision, 34 request_bytes, 39 policy,
 } }
 
 fields! { Head { 1 at_ms, 2 size, 3 root, 4 chain, 5 key, 6 signature, } }

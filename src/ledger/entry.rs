@@ -30,6 +30,10 @@ pub enum Kind {
     Admin,
     /// Another config is in force.
     Config,
+    /// The definition of a tool was pinned, held, approved or rejected.
+    Pin,
+    /// Something that a person has to look at, such as a provider that answered from elsewhere.
+    Alarm,
 }
 
 /// What a tool does to the world, as far as anybody has said.
@@ -174,4 +178,9 @@ pub struct Entry {
     /// Whose definitions of tools went along, at most `limits::OFFERS_OF_ENTRY_MAX`; only for calls that a
     /// model has answered.
     pub offers: Vec<Offer>,
+    /// Version of the policy by which it was decided: equal rules, equal version.
+    pub policy: String,
+    /// What was found, masked or held in what was said, and by which rule, such as `masked mail 3`; never the
+    /// thing itself.
+    pub marks: String,
 }

@@ -54,6 +54,8 @@ pub struct Note<'a> {
     pub actions: Vec<Action>,
     pub content: &'a str,
     pub offers: Vec<Offer>,
+    pub policy: &'a str,
+    pub marks: Cow<'a, str>,
 }
 
 impl Note<'_> {
@@ -84,6 +86,8 @@ impl Note<'_> {
         value(36, &self.actions, out);
         text(37, self.content, out);
         value(38, &self.offers, out);
+        text(39, self.policy, out);
+        text(40, &self.marks, out);
     }
 
     /// Appends what of it is known before the call goes out, with what is reserved for it in pico-dollars.
@@ -98,6 +102,7 @@ impl Note<'_> {
         self.put_budgets(out);
         text(29, &self.decision, out);
         value(34, &self.request_bytes, out);
+        text(39, self.policy, out);
     }
 
     fn put_begun(&self, out: &mut Vec<u8>) {

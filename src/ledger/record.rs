@@ -73,6 +73,8 @@ pub struct Open {
     pub budgets: Vec<String>,
     /// As in [`Entry::request_bytes`].
     pub request_bytes: u64,
+    /// As in [`Entry::policy`].
+    pub policy: String,
 }
 
 /// All records before `size`, signed.
@@ -173,6 +175,8 @@ impl Entry {
             actions: Vec::new(),
             content: String::new(),
             offers: Vec::new(),
+            policy: String::new(),
+            marks: String::new(),
         }
     }
 }
@@ -204,6 +208,7 @@ impl Open {
             estimate_pico: 0,
             budgets: Vec::new(),
             request_bytes: 0,
+            policy: String::new(),
         }
     }
 
@@ -232,6 +237,7 @@ impl Open {
             decision,
             budgets,
             request_bytes,
+            policy,
             ..
         } = entry;
         Self {
@@ -258,6 +264,7 @@ impl Open {
             estimate_pico,
             budgets,
             request_bytes,
+            policy,
         }
     }
 
@@ -286,6 +293,7 @@ impl Open {
             decision: self.decision,
             outcome: LOST.to_owned(),
             request_bytes: self.request_bytes,
+            policy: self.policy,
             ..Entry::new(self.id, self.kind, self.at_ms)
         }
     }

@@ -7,7 +7,7 @@ use crate::ledger::entry::{Action, Class, Entry, Kind, Offer, Tokens};
 
 impl Kind {
     /// All of them, in the order of their numbers in records: new ones come last.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ModelCall,
         Self::CountTokens,
         Self::ModelList,
@@ -20,6 +20,8 @@ impl Kind {
         Self::Refusal,
         Self::Admin,
         Self::Config,
+        Self::Pin,
+        Self::Alarm,
     ];
 
     /// The word for it in JSON and in searches.
@@ -37,6 +39,8 @@ impl Kind {
             Self::Refusal => "refusal",
             Self::Admin => "admin",
             Self::Config => "config",
+            Self::Pin => "pin",
+            Self::Alarm => "alarm",
         }
     }
 
@@ -170,6 +174,7 @@ impl Serialize for Entry {
         if !self.offers.is_empty() {
             form.serialize_entry("offers", &self.offers)?;
         }
+        texts(&mut form, &[("policy", &self.policy), ("marks", &self.marks)])?;
         form.end()
     }
 }

@@ -111,6 +111,12 @@ pub(super) fn counts(entry: &Entry) -> bool {
         | Kind::ResourceRead
         | Kind::PromptGet
         | Kind::McpOther => true,
-        Kind::Refusal | Kind::ListChange | Kind::SignIn | Kind::Admin | Kind::Config => entry.cost_pico > 0,
+        Kind::Refusal
+        | Kind::ListChange
+        | Kind::SignIn
+        | Kind::Admin
+        | Kind::Config
+        | Kind::Pin
+        | Kind::Alarm => entry.cost_pico > 0,
     }
 }

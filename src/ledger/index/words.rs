@@ -128,7 +128,7 @@ fn word(text: &str) -> Cow<'_, str> {
 
 /// The texts of an entry that a search without a field looks into.
 pub(super) fn texts(entry: &Entry) -> impl Iterator<Item = &str> {
-    let own = [&entry.server, &entry.tool, &entry.user, &entry.error, &entry.decision];
+    let own = [&entry.server, &entry.tool, &entry.user, &entry.error, &entry.decision, &entry.marks];
     let actions = entry.actions.iter().flat_map(|action| [&action.name, &action.detail]);
     own.into_iter().chain(actions).map(String::as_str)
 }

@@ -94,7 +94,7 @@ const fn always(column: Column) -> Column {
 }
 
 /// All columns, in this order. Names stay; new ones come last.
-pub(super) const COLUMNS: [Column; 44] = [
+pub(super) const COLUMNS: [Column; 46] = [
     always(number("position", |hit| Value::Number(hit.position))),
     always(text("id", |hit| Value::Made(hit.entry.id.to_string()))),
     always(text("kind", |hit| Value::Text(hit.entry.kind.name()))),
@@ -144,6 +144,8 @@ pub(super) const COLUMNS: [Column; 44] = [
     always(number("action_count", |hit| Value::Number(hit.entry.actions.len().try_into().unwrap_or(0)))),
     text("actions", |hit| as_json(&hit.entry.actions)),
     text("content", |hit| Value::Text(&hit.entry.content)),
+    text("policy", |hit| Value::Text(&hit.entry.policy)),
+    text("marks", |hit| Value::Text(&hit.entry.marks)),
 ];
 
 fn class(entry: &Entry) -> &'static str {

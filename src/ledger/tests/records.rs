@@ -60,6 +60,8 @@ fn noted<'a>(entry: &'a Entry, budgets: [&'a [String]; 2]) -> Note<'a> {
         actions: entry.actions.clone(),
         content: &entry.content,
         offers: entry.offers.clone(),
+        policy: &entry.policy,
+        marks: entry.marks.as_str().into(),
     }
 }
 

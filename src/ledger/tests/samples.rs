@@ -110,7 +110,7 @@ fn tokens() -> impl Strategy<Value = Tokens> {
 pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
     let head = (call_id(), kind(), class(), tokens(), any::<u16>());
     let lists = (vec(text(), 0..4), vec(action(), 0..4), vec(offer(), 0..4));
-    (head, vec(text(), 25), vec(number(), 6), lists).prop_map(|(head, texts, numbers, lists)| {
+    (head, vec(text(), 27), vec(number(), 6), lists).prop_map(|(head, texts, numbers, lists)| {
         let (id, kind, class, tokens, status) = head;
         let mut texts = texts.into_iter();
         let mut text = || texts.next().unwrap();
@@ -153,6 +153,8 @@ pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
             actions: lists.1,
             content: text(),
             offers: lists.2,
+            policy: text(),
+            marks: text(),
         }
     })
 }
@@ -183,6 +185,7 @@ pub(super) fn any_open() -> impl Strategy<Value = Open> {
         estimate_pico: entry.cost_pico,
         budgets: entry.budgets,
         request_bytes: entry.request_bytes,
+        policy: entry.policy,
     })
 }
 
