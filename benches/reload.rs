@@ -74,7 +74,8 @@ fn run() -> Result<()> {
             ms(of_them.max().unwrap_or_default())
         };
         println!(
-            "change {round}: in force after {:.0} ms; longest wait {:.2} ms before, {:.2} ms meanwhile; {} answers",
+            "change {round}: in force after {:.0} ms; longest wait {:.2} ms before, {:.2} ms \
+             meanwhile; {} answers",
             ms(took),
             longest(&|at| at < begun),
             longest(&|at| at >= begun),

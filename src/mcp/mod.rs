@@ -28,6 +28,7 @@ pub mod repeat;
 pub mod routes;
 pub mod rpc;
 pub mod sealed;
+pub mod search;
 pub mod store;
 pub mod version;
 pub mod view;

@@ -1,0 +1,203 @@
+//! Finds the tools that a sentence or a few words are about.
+//!
+//! It is BM25 (Robertson and Zaragoza, 2009) over names, descriptions, parameters and servers, with three
+//! things that tools need: identifiers are taken apart into words, a word counts a little for the words that
+//! begin as it does (`summary`, `summarize`), and a tool whose whole name has been said is before one of
+//! which only a part has. An index is made for a catalog once and asked by all; who may see what is asked
+//! before anything is ranked, so that what somebody may not see pushes nothing aside.
+
+mod words;
+
+use std::collections::HashMap;
+
+use crate::limits;
+
+#[cfg(test)]
+mod tests;
+
+/// What is searched of one tool.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Document<'a> {
+    /// Name of its server.
+    pub server: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its description.
+    pub description: &'a str,
+    /// Names of its parameters, separated by anything that is no letter.
+    pub parameters: &'a str,
+}
+
+/// A tool that was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    /// Its place among the documents of the index.
+    pub place: usize,
+    /// How well it fits; to be compared with others of the same question only.
+    pub score: f32,
+}
+
+/// An index over the tools of a catalog. Immutable.
+#[derive(Debug, Default)]
+pub struct Index {
+    terms: HashMap<Box<str>, Term>,
+    /// For each document, how many different words its name has.
+    names: Vec<f32>,
+}
+
+/// Where a word, or the beginning of words, stands.
+#[derive(Debug, Default)]
+struct Term {
+    found: Vec<Found>,
+}
+
+/// A word in a document.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    document: u32,
+    /// What it adds to the score: first how often it stands there, then that with its rarity.
+    weight: f32,
+    /// Whether it is a word of the name.
+    in_name: bool,
+}
+
+/// How often a word counts that stands once in a name, in a description or server, or in a parameter.
+const NAME: f32 = 2.0;
+const TEXT: f32 = 1.0;
+const PARAMETER: f32 = 0.6;
+
+/// How soon more of the same word adds nothing, and how much long texts are held against a tool: the
+/// customary values of BM25.
+const K1: f32 = 1.2;
+const B: f32 = 0.75;
+
+/// What the beginning of a word counts against the word.
+const BEGINNING: f32 = 0.3;
+
+/// What is added to the score of a tool whose whole name has been said, as a part of it.
+const WHOLE_NAME: f32 = 0.4;
+
+/// Characters of the beginning of a word.
+const BEGINNING_CHARS: usize = 5;
+
+/// Marks beginnings among the terms: no word has such a character.
+const MARK: char = '^';
+
+impl Index {
+    /// Makes the index of some tools, at most `limits::SEARCH_DOCUMENTS_MAX` of them; what is more is not
+    /// found.
+    pub fn new<'a>(documents: impl IntoIterator<Item = Document<'a>>) -> Self {
+        let mut index = Self::default();
+        let mut lengths = Vec::new();
+        for (number, document) in (0_u32..).zip(documents).take(limits::SEARCH_DOCUMENTS_MAX) {
+            lengths.push(index.add(number, &document));
+        }
+        index.weigh(&lengths);
+        index
+    }
+
+    /// How many tools can be found.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether nothing can be found.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Counts the words of a document; how many there are, by what they count.
+    fn add(&mut self, document: u32, of: &Document<'_>) -> f32 {
+        let mut counts: HashMap<String, Found> = HashMap::new();
+        let mut length = 0.0;
+        let texts = [(of.name, NAME), (of.description, TEXT), (of.server, TEXT), (of.parameters, PARAMETER)];
+        for (place, (text, weight)) in texts.into_iter().enumerate() {
+            let in_name = place == 0;
+            words::each(text, |word| {
+                length += weight;
+                for term in [word.to_owned(), beginning(word)] {
+                    let found = counts.entry(term).or_insert(Found { document, weight: 0.0, in_name: false });
+                    found.weight += weight;
+                    found.in_name |= in_name;
+                }
+            });
+        }
+        let of_name = counts.iter().filter(|(term, found)| found.in_name && !term.starts_with(MARK));
+        self.names.push(of_name.fold(0.0, |sum, _| sum + 1.0));
+        for (term, found) in counts {
+            self.terms.entry(term.into_boxed_str()).or_default().found.push(found);
+        }
+        length
+    }
+
+    /// Turns counts into what each word adds to a score.
+    fn weigh(&mut self, lengths: &[f32]) {
+        let all = lengths.iter().fold(0.0_f32, |sum, _| sum + 1.0);
+        let average = lengths.iter().sum::<f32>() / all.max(1.0);
+        for (name, term) in &mut self.terms {
+            let having = term.found.iter().fold(0.0_f32, |sum, _| sum + 1.0);
+            let rarity = (1.0 + (all - having + 0.5) / (having + 0.5)).ln();
+            let share = if name.starts_with(MARK) { BEGINNING } else { 1.0 };
+            for found in &mut term.found {
+                let length = usize::try_from(found.document).ok().and_then(|at| lengths.get(at));
+                let relative = length.map_or(1.0, |length| length / average.max(f32::MIN_POSITIVE));
+                let count = found.weight;
+                found.weight = share * rarity * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * relative));
+            }
+        }
+    }
+
+    /// Finds at most `most` tools among those for which `may` holds, the best first, and of equal ones the
+    /// first. Fewer where the others fit much worse than the best: see `limits::SEARCH_MARGIN`.
+    pub fn find(&self, question: &str, most: usize, may: impl Fn(usize) -> bool) -> Vec<Hit> {
+        let mut sought: Vec<String> = Vec::new();
+        words::each(question, |word| {
+            if sought.len() < limits::SEARCH_WORDS_MAX && !sought.iter().any(|known| known == word) {
+                sought.push(word.to_owned());
+            }
+        });
+        let mut scores = vec![Sum::default(); self.names.len()];
+        let mut touched = Vec::new();
+        for word in &sought {
+            for (term, is_word) in [(word.clone(), true), (beginning(word), false)] {
+                for found in self.terms.get(term.as_str()).map_or(&[][..], |term| &term.found) {
+                    let Ok(place) = usize::try_from(found.document) else { continue };
+                    let Some(sum) = scores.get_mut(place) else { continue };
+                    if sum.score == 0.0 {
+                        touched.push(place);
+                    }
+                    sum.score += found.weight;
+                    sum.of_name += if is_word && found.in_name { 1.0 } else { 0.0 };
+                }
+            }
+        }
+        let scored = touched.into_iter().filter(|place| may(*place)).filter_map(|place| {
+            let (sum, words) = (scores.get(place)?, self.names.get(place)?);
+            let whole = if *words > 0.0 { sum.of_name / words } else { 0.0 };
+            Some(Hit { place, score: sum.score * (1.0 + WHOLE_NAME * whole) })
+        });
+        best(scored.collect(), most)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    score: f32,
+    /// Words of the name that have been said.
+    of_name: f32,
+}
+
+fn best(mut hits: Vec<Hit>, most: usize) -> Vec<Hit> {
+    hits.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.place.cmp(&other.place)));
+    let least = hits.first().map_or(0.0, |best| best.score * limits::SEARCH_MARGIN);
+    hits.truncate(most);
+    hits.retain(|hit| hit.score >= least);
+    hits
+}
+
+/// The term of the words that begin as this one does.
+fn beginning(word: &str) -> String {
+    let mut term = String::from(MARK);
+    term.extend(word.chars().take(BEGINNING_CHARS));
+    term
+}
