@@ -209,12 +209,12 @@ proptest! {
             Document { server: text, name: text, description: text, parameters: text }
         });
         let index = Index::new(documents);
-        let hits = index.find(&question, most, |place| place % 2 == 0);
+        let hits = index.find(&question, most, |place| place.is_multiple_of(2));
         prop_assert!(hits.len() <= most);
-        let fits = |hit: &Hit| hit.place < texts.len() && hit.place % 2 == 0 && hit.score > 0.0;
+        let fits = |hit: &Hit| hit.place < texts.len() && hit.place.is_multiple_of(2) && hit.score > 0.0;
         prop_assert!(hits.iter().all(fits));
         prop_assert!(hits.windows(2).all(|pair| pair[0].score >= pair[1].score));
-        prop_assert_eq!(&hits, &index.find(&question, most, |place| place % 2 == 0));
+        prop_assert_eq!(&hits, &index.find(&question, most, |place| place.is_multiple_of(2)));
     }
 
     #[test]
