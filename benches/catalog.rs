@@ -17,7 +17,7 @@ use tollgate::mcp::definition::ItemKind;
 use tollgate::mcp::list::{List, Pages, ServerLists};
 use tollgate::mcp::presentation::Presentation;
 use tollgate::mcp::store::Store;
-use tollgate::mcp::view::{Part, Plan, Reader, Scope, View};
+use tollgate::mcp::view::{Admission, Part, Plan, Reader, Scope, View};
 
 criterion_group!(benches, ingest, view);
 criterion_main!(benches);
@@ -53,9 +53,12 @@ fn view(criterion: &mut Criterion) {
     let parts: Vec<Part<'_>> = names
         .iter()
         .zip(&lists)
-        .map(|(server, lists)| Part { server, lists, presentation: &presentation })
+        .map(|(server, lists)| Part { server, lists, presentation: &presentation, trusted: false })
         .collect();
-    let allow = |server: &ServerName, _: ItemKind, _: &str| server.as_str() != "server7";
+    let allow = |server: &ServerName, _: ItemKind, _: &str, _: Class| match server.as_str() {
+        "server7" => Admission::Hidden,
+        _ => Admission::Open,
+    };
     let scope = Scope::All { endpoint_key: "tollgate" };
     let plan = Plan { parts: &parts, scope, allow: Some(&allow), ttl_ms: 1000 };
     criterion.bench_function("catalog/tables_of_2000_tools", |bench| {

@@ -48,6 +48,40 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// What a tool does to the world, as far as anybody has said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Nobody has said, or nobody who is believed.
+    #[default]
+    Unknown,
+    /// It only looks.
+    Read,
+    /// It changes things.
+    Write,
+    /// It may destroy things.
+    Destructive,
+}
+
+impl Class {
+    /// All of them, in the order of their numbers in records: new ones come last.
+    pub const ALL: [Self; 4] = [Self::Unknown, Self::Read, Self::Write, Self::Destructive];
+
+    /// The word for it in JSON and in searches.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Destructive => "destructive",
+        }
+    }
+
+    /// The class of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+}
+
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {

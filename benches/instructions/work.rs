@@ -10,7 +10,7 @@ use tollgate::mcp::list::{List, Pages, ServerLists};
 use tollgate::mcp::message::{params, read, response_id};
 use tollgate::mcp::presentation::Presentation;
 use tollgate::mcp::store::Store;
-use tollgate::mcp::view::{Part, Plan, Reader, Scope, View};
+use tollgate::mcp::view::{Admission, Part, Plan, Reader, Scope, View};
 
 use crate::{call, list};
 
@@ -145,9 +145,14 @@ fn views(times: u64, mut looks: impl FnMut(&View) -> bool) -> Result<()> {
         ));
     }
     let presentation = Presentation::default();
-    let parts: Vec<Part<'_>> =
-        servers.iter().map(|(server, lists)| Part { server, lists, presentation: &presentation }).collect();
-    let allow = |server: &ServerName, _: ItemKind, _: &str| server.as_str() != "server7";
+    let parts: Vec<Part<'_>> = servers
+        .iter()
+        .map(|(server, lists)| Part { server, lists, presentation: &presentation, trusted: false })
+        .collect();
+    let allow = |server: &ServerName, _: ItemKind, _: &str, _: Class| match server.as_str() {
+        "server7" => Admission::Hidden,
+        _ => Admission::Open,
+    };
     let scope = Scope::All { endpoint_key: "tollgate" };
     let plan = Plan { parts: &parts, scope, allow: Some(&allow), ttl_ms: 1000 };
     for _ in 0..times {

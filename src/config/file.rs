@@ -2,7 +2,8 @@
 //! otherwise.
 
 use crate::config::books_file::{self, Budget, RateLimit};
-use crate::config::mcp_file::{self, Endpoint, McpServer, ServerGrant};
+use crate::config::mcp_file::{self, Endpoint, McpServer};
+use crate::config::policy_file::{self, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
@@ -32,6 +33,7 @@ pub(crate) struct File {
     pub(crate) mcp: Endpoint,
     pub(crate) keys: Vec<Key>,
     pub(crate) teams: Vec<Team>,
+    pub(crate) policy: policy_file::Policy,
     pub(crate) ledger: books_file::Ledger,
     /// Those of teams first.
     pub(crate) budgets: Vec<Budget>,
@@ -91,6 +93,7 @@ pub(crate) struct Key {
     pub(crate) user: Option<At<String>>,
     pub(crate) admin: bool,
     pub(crate) models: Option<Vec<At<String>>>,
+    pub(crate) deny_models: Vec<At<String>>,
     pub(crate) servers: Option<Vec<ServerGrant>>,
 }
 
@@ -99,6 +102,7 @@ pub(crate) struct Key {
 pub(crate) struct Team {
     pub(crate) name: At<String>,
     pub(crate) models: Option<Vec<At<String>>>,
+    pub(crate) deny_models: Vec<At<String>>,
     pub(crate) servers: Option<Vec<ServerGrant>>,
     pub(crate) budget: Option<Budget>,
     pub(crate) content: Option<Policy>,
@@ -131,6 +135,7 @@ const KEYS: &[&str] = &[
     "mcp",
     "keys",
     "teams",
+    "policy",
     "ledger",
     "budgets",
     "rate_limits",
@@ -182,6 +187,9 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
                 file.teams.push(team);
             }
         }
+    }
+    if let Some(node) = fields.get("policy") {
+        file.policy = policy_file::read(node, reader).unwrap_or_default();
     }
     read_books(&fields, &mut file, reader);
     file
@@ -355,8 +363,8 @@ fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
 }
 
 fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
-    let fields =
-        reader.fields(node, "keys", &["name", "secret", "team", "user", "admin", "models", "servers"])?;
+    let known = ["name", "secret", "team", "user", "admin", "models", "deny_models", "servers"];
+    let fields = reader.fields(node, "keys", &known)?;
     let name = reader.required(&fields, "keys", "name").and_then(|node| {
         let text = reader.text(node, "keys.name")?;
         reader.name(&text.value, text.mark, "keys.name")
@@ -370,20 +378,25 @@ fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
     });
     let admin = fields.get("admin").and_then(|node| reader.yes_or_no(node, "keys.admin")).unwrap_or(false);
     let models = fields.get("models").and_then(|node| reader.patterns(node, "keys.models"));
-    let servers = fields.get("servers").and_then(|node| mcp_file::read_grants(node, "keys.servers", reader));
-    Some(Key { name: name?, secret: secret?, team, user, admin, models, servers })
+    let denied = fields.get("deny_models").and_then(|node| reader.patterns(node, "keys.deny_models"));
+    let servers =
+        fields.get("servers").and_then(|node| policy_file::read_grants(node, "keys.servers", reader));
+    let deny_models = denied.unwrap_or_default();
+    Some(Key { name: name?, secret: secret?, team, user, admin, models, deny_models, servers })
 }
 
 fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {
     let what = format!("teams.{}", name.value);
-    let fields = reader.fields(node, &what, &["models", "servers", "budget", "content"])?;
+    let fields = reader.fields(node, &what, &["models", "deny_models", "servers", "budget", "content"])?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
+    let denied =
+        fields.get("deny_models").and_then(|node| reader.patterns(node, &format!("{what}.deny_models")));
     let servers = fields
         .get("servers")
-        .and_then(|node| mcp_file::read_grants(node, &format!("{what}.servers"), reader));
+        .and_then(|node| policy_file::read_grants(node, &format!("{what}.servers"), reader));
     let budget = fields.get("budget").and_then(|node| books_file::read_team_budget(node, &name, reader));
     let content = fields
         .get("content")
         .and_then(|node| books_file::read_policy(node, &format!("{what}.content"), reader));
-    Some(Team { name, models, servers, budget, content })
+    Some(Team { name, models, deny_models: denied.unwrap_or_default(), servers, budget, content })
 }

@@ -123,6 +123,8 @@ impl StoredKey {
             user: self.user.as_deref().map(Arc::from),
             admin: self.admin,
             models: self.models.as_ref().map(|list| list.iter().map(|pattern| Glob::new(pattern)).collect()),
+            groups: Arc::default(),
+            deny_models: Arc::default(),
             servers: None,
         }
     }

@@ -11,12 +11,14 @@ use crate::config::environment::Environment;
 use crate::config::faults::{Faults, Mark};
 use crate::config::file::{self, File};
 use crate::config::key_file::{KeyFile, StoredKey};
+use crate::config::policies;
 use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
 use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, ShownTeam, ShownTls};
 use crate::config::shown::{shown_origin, shown_proxy};
 use crate::config::shown_books::{self, ShownBooks};
-use crate::config::shown_mcp::{self, ShownGrant, ShownMcp};
+use crate::config::shown_mcp::ShownMcp;
+use crate::config::shown_policy::{ShownGrant, ShownPolicy};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
 use crate::glob::Glob;
@@ -24,6 +26,7 @@ use crate::identity::principal::Principal;
 use crate::identity::token::KeyHash;
 use crate::limits;
 use crate::net::engine::EngineChoice;
+use crate::policy::rules::Unwritten;
 use crate::secret::Secret;
 use crate::upstream::provider::{Dialect, Provider};
 
@@ -206,18 +209,31 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
         models: shown_models(snapshot),
         mcp_servers: resolved.shown_servers.clone(),
         mcp: ShownMcp::of(&snapshot.mcp),
+        policy: shown_policy(file, snapshot),
         teams: file
             .teams
             .iter()
             .map(|team| ShownTeam {
                 name: team.name.value.clone(),
                 models: team.models.as_deref().map(texts),
-                servers: team.servers.as_deref().map(shown_mcp::grants),
+                deny_models: texts(&team.deny_models),
+                servers: team.servers.as_deref().map(|grants| ShownGrant::all(&policies::servers(grants))),
                 content: team.content.map(shown_books::word_of),
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
         books: ShownBooks::of(file, &snapshot.heads),
+    }
+}
+
+fn shown_policy(file: &File, snapshot: &Snapshot) -> ShownPolicy {
+    ShownPolicy {
+        files: texts(&file.policy.files),
+        unwritten: match file.policy.unwritten.unwrap_or_default() {
+            Unwritten::Allow => "allow",
+            Unwritten::Deny => "deny",
+        },
+        version: snapshot.rules.version().to_string(),
     }
 }
 
@@ -237,12 +253,8 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
         user: key.user.as_deref().map(str::to_owned),
         admin: key.admin,
         models: key.models.as_deref().map(globs),
-        servers: key.servers.as_ref().map(|servers| {
-            let rules = servers.rules().iter();
-            rules
-                .map(|rule| ShownGrant { server: rule.server.as_str().to_owned(), tools: globs(&rule.tools) })
-                .collect()
-        }),
+        deny_models: globs(&key.deny_models),
+        servers: key.servers.as_ref().map(ShownGrant::all),
         origin,
     }
 }

@@ -1,5 +1,6 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
+use crate::call::Class;
 use crate::config::faults::Mark;
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
@@ -46,13 +47,6 @@ pub(crate) struct Endpoint {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) legacy_sse: bool,
     pub(crate) endpoint_key: Option<String>,
-}
-
-/// One entry of `servers:` of a team or key.
-#[derive(Debug)]
-pub(crate) struct ServerGrant {
-    pub(crate) server: At<String>,
-    pub(crate) tools: Vec<At<String>>,
 }
 
 /// Keys that every server may have, then those of each way to reach one.
@@ -346,7 +340,7 @@ fn read_overrides(node: &Node, what: &str, reader: &mut Reader) -> Vec<ToolOverr
 }
 
 fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Option<ToolOverride> {
-    let fields = reader.fields(node, what, &["rename", "hide", "description"])?;
+    let fields = reader.fields(node, what, &["rename", "hide", "description", "class"])?;
     let hide = fields.get("hide").and_then(|node| reader.yes_or_no(node, &format!("{what}.hide")));
     let rename = fields.get("rename").and_then(|node| {
         let what = format!("{what}.rename");
@@ -363,6 +357,10 @@ fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Op
         }
         Some(text)
     });
+    let class = fields.get("class").and_then(|node| {
+        let words = Class::ALL.map(|class| (class.name(), class));
+        reader.choice(node, &format!("{what}.class"), &words)
+    });
     let description = fields.get("description").and_then(|node| {
         let what = format!("{what}.description");
         let text = reader.raw_text(node, &what)?.value;
@@ -372,7 +370,8 @@ fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Op
         }
         Some(text)
     });
-    Some(ToolOverride { name: name.to_owned(), rename, hide: hide.unwrap_or_default(), description })
+    let (name, hide) = (name.to_owned(), hide.unwrap_or_default());
+    Some(ToolOverride { name, rename, hide, description, class })
 }
 
 /// Reads `mcp:`.
@@ -426,23 +425,4 @@ fn read_allowed(
         }
     }
     out
-}
-
-/// Reads `servers:` of a team or key.
-pub(crate) fn read_grants(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<ServerGrant>> {
-    let entries = reader.entries(node, what)?;
-    let grants = entries.iter().filter_map(|entry| {
-        if !reader.fits(&entry.key, entry.mark, what, "server name") {
-            return None;
-        }
-        let what = format!("{what}.{}", entry.key);
-        let nodes = reader.list(&entry.value, &what)?;
-        let tools = nodes.iter().filter_map(|node| {
-            let text = reader.text(node, &what)?;
-            reader.fits(&text.value, text.mark, &what, "tool name").then_some(text)
-        });
-        let tools = tools.collect();
-        Some(ServerGrant { server: At { mark: entry.mark, value: entry.key.clone() }, tools })
-    });
-    Some(grants.collect())
 }

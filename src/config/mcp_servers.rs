@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use crate::config::base_url::{self, UrlFault};
 use crate::config::faults::Mark;
-use crate::config::mcp_file::{self, Endpoint, Reach, ServerGrant};
+use crate::config::mcp_file::{self, Endpoint, Reach};
 use crate::config::openapi;
+use crate::config::policy_file::ServerGrant;
 use crate::config::providers::{Surroundings, site};
 use crate::config::proxy;
 use crate::config::reader::{At, Reader};
 use crate::config::snapshot::{Mcp, McpServer};
 use crate::config::template::{self, Template};
 use crate::glob::Glob;
-use crate::identity::servers::{ServerRule, ServerRules};
 use crate::ids::ServerName;
 use crate::limits;
 use crate::secret::Secret;
@@ -32,14 +32,6 @@ pub(crate) fn mcp(written: &Endpoint, servers: Vec<McpServer>) -> Mcp {
         legacy_sse: written.legacy_sse,
         endpoint_key: written.endpoint_key.clone().unwrap_or(default.endpoint_key),
     }
-}
-
-/// `servers:` of a team or key, for those who decide.
-pub(crate) fn rules(grants: &[ServerGrant]) -> ServerRules {
-    ServerRules::new(grants.iter().map(|grant| ServerRule {
-        server: Glob::new(&grant.server.value),
-        tools: grant.tools.iter().map(|tool| Glob::new(&tool.value)).collect(),
-    }))
 }
 
 /// A line for each grant that fits no server: it does no harm, but somebody meant something.

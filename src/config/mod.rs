@@ -16,6 +16,8 @@ mod mcp_file;
 mod mcp_json;
 mod mcp_servers;
 mod openapi;
+mod policies;
+mod policy_file;
 mod providers;
 mod proxy;
 mod reader;
@@ -33,6 +35,7 @@ pub mod reload;
 pub mod shown;
 pub mod shown_books;
 pub mod shown_mcp;
+pub mod shown_policy;
 pub mod snapshot;
 
 #[cfg(any(test, fuzzing))]

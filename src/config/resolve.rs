@@ -19,6 +19,7 @@ use crate::config::heads;
 use crate::config::key_file::StoredKey;
 use crate::config::mcp_json;
 use crate::config::mcp_servers;
+use crate::config::policies::{self, Beside};
 use crate::config::providers::{self, Surroundings};
 use crate::config::proxy::ProxyVariables;
 use crate::config::reader::{At, Reader, quoted};
@@ -34,7 +35,8 @@ use crate::limits::{self, Timeouts};
 use crate::meter::book::Book;
 use crate::meter::table;
 use crate::net::tls::ServerTls;
-use crate::policy::rules::{Rules, Team};
+use crate::policy::raw::RawFile;
+use crate::policy::rules::Rules;
 use crate::route::model::{Table, Target};
 use crate::upstream::provider::Provider;
 
@@ -142,11 +144,6 @@ impl<'e> Resolver<'e> {
         let servers = self.mcp_servers(file, reader);
         self.check_grants(file, &servers);
         books::check(file, reader);
-        let rules = Rules::new(file.teams.iter().map(|team| {
-            let models = team.models.as_deref().map(globs);
-            let servers = team.servers.as_deref().map(mcp_servers::rules);
-            (TeamName::new(&team.name.value), Team { models, servers })
-        }));
         let config_keys = self.config_keys(file, reader);
         self.check_stored(file, stored);
         let stored = stored.iter().filter(|key| key.is_valid()).map(|key| (key.sha256, key.principal()));
@@ -154,6 +151,8 @@ impl<'e> Resolver<'e> {
         for (hash, _) in &all {
             self.facts.update(hash.bytes());
         }
+        let principals = all.iter().map(|(_, principal)| principal.clone()).collect();
+        let rules = self.rules(file, (&servers, principals), &providers, reader);
         let spending = self.spending(file, &providers, reader);
         let heads = self.shared.head_targets(&file.ledger.heads, reader);
         for fact in heads::facts(&heads) {
@@ -175,6 +174,28 @@ impl<'e> Resolver<'e> {
         let Surroundings { finder, warnings, .. } = self.shared;
         let (shown_servers, facts) = (self.shown_servers, self.facts);
         Resolved { snapshot, config_keys, warnings, files: finder.files, shown_servers, facts }
+    }
+
+    /// Who may do what. Where a Cedar file cannot be taken there is a fault, and no one sees the result.
+    fn rules(
+        &mut self,
+        file: &File,
+        (servers, principals): (&[McpServer], Vec<Principal>),
+        providers: &[Arc<Provider>],
+        reader: &mut Reader,
+    ) -> Rules {
+        let mut files = Vec::new();
+        for path in &file.policy.files {
+            let most = limits::POLICY_FILE_BYTES_MAX;
+            let Some(bytes) = self.read_bounded(path, "policy.files", most, reader) else { continue };
+            match String::from_utf8(bytes) {
+                Ok(text) => files.push(RawFile { name: path.value.clone(), text }),
+                Err(_) => reader.fault(path.mark, format!("policy.files: {} is not UTF-8 text", path.value)),
+            }
+        }
+        let providers = providers.iter().map(|provider| provider.name.to_string()).collect();
+        let beside = Beside { files, principals, servers, providers };
+        policies::rules(file, beside, &mut self.shared.warnings, reader).unwrap_or_default()
     }
 
     /// The servers of the config; where there is none, those of a `.mcp.json`, as far as they are of use.
@@ -253,9 +274,19 @@ impl<'e> Resolver<'e> {
     }
 
     fn read_file(&mut self, path: &At<String>, what: &str, reader: &mut Reader) -> Option<Vec<u8>> {
+        self.read_bounded(path, what, limits::SECRET_FILE_BYTES_MAX, reader)
+    }
+
+    fn read_bounded(
+        &mut self,
+        path: &At<String>,
+        what: &str,
+        most: u64,
+        reader: &mut Reader,
+    ) -> Option<Vec<u8>> {
         let full = self.folder.join(&path.value);
         self.shared.finder.files.push(full.clone());
-        match atomic::read(&full, limits::SECRET_FILE_BYTES_MAX) {
+        match atomic::read(&full, most) {
             Ok(bytes) => {
                 self.facts.update(Sha256::digest(&bytes));
                 Some(bytes)
@@ -360,8 +391,10 @@ pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
         team: key.team.as_ref().map(|team| TeamName::new(&team.value)),
         user: key.user.as_ref().map(|user| user.value.as_str().into()),
         admin: key.admin,
+        groups: Arc::default(),
         models: key.models.as_deref().map(globs),
-        servers: key.servers.as_deref().map(mcp_servers::rules),
+        deny_models: globs(&key.deny_models),
+        servers: key.servers.as_deref().map(policies::servers),
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 use serde::Serialize;
 
 use crate::config::shown_books::ShownBooks;
-use crate::config::shown_mcp::{ShownGrant, ShownMcp, ShownServer, grants_as_yaml};
+use crate::config::shown_mcp::{ShownMcp, ShownServer};
+use crate::config::shown_policy::{ShownGrant, ShownPolicy, grants_as_yaml};
 use crate::upstream::site::{Origin, Proxy};
 
 /// A resolved config without its secrets.
@@ -39,6 +40,8 @@ pub struct Shown {
     pub mcp_servers: Vec<ShownServer>,
     /// `mcp:`.
     pub mcp: ShownMcp,
+    /// `policy:`.
+    pub policy: ShownPolicy,
     /// By name.
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
@@ -90,6 +93,9 @@ pub struct ShownTeam {
     pub name: String,
     /// Its patterns; absent for no limit.
     pub models: Option<Vec<String>>,
+    /// The models that are denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny_models: Vec<String>,
     /// Its servers and their tools; absent for no limit.
     pub servers: Option<Vec<ShownGrant>>,
     /// What is kept of what is said; absent for what `ledger:` says.
@@ -111,6 +117,9 @@ pub struct ShownKey {
     pub admin: bool,
     /// Its patterns; absent for no limit of its own.
     pub models: Option<Vec<String>>,
+    /// The models that are denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny_models: Vec<String>,
     /// Its servers and their tools; absent for no limit of its own.
     pub servers: Option<Vec<ShownGrant>>,
     /// `config` or `key file`.
@@ -153,6 +162,9 @@ impl fmt::Display for Shown {
             writeln!(f, "{server}")?;
         }
         writeln!(f, "{}", self.mcp)?;
+        let ShownPolicy { files, unwritten, version } = &self.policy;
+        let files = list(files);
+        writeln!(f, "policy: {{ files: {files}, unwritten: {unwritten} }} # version {version}")?;
         if !self.teams.is_empty() {
             writeln!(f, "teams:")?;
         }
@@ -160,7 +172,9 @@ impl fmt::Display for Shown {
             let models = team.models.as_ref().map(|models| format!("models: {}", list(models)));
             let servers = team.servers.as_ref().map(|grants| format!("servers: {}", grants_as_yaml(grants)));
             let content = team.content.map(|content| format!("content: {content}"));
-            let both: Vec<String> = [models, servers, content].into_iter().flatten().collect();
+            let denied =
+                (!team.deny_models.is_empty()).then(|| format!("deny_models: {}", list(&team.deny_models)));
+            let both: Vec<String> = [models, denied, servers, content].into_iter().flatten().collect();
             let space = if both.is_empty() { "" } else { " " };
             writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))?;
         }
@@ -178,6 +192,9 @@ impl fmt::Display for Shown {
             }
             if let Some(models) = &key.models {
                 write!(f, ", models: {}", list(models))?;
+            }
+            if !key.deny_models.is_empty() {
+                write!(f, ", deny_models: {}", list(&key.deny_models))?;
             }
             if let Some(grants) = &key.servers {
                 write!(f, ", servers: {}", grants_as_yaml(grants))?;

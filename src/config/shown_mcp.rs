@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config::mcp_file::{McpServer as Written, Reach, ServerGrant};
+use crate::call::Class;
+use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::shown::{MASK, list, shown_origin, shown_proxy, word};
 use crate::config::snapshot::{Mcp, McpServer};
 use crate::config::template::Template;
@@ -88,6 +89,9 @@ pub struct ShownTool {
     /// Its new description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What it does, by the config's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<&'static str>,
 }
 
 /// `mcp:`.
@@ -101,15 +105,6 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
-}
-
-/// One entry of `servers:` of a team or key.
-#[derive(Clone, Debug, Serialize)]
-pub struct ShownGrant {
-    /// Names of servers.
-    pub server: String,
-    /// Patterns of tools.
-    pub tools: Vec<String>,
 }
 
 impl ShownMcp {
@@ -158,8 +153,8 @@ impl ShownServer {
 
 impl ShownTool {
     fn of(tool: &ToolOverride) -> Self {
-        let ToolOverride { name, rename, hide, description } = tool.clone();
-        Self { name, rename, hide, description }
+        let ToolOverride { name, rename, hide, description, class } = tool.clone();
+        Self { name, rename, hide, description, class: class.map(Class::name) }
     }
 }
 
@@ -207,21 +202,6 @@ fn address(remote: &Remote) -> String {
         Some((path, _)) => format!("{origin}{path}?{MASK}"),
         None => format!("{origin}{}", remote.path),
     }
-}
-
-/// `servers:` of a team or key.
-pub(crate) fn grants(grants: &[ServerGrant]) -> Vec<ShownGrant> {
-    let shown = grants.iter().map(|grant| ShownGrant {
-        server: grant.server.value.clone(),
-        tools: grant.tools.iter().map(|tool| tool.value.clone()).collect(),
-    });
-    shown.collect()
-}
-
-/// As `servers:` has them.
-pub(crate) fn grants_as_yaml(grants: &[ShownGrant]) -> String {
-    let grants = grants.iter().map(|grant| format!("{}: {}", word(&grant.server), list(&grant.tools)));
-    mapping(grants)
 }
 
 fn mapping(entries: impl Iterator<Item = String>) -> String {
@@ -289,6 +269,8 @@ impl fmt::Display for ShownTool {
         let rename = self.rename.as_ref().map(|text| format!("rename: {}", word(text)));
         let hide = self.hide.then(|| "hide: true".to_owned());
         let description = self.description.as_ref().map(|text| format!("description: {}", word(text)));
-        write!(f, "{}: {}", word(&self.name), mapping([rename, hide, description].into_iter().flatten()))
+        let class = self.class.map(|class| format!("class: {class}"));
+        let all = [rename, hide, description, class].into_iter().flatten();
+        write!(f, "{}: {}", word(&self.name), mapping(all))
     }
 }

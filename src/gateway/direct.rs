@@ -34,7 +34,7 @@ use crate::mcp::rpc;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Entry, Reader};
 use crate::meter::rate::Pass;
-use crate::policy::decide::Permit;
+use crate::policy::decide::{Permit, ToolCall};
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::server::Transport;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
@@ -143,7 +143,8 @@ fn begin<'w>(
         mirror::check(tool.param_headers(), arguments, &given).ok()?;
     }
     let server = &way.server.name;
-    let permit = post.snapshot.rules.decide_tool(post.principal, server, tool.key()).ok()?;
+    let asked = ToolCall { server, tool: tool.key(), class: entry.class, can_ask: post.facts.can_ask };
+    let permit = worker.decisions.decide_tool(&post.snapshot.rules, post.principal, &asked).ok()?;
     let id = worker.next_message_id();
     let body = composed(doc, (read, params), entry, id).ok()?;
     let out = Outbound { id, body, headers: lines(entry, arguments)?, resumable: false };
@@ -170,7 +171,7 @@ fn begin<'w>(
     let (charged, pass) = charge(worker, post, &called, repeat)?;
     about.charged = charged;
     about.server = Some(server.clone());
-    about.note_tool(tool);
+    about.note_tool(entry);
     about.decision = permit.to_string();
     tool.key().clone_into(&mut about.name);
     about.tool_use_id = tool_use_id.unwrap_or_default().into_owned();

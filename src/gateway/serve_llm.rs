@@ -53,10 +53,10 @@ pub(super) async fn serve(
     let request = request::read(whole.body())
         .map_err(|refusal| CallError::new(Code::BadRequest).context(refusal.to_string()))?;
     record.model.clone_from(&request.model);
-    let permit = snapshot
-        .rules
-        .decide(principal, &request.model)
-        .map_err(|denial| CallError::new(Code::Forbidden).context(denial.to_string()))?;
+    let permit = worker.decisions.decide(&snapshot.rules, principal, &request.model).map_err(|denial| {
+        denial.decision().clone_into(&mut record.decision);
+        CallError::new(Code::Forbidden).context(denial.to_string())
+    })?;
     record.decision = permit.to_string();
     let plan = snapshot.routes.plan(&request.model).ok_or_else(|| {
         let shown: String = request.model.chars().take(limits::MODEL_SHOWN_CHARS_MAX).collect();
@@ -108,6 +108,7 @@ pub(super) fn identify<'a>(
         };
         place.get_or_insert(value);
     }
+    record.rules = snapshot.rules.version();
     let principal = snapshot.keys.find_any(presented.candidates()).ok_or(Code::Unauthenticated)?;
     // What strangers say of themselves fills no ledger.
     record.note_client(&caller.head, input);

@@ -162,7 +162,8 @@ fn post_path(team: Option<&str>, server: Option<&str>) -> String {
 /// 400 when a session is named twice: nobody knows which one others would read.
 fn facts(caller: &Caller, form: Form) -> Result<HeadFacts, CallError> {
     let input = caller.stream.input();
-    let mut facts = HeadFacts::default();
+    let agent = caller.head.headers.first(input, "user-agent");
+    let mut facts = HeadFacts { can_ask: can_ask(agent.unwrap_or_default()), ..HeadFacts::default() };
     for (name, value) in caller.head.headers.iter(input) {
         let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
         match name.len() {
@@ -191,6 +192,12 @@ fn facts(caller: &Caller, form: Form) -> Result<HeadFacts, CallError> {
         facts.session = query.split('&').find_map(|pair| pair.strip_prefix("sessionId=")).map(str::to_owned);
     }
     Ok(facts)
+}
+
+/// Whether a client asks a person before it calls a tool that is marked so: Claude Code, by the two names
+/// under which it goes. Who lies here spares nobody but the person who was to be asked.
+fn can_ask(agent: &[u8]) -> bool {
+    agent.starts_with(b"claude-code/") || agent.starts_with(b"claude-cli/")
 }
 
 /// Checks `Content-Type` and `Accept` where they are sent. A missing one is let pass: the first revisions

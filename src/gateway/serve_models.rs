@@ -47,7 +47,8 @@ pub(super) async fn serve(
     let principal = identify(&snapshot, caller, team, record)?;
     let permit = snapshot.rules.permit_listing(principal);
     let mut models = listed(worker, &snapshot, &permit).await;
-    models.retain(|entry| id_of(entry).is_some_and(|id| snapshot.rules.may_name(principal, id)));
+    let may = |id: &str| worker.decisions.may_name(&snapshot.rules, principal, id);
+    models.retain(|entry| id_of(entry).is_some_and(may));
     let body = match model {
         Some(wanted) => models
             .into_iter()

@@ -34,6 +34,7 @@ use crate::limits;
 use crate::mcp::repeat::Repeats;
 use crate::net::engine::Engine;
 use crate::net::listener::Listener;
+use crate::policy::table::Table;
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::server::Server;
 use crate::upstream::pool::Pool;
@@ -118,6 +119,8 @@ pub(super) struct Worker {
     pub(super) meter: Rc<Meter>,
     /// Lists of tools that this core has weighed.
     pub(super) offers: Offers,
+    /// What has been decided so far.
+    pub(super) decisions: Table,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
@@ -176,6 +179,7 @@ impl Worker {
             contents: parts.contents,
             meter: Meter::new(&parts.limits),
             offers: Offers::default(),
+            decisions: Table::default(),
             models: RefCell::default(),
             connections: Cell::new(0),
             published: parts.published,

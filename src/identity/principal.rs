@@ -17,10 +17,14 @@ pub struct Principal {
     pub team: Option<TeamName>,
     /// The person behind the key, where the config names one.
     pub user: Option<Arc<str>>,
+    /// The groups that the person belongs to, by the word of whoever signed the person in; in their order.
+    pub groups: Arc<[Arc<str>]>,
     /// Whether the key opens `/admin`, and nothing else.
     pub admin: bool,
     /// The models that the key itself may name; `None` sets no limit beyond the team's.
     pub models: Option<Arc<[Glob]>>,
+    /// The models that the key itself may not name, whatever else allows them.
+    pub deny_models: Arc<[Glob]>,
     /// The MCP servers and tools that the key itself is given; `None` sets no limit beyond the team's.
     pub servers: Option<ServerRules>,
 }

@@ -1,5 +1,7 @@
 //! Tests of key texts and the ring.
 
+use std::sync::Arc;
+
 use crate::identity::principal::Principal;
 use crate::identity::token::{KeyHash, Presented, generate};
 use crate::identity::virtual_keys::KeyRing;
@@ -13,6 +15,8 @@ fn principal(name: &str, hash: KeyHash) -> Principal {
         user: None,
         admin: false,
         models: None,
+        groups: Arc::default(),
+        deny_models: Arc::default(),
         servers: None,
     }
 }

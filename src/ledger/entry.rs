@@ -1,5 +1,6 @@
 //! One record of the ledger as a value: who asked for what, who answered, what was decided, what it cost.
 
+pub use crate::call::Class;
 use crate::ids::CallId;
 
 /// What an entry is about.
@@ -34,20 +35,6 @@ pub enum Kind {
     Pin,
     /// Something that a person has to look at, such as a provider that answered from elsewhere.
     Alarm,
-}
-
-/// What a tool does to the world, as far as anybody has said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// Nobody has said.
-    #[default]
-    Unknown,
-    /// It only looks.
-    Read,
-    /// It changes things.
-    Write,
-    /// It may destroy things.
-    Destructive,
 }
 
 /// Tokens by what they are charged as.

@@ -8,14 +8,16 @@ mod ledger;
 mod mcp;
 mod meter;
 mod search;
+mod policy;
 
-// One list in five files.
+// One list in several files.
 pub use content::*;
 pub use index::*;
 pub use ledger::*;
 pub use mcp::*;
 pub use meter::*;
 pub use search::*;
+pub use policy::*;
 
 /// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;
 /// nginx allows 32 KiB.

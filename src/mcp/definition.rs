@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::call::Class;
 use crate::json::{Fault, Field, Kind, Value, fields, fields_at, text, write_string};
 use crate::limits;
 use crate::mcp::canonical::{Ambiguous, canonical, name};
@@ -161,6 +162,12 @@ struct Places {
     loose_output: Option<Range<usize>>,
     /// The value of `annotations`.
     annotations: Option<Range<usize>>,
+    /// The value of `_meta`.
+    meta: Option<Range<usize>>,
+    /// Whether `_meta` is an object without members.
+    meta_is_empty: bool,
+    /// The value of the member of `_meta` that has the client ask a person.
+    asks: Option<Range<usize>>,
     /// The value of `execution.taskSupport` that says `required`, with quotes.
     only_as_task: Option<Range<usize>>,
 }
@@ -174,7 +181,13 @@ pub struct Changes<'a> {
     pub description: Option<&'a str>,
     /// Without an `outputSchema` that is not an object at its root, which legacy callers refuse.
     pub legacy: bool,
+    /// With the mark that has Claude Code ask a person before each call.
+    pub asks: bool,
 }
+
+/// The member of `_meta` by which Claude Code asks a person before each call, whatever the person's own rules
+/// allow (measured with 2.1.330).
+const ASKS: &str = "anthropic/requiresUserInteraction";
 
 impl Definition {
     /// Reads a definition. Expensive: all of it is checked.
@@ -234,6 +247,20 @@ impl Definition {
     /// What the server claims of it.
     pub const fn annotations(&self) -> Annotations {
         self.annotations
+    }
+
+    /// What it does to the world: what the config says of it, else what its server says, if that is believed.
+    /// A server that says only that a tool does not just look may mean one that destroys, but has not said so.
+    pub fn class(&self, by_config: Option<Class>, trusted: bool) -> Class {
+        let says = self.annotations;
+        match (says.read_only, says.destructive) {
+            _ if by_config.is_some() => by_config.unwrap_or_default(),
+            _ if !trusted => Class::Unknown,
+            (Some(true), _) => Class::Read,
+            (_, Some(true)) => Class::Destructive,
+            (Some(false), _) | (_, Some(false)) => Class::Write,
+            (None, None) => Class::Unknown,
+        }
     }
 
     /// Whether it runs as a task of revision 2025-11-25; of no meaning unless its server offers those.
@@ -296,6 +323,9 @@ impl Definition {
         if let Some(place) = self.places.only_as_task.clone() {
             cuts.push((place, Cow::Borrowed(b"\"optional\"")));
         }
+        if changes.asks {
+            cuts.push(self.asking());
+        }
         cuts.sort_by_key(|(place, _)| (place.start, place.end));
         let start = out.len();
         let mut done = 0;
@@ -310,6 +340,27 @@ impl Definition {
         if memchr::memchr2(b'\n', b'\r', written).is_some() {
             for byte in written.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
                 *byte = b' ';
+            }
+        }
+    }
+
+    /// What to write where, so that the client asks a person.
+    fn asking(&self) -> (Range<usize>, Cow<'_, [u8]>) {
+        let Places { meta, meta_is_empty, asks, key, .. } = &self.places;
+        if let Some(place) = asks {
+            return (place.clone(), Cow::Borrowed(b"true"));
+        }
+        let is_object = |place: &&Range<usize>| self.raw.get(place.start) == Some(&b'{');
+        match (meta, meta.as_ref().filter(is_object)) {
+            (_, Some(meta)) => {
+                let comma = if *meta_is_empty { "" } else { "," };
+                let member = format!("\"{ASKS}\":true{comma}").into_bytes();
+                (meta.start + 1..meta.start + 1, Cow::Owned(member))
+            }
+            (Some(meta), None) => (meta.clone(), Cow::Owned(format!("{{\"{ASKS}\":true}}").into_bytes())),
+            (None, None) => {
+                let member = format!(",\"_meta\":{{\"{ASKS}\":true}}").into_bytes();
+                (key.end..key.end, Cow::Owned(member))
             }
         }
     }
@@ -418,6 +469,20 @@ impl<'a> Reader<'a> {
                 self.places.annotations = Some(value.span.clone());
                 if self.kind == ItemKind::Tool {
                     self.hints(value.span.clone())?;
+                }
+            }
+            "_meta" => {
+                self.places.meta = Some(value.span.clone());
+                self.places.meta_is_empty = true;
+                if value.kind == Kind::Object {
+                    let places = &mut self.places;
+                    fields_at(self.raw, value.span.clone(), |field| {
+                        places.meta_is_empty = false;
+                        if crate::mcp::canonical::name(&field.key)? == ASKS {
+                            places.asks = Some(field.value.span.clone());
+                        }
+                        Ok::<_, Broken>(())
+                    })?;
                 }
             }
             "execution" if self.kind == ItemKind::Tool && value.kind == Kind::Object => {

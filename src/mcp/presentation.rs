@@ -1,5 +1,7 @@
 //! How the tools of one server appear to callers: their prefix, and what people changed about single tools.
 
+use crate::call::Class;
+
 /// How the tools of one server appear, as a person wrote it: not yet held against the tools that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presentation {
@@ -36,4 +38,6 @@ pub struct ToolOverride {
     /// What callers read in place of the server's description; at most
     /// `limits::MCP_DESCRIPTION_BYTES_MAX` bytes.
     pub description: Option<String>,
+    /// What it does, by the config's word, which goes before its server's.
+    pub class: Option<Class>,
 }

@@ -243,12 +243,47 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_that_has_people_asked_is_written_whatever_meta_there_is() {
+        let asks = Changes { asks: true, description: Some("d"), legacy: true, ..Changes::default() };
+        let mark = r#""anthropic/requiresUserInteraction":true"#;
+        let tool = |meta: &str| format!(r#"{{"name":"a",{meta}"inputSchema":{{"type":"object"}}}}"#);
+        for meta in [
+            "",
+            r#""_meta":{},"#,
+            r#""_meta": { "x" : {"anthropic/requiresUserInteraction":false} } ,"#,
+            r#""_meta":{"anthropic/requiresUserInteraction":false,"y":1},"#,
+            r#""_meta":{"anthropic/requires\u0055serInteraction" : "no"},"#,
+            r#""outputSchema":{},"_meta":null,"#,
+            r#""m":{"_meta":{"z":1}},"_m\u0065ta":{"y":[1]},"#,
+        ] {
+            let raw = tool(meta);
+            let definition = read(ItemKind::Tool, &raw).unwrap();
+            let mut out = Vec::new();
+            definition.write(asks, &mut out);
+            let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            let marked = value["_meta"]["anthropic/requiresUserInteraction"].as_bool();
+            assert_eq!(marked, Some(true), "{raw} {value}");
+            let mut again = Vec::new();
+            definition.write(asks, &mut again);
+            assert_eq!(out, again);
+            let text = String::from_utf8(out).unwrap();
+            let kept = ["\"x\"", "\"y\"", "\"z\""].iter().filter(|part| raw.contains(*part)).count();
+            assert_eq!(
+                ["\"x\"", "\"y\"", "\"z\""].iter().filter(|part| text.contains(*part)).count(),
+                kept,
+                "{text}"
+            );
+            assert!(text.contains(mark) || raw.contains("u0055"), "{text}");
+        }
+    }
+
+    #[test]
     fn only_what_changes_is_written_anew() {
         let input = r#""inputSchema":{"type":"object"}"#;
         let legacy = Changes { legacy: true, ..Changes::default() };
         let key = Changes { key: Some("b\""), ..Changes::default() };
         let words = Changes { description: Some("new"), ..Changes::default() };
-        let all = Changes { key: Some("b"), description: Some("new"), legacy: true };
+        let all = Changes { key: Some("b"), description: Some("new"), legacy: true, asks: false };
         let cases = [
             (format!(r#"{{"name":"a",{input}}}"#), legacy, format!(r#"{{"name":"a",{input}}}"#)),
             (format!("{{\"name\" : \"a\",\n{input}}}"), legacy, format!(r#"{{"name" : "a", {input}}}"#)),

@@ -1,14 +1,19 @@
 //! The decision about one call, and the permit that proves it was made.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::call::Class;
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
-use crate::identity::servers::{Grant, ServerRules};
+use crate::identity::servers::ServerRules;
 use crate::ids::{KeyName, ServerName, TeamName};
 use crate::limits;
-use crate::policy::rules::{Rules, Team};
+use crate::policy::readable::Whose;
+use crate::policy::rights::{Answer, Rights, Verdict};
+use crate::policy::rules::{Rules, Team, Unwritten};
+use crate::policy::words::Told;
 
 /// Proof that policy allowed a call. Only this module makes one; it says by which rule, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,47 +23,12 @@ pub struct Permit {
     reason: Reason,
 }
 
-/// Which rules allowed it: those of the key and those of its team, where they have some.
+/// Why it was allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
-    Model(Option<Match>, Option<Match>),
-    Server(Option<Given>, Option<Given>),
+    By(Arc<Verdict>),
+    Listing,
     Own,
-}
-
-/// One pattern of a list, by its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Match {
-    list: Arc<[Glob]>,
-    place: usize,
-}
-
-/// `models claude-*`
-impl fmt::Display for Match {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "models {}", self.list.get(self.place).map_or("*", Glob::as_str))
-    }
-}
-
-/// One grant of some rules, by its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Given {
-    rules: ServerRules,
-    grant: Grant,
-    /// Whether a tool was asked for, not the server as such.
-    tool: bool,
-}
-
-/// `servers github: get_*`
-impl fmt::Display for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(rule) = self.rules.rules().get(self.grant.rule) else { return f.write_str("servers *") };
-        write!(f, "servers {}", rule.server.as_str())?;
-        match rule.tools.get(self.grant.tool) {
-            Some(tool) if self.tool => write!(f, ": {}", tool.as_str()),
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Permit {
@@ -82,29 +52,11 @@ impl Permit {
     /// A permit out of thin air, for tests of those who only ask to see one.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self { key: KeyName::new("test"), team: None, reason: Reason::Model(None, None) }
+        Self { key: KeyName::new("test"), team: None, reason: Reason::Listing }
     }
 
     fn of(principal: &Principal, reason: Reason) -> Self {
         Self { key: principal.key.clone(), team: principal.team.clone(), reason }
-    }
-
-    /// The rules, with the words for there being none.
-    fn write_rules<M: fmt::Display>(
-        &self,
-        by: (&Option<M>, &Option<M>),
-        everything: &str,
-        f: &mut fmt::Formatter<'_>,
-    ) -> fmt::Result {
-        let (by_key, by_team) = by;
-        if let Some(found) = by_key {
-            write!(f, "key {}: {found}", self.key)?;
-        }
-        if let (Some(found), Some(team)) = (by_team, &self.team) {
-            let comma = if by_key.is_some() { ", " } else { "" };
-            write!(f, "{comma}team {team}: {found}")?;
-        }
-        if by_key.is_none() && by_team.is_none() { write!(f, "no rule: {everything}") } else { Ok(()) }
     }
 }
 
@@ -112,137 +64,112 @@ impl Permit {
 impl fmt::Display for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
-            Reason::Model(by_key, by_team) => self.write_rules((by_key, by_team), "all models", f),
-            Reason::Server(by_key, by_team) => self.write_rules((by_key, by_team), "all servers", f),
+            Reason::By(verdict) => f.write_str(&verdict.told(&self.key)),
+            Reason::Listing => f.write_str("no rule: all models"),
             Reason::Own => f.write_str("the gateway's own"),
         }
     }
 }
 
 /// Why a call may not be made: one sentence for the developer who reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
 pub struct Denial {
-    wanted: Wanted,
-    key: KeyName,
-    whose: Whose,
+    sentence: String,
+    decision: String,
 }
 
-/// What was asked for, and what there is instead; no list where a team is unknown, which allows nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Wanted {
-    Model { model: String, allowed: Option<Arc<[Glob]>> },
-    Server { server: ServerName, tool: Option<String>, allowed: Option<ServerRules> },
-}
-
-/// Whose rule stood in the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Whose {
-    Key,
-    Team(TeamName),
-}
-
-impl std::error::Error for Denial {}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, nothing, patterns) = match &self.wanted {
-            Wanted::Model { model, allowed } => {
-                write!(f, "model {model:?}")?;
-                let patterns = allowed.as_deref().unwrap_or_default();
-                ("", "no model", patterns.iter().map(Glob::as_str).collect())
-            }
-            Wanted::Server { server, tool, allowed } => {
-                if let Some(tool) = tool {
-                    write!(f, "tool {tool:?} of ")?;
-                }
-                write!(f, "server \"{server}\"")?;
-                alternatives(server, tool.is_some(), allowed.as_ref())
-            }
-        };
-        write!(f, " is not allowed for key \"{}\" (", self.key)?;
-        match &self.whose {
-            Whose::Key => write!(f, "the key allows{what}: ")?,
-            Whose::Team(team) => write!(f, "team {team} allows{what}: ")?,
-        }
-        if patterns.is_empty() {
-            f.write_str(nothing)?;
-        }
-        for (place, pattern) in patterns.iter().take(limits::DENIAL_PATTERNS_MAX).enumerate() {
-            let comma = if place == 0 { "" } else { ", " };
-            write!(f, "{comma}{pattern}")?;
-        }
-        let rest = patterns.len().saturating_sub(limits::DENIAL_PATTERNS_MAX);
-        if rest > 0 {
-            write!(f, " and {rest} more")?;
-        }
-        f.write_str(")")
+impl Denial {
+    /// What the ledger has of it: the rules that deny it, or whose list does not have it.
+    pub fn decision(&self) -> &str {
+        &self.decision
     }
 }
 
-/// What to say of what there is instead: the tools of this server, or where it gives none, the servers.
-fn alternatives<'r>(
-    server: &ServerName,
-    tool: bool,
-    allowed: Option<&'r ServerRules>,
-) -> (&'static str, &'static str, Vec<&'r str>) {
-    let rules = allowed.map(ServerRules::rules).unwrap_or_default();
-    let tools =
-        rules.iter().filter(|rule| rule.server.matches(server.as_str())).flat_map(|rule| &*rule.tools);
-    let tools: Vec<&str> = tools.map(Glob::as_str).collect();
-    if tool && !tools.is_empty() {
-        return (" of it", "no tool", tools);
-    }
-    let given = rules.iter().filter(|rule| !rule.tools.is_empty());
-    let servers: Vec<&str> = given.map(|rule| rule.server.as_str()).collect();
-    (if servers.is_empty() { "" } else { " the servers" }, "no server", servers)
+/// A call of a tool that somebody wants to make.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolCall<'a> {
+    /// The server.
+    pub server: &'a ServerName,
+    /// The tool, by the server's own name for it.
+    pub tool: &'a str,
+    /// What it does.
+    pub class: Class,
+    /// Whether the client asks a person where the definition of a tool says so.
+    pub can_ask: bool,
+}
+
+/// A decision for people who want to know why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// What it comes to.
+    pub answer: Answer,
+    /// The rules that decided it, by their ids; none where no list has it.
+    pub rules: Vec<String>,
+    /// What the developer would read, where it is denied or has to be asked about.
+    pub sentence: Option<String>,
 }
 
 impl Rules {
     /// Decides whether `principal` may name `model`: the key's own list and its team's list must both have
-    /// it, where they exist. Whether anything serves the model is not asked here.
+    /// it, where they exist, and nothing may forbid it. Whether anything serves the model is not asked here.
+    /// Asks Cedar; on the way of a request `table::Table` remembers what it said.
     ///
     /// # Errors
-    /// A `Denial` that names the model, the key and what is allowed.
+    /// A `Denial` that names the model, the key and what is allowed, or the rule that denies it.
     pub fn decide(&self, principal: &Principal, model: &str) -> Result<Permit, Denial> {
-        let own = principal.models.as_ref();
-        let found = self.both(principal, own, |team| team.models.as_ref(), |list| first_match(list, model));
-        match found {
-            Ok((by_key, by_team)) => Ok(Permit::of(principal, Reason::Model(by_key, by_team))),
-            Err((whose, allowed)) => {
-                let wanted = Wanted::Model { model: shown(model), allowed: allowed.cloned() };
-                Err(Denial { wanted, key: principal.key.clone(), whose })
-            }
-        }
+        let verdict = self.rights(principal).model(model, &Cell::new(0));
+        self.settle_model(principal, model, verdict)
     }
 
-    /// Decides whether `principal` may call `tool` of `server`, the name being the server's own: the rules of
-    /// the key and of its team must both give it, where they exist. Whether there is such a tool is not
-    /// asked here.
+    /// Decides whether `principal` may call a tool: the rules of the key and of its team must both give it,
+    /// where they exist, nothing may forbid it, and where somebody has to be asked, the client has to be one
+    /// that asks. Whether there is such a tool is not asked here.
     ///
     /// # Errors
-    /// A `Denial` that names tool, server and key, and what is allowed.
-    pub fn decide_tool(
-        &self,
-        principal: &Principal,
-        server: &ServerName,
-        tool: &str,
-    ) -> Result<Permit, Denial> {
-        self.decide_server(principal, server, Some(tool))
+    /// A `Denial` that names tool, server and key, and what is allowed, or the rule that stands in the way.
+    pub fn decide_tool(&self, principal: &Principal, call: &ToolCall<'_>) -> Result<Permit, Denial> {
+        let verdict = self.rights(principal).tool(call.server, call.tool, call.class, &Cell::new(0));
+        self.settle_tool(principal, call, verdict)
     }
 
     /// Decides whether `principal` may use what of `server` is no tool: its prompts, its resources, and the
     /// sight of it. Everyone may who is given any tool of it, whether or not it has that tool.
     ///
     /// # Errors
-    /// A `Denial` that names server and key, and what is allowed.
+    /// A `Denial` that names server and key, and what is allowed, or the rule that denies it.
     pub fn may_see(&self, principal: &Principal, server: &ServerName) -> Result<Permit, Denial> {
-        self.decide_server(principal, server, None)
+        let verdict = self.rights(principal).see(server, &Cell::new(0));
+        self.settle_server(principal, server, verdict)
     }
 
-    /// Whether `principal` may call `tool` of `server`: `decide_tool` without its reasons, for filtering
-    /// lists.
-    pub fn may_call(&self, principal: &Principal, server: &ServerName, tool: &str) -> bool {
-        self.given(principal, server, Some(tool)).is_ok()
+    /// Whether `principal` may call `tool` of `server`: `decide_tool` without its reasons.
+    pub fn may_call(&self, principal: &Principal, server: &ServerName, tool: &str, class: Class) -> Answer {
+        self.rights(principal).tool(server, tool, class, &Cell::new(0)).answer
+    }
+
+    /// Whether `principal` may name `model`: `decide` without its reasons.
+    pub fn may_name(&self, principal: &Principal, model: &str) -> bool {
+        self.rights(principal).model(model, &Cell::new(0)).answer == Answer::Allow
+    }
+
+    /// Permits what names no model: listing the models. The list itself is filtered by `may_name`.
+    pub fn permit_listing(&self, principal: &Principal) -> Permit {
+        Permit::of(principal, Reason::Listing)
+    }
+
+    /// Explains what `principal` may do with `model`.
+    pub fn explain(&self, principal: &Principal, model: &str) -> Explained {
+        let verdict = self.rights(principal).model(model, &Cell::new(0));
+        let settled = self.settle_model(principal, model, Arc::clone(&verdict));
+        explained(principal, &verdict, settled)
+    }
+
+    /// Explains what `principal` may do with a tool.
+    pub fn explain_tool(&self, principal: &Principal, call: &ToolCall<'_>) -> Explained {
+        let verdict = self.rights(principal).tool(call.server, call.tool, call.class, &Cell::new(0));
+        let settled = self.settle_tool(principal, call, Arc::clone(&verdict));
+        explained(principal, &verdict, settled)
     }
 
     /// What decides which servers and tools `principal` sees.
@@ -252,76 +179,78 @@ impl Rules {
             None => None,
             Some(name) => self.team(name).map_or_else(nothing, |team| team.servers.clone()),
         };
-        ViewKey { key: principal.servers.clone(), team }
+        let book = &self.0;
+        let key = principal.servers.clone();
+        let open = book.unwritten == Unwritten::Allow && book.raw.is_empty();
+        let everything = open && key.is_none() && team.is_none();
+        ViewKey { key, team, told: Told::of(principal, book.spoken), everything }
     }
 
-    fn decide_server(
+    pub(super) fn rights(&self, principal: &Principal) -> Rights {
+        Rights::of(&self.0, principal)
+    }
+
+    pub(super) fn settle_model(
         &self,
         principal: &Principal,
-        server: &ServerName,
-        tool: Option<&str>,
+        model: &str,
+        verdict: Arc<Verdict>,
     ) -> Result<Permit, Denial> {
-        match self.given(principal, server, tool) {
-            Ok((by_key, by_team)) => {
-                let given = |found: Option<(&ServerRules, Grant)>| {
-                    let (rules, grant) = found?;
-                    Some(Given { rules: rules.clone(), grant, tool: tool.is_some() })
-                };
-                Ok(Permit::of(principal, Reason::Server(given(by_key), given(by_team))))
-            }
-            Err((whose, allowed)) => {
-                let (server, tool) = (server.clone(), tool.map(shown));
-                let wanted = Wanted::Server { server, tool, allowed: allowed.cloned() };
-                Err(Denial { wanted, key: principal.key.clone(), whose })
+        if verdict.answer == Answer::Allow {
+            return Ok(Permit::of(principal, Reason::By(verdict)));
+        }
+        let patterns = |whose: &Whose| {
+            let list = match whose {
+                Whose::Key => principal.models.as_deref(),
+                Whose::Team(team) => self.team(team).and_then(|team| team.models.as_deref()),
+                Whose::File | Whose::Nobody => None,
+            };
+            let list = list.unwrap_or_default().iter().map(|glob| glob.as_str().to_owned()).collect();
+            Instead { what: "", nothing: "no model", patterns: list }
+        };
+        let what = format!("model {:?}", shown(model));
+        Err(denial(principal, &what, &verdict, patterns))
+    }
+
+    pub(super) fn settle_tool(
+        &self,
+        principal: &Principal,
+        call: &ToolCall<'_>,
+        verdict: Arc<Verdict>,
+    ) -> Result<Permit, Denial> {
+        let what = || format!("tool {:?} of server \"{}\"", shown(call.tool), call.server);
+        match verdict.answer {
+            Answer::Allow => Ok(Permit::of(principal, Reason::By(verdict))),
+            Answer::Ask if call.can_ask => Ok(Permit::of(principal, Reason::By(verdict))),
+            Answer::Ask => Err(unasked(principal, &what(), &verdict)),
+            Answer::Deny => {
+                let instead = |whose: &Whose| alternatives(call.server, true, self.servers(principal, whose));
+                Err(denial(principal, &what(), &verdict, instead))
             }
         }
     }
 
-    fn given<'r>(
-        &'r self,
-        principal: &'r Principal,
-        server: &ServerName,
-        tool: Option<&str>,
-    ) -> Both<'r, ServerRules, (&'r ServerRules, Grant)> {
-        let find = |rules: &'r ServerRules| Some((rules, rules.find(server, tool)?));
-        self.both(principal, principal.servers.as_ref(), |team| team.servers.as_ref(), find)
-    }
-
-    /// Looks into the list of the key and into that of its team. A list that does not exist allows
-    /// everything, one in which nothing is found stands in the way.
-    fn both<'r, L, F>(
-        &'r self,
+    pub(super) fn settle_server(
+        &self,
         principal: &Principal,
-        own: Option<&'r L>,
-        of_team: impl Fn(&'r Team) -> Option<&'r L>,
-        find: impl Fn(&'r L) -> Option<F>,
-    ) -> Both<'r, L, F> {
-        let look = |whose, list: Option<&'r L>| match list {
-            None => Ok(None),
-            Some(list) => find(list).map(Some).ok_or((whose, Some(list))),
-        };
-        let by_key = look(Whose::Key, own)?;
-        let Some(name) = &principal.team else { return Ok((by_key, None)) };
-        let whose = Whose::Team(name.clone());
-        // A team that nobody described allows nothing: the config refuses such keys, so this is a second
-        // lock, not the first.
-        let Some(team) = self.team(name) else { return Err((whose, None)) };
-        Ok((by_key, look(whose, of_team(team))?))
+        server: &ServerName,
+        verdict: Arc<Verdict>,
+    ) -> Result<Permit, Denial> {
+        if verdict.answer == Answer::Allow {
+            return Ok(Permit::of(principal, Reason::By(verdict)));
+        }
+        let instead = |whose: &Whose| alternatives(server, false, self.servers(principal, whose));
+        Err(denial(principal, &format!("server \"{server}\""), &verdict, instead))
     }
 
-    /// Permits what names no model: listing the models. The list itself is filtered by `may_name`.
-    pub fn permit_listing(&self, principal: &Principal) -> Permit {
-        Permit::of(principal, Reason::Model(None, None))
-    }
-
-    /// Whether `principal` may name `model`: `decide` without its reasons, for filtering lists.
-    pub fn may_name(&self, principal: &Principal, model: &str) -> bool {
-        self.decide(principal, model).is_ok()
+    fn servers<'r>(&'r self, principal: &'r Principal, whose: &Whose) -> Option<&'r ServerRules> {
+        match whose {
+            Whose::Key => principal.servers.as_ref(),
+            Whose::Team(team) => self.team(team).and_then(|team: &Team| team.servers.as_ref()),
+            Whose::File | Whose::Nobody => None,
+        }
     }
 }
-
-/// What the lists of a key and of its team say, or whose list stands in the way.
-type Both<'r, L, F> = Result<(Option<F>, Option<F>), (Whose, Option<&'r L>)>;
 
 /// What decides which servers and tools someone sees: with equal view keys two principals see exactly the
 /// same. A small handle; comparing and hashing reads the rules, which have a few entries.
@@ -329,18 +258,99 @@ type Both<'r, L, F> = Result<(Option<F>, Option<F>), (Whose, Option<&'r L>)>;
 pub struct ViewKey {
     pub(super) key: Option<ServerRules>,
     pub(super) team: Option<ServerRules>,
+    /// What Cedar files can tell about the principal.
+    told: Told,
+    everything: bool,
 }
 
 impl ViewKey {
     /// Whether it sees everything, because no rule speaks of servers.
     pub const fn is_everything(&self) -> bool {
-        self.key.is_none() && self.team.is_none()
+        self.everything
     }
 }
 
-fn first_match(list: &Arc<[Glob]>, model: &str) -> Option<Match> {
-    let place = list.iter().position(|pattern| pattern.matches(model))?;
-    Some(Match { list: Arc::clone(list), place })
+fn explained(principal: &Principal, verdict: &Verdict, settled: Result<Permit, Denial>) -> Explained {
+    let sentence = settled.err().map(|denial| denial.to_string());
+    Explained { answer: verdict.answer, rules: verdict.rules(&principal.key), sentence }
+}
+
+/// What there is instead of what was asked for.
+struct Instead {
+    /// What it is of: ` of it`, ` the servers`.
+    what: &'static str,
+    nothing: &'static str,
+    patterns: Vec<String>,
+}
+
+fn denial(
+    principal: &Principal,
+    what: &str,
+    verdict: &Verdict,
+    instead: impl Fn(&Whose) -> Instead,
+) -> Denial {
+    let key = &principal.key;
+    if let Some(rule) = verdict.rule(key) {
+        let sentence = format!("{what} is denied for key \"{key}\" by the rule `{rule}`");
+        return Denial { sentence, decision: format!("denied by {}", verdict.told(key)) };
+    }
+    let (whose, decision) = match &verdict.missing {
+        Some(Whose::Key) => ("the key allows".to_owned(), format!("not allowed by key {key}")),
+        Some(Whose::Team(team)) => (format!("team {team} allows"), format!("not allowed by team {team}")),
+        Some(Whose::File | Whose::Nobody) => {
+            let why = "no rule allows it, and `policy: { unwritten: deny }` denies what no rule allows";
+            let sentence = format!("{what} is not allowed for key \"{key}\" ({why})");
+            return Denial { sentence, decision: "not allowed by any rule".to_owned() };
+        }
+        None => {
+            let sentence =
+                format!("{what} is not allowed for key \"{key}\" (its rules could not be followed)");
+            return Denial { sentence, decision: "rules could not be followed".to_owned() };
+        }
+    };
+    let Instead { what: of, nothing, patterns } = verdict
+        .missing
+        .as_ref()
+        .map_or(Instead { what: "", nothing: "nothing", patterns: Vec::new() }, instead);
+    let mut list = patterns.iter().take(limits::DENIAL_PATTERNS_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if patterns.is_empty() {
+        nothing.clone_into(&mut list);
+    }
+    let rest = patterns.len().saturating_sub(limits::DENIAL_PATTERNS_MAX);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    let sentence = format!("{what} is not allowed for key \"{key}\" ({whose}{of}: {list}{more})");
+    Denial { sentence, decision }
+}
+
+/// What a client reads that asks nobody.
+fn unasked(principal: &Principal, what: &str, verdict: &Verdict) -> Denial {
+    let key = &principal.key;
+    let rule = verdict.rule(key).unwrap_or_default();
+    let sentence = format!(
+        "{what} needs a person's approval for each call (rule `{rule}`), and your client does not ask for it; \
+         call it from Claude Code, which asks, or have the rule changed"
+    );
+    Denial { sentence, decision: format!("nobody could be asked: {}", verdict.told(key)) }
+}
+
+/// What to say of what there is instead: the tools of this server, or where it gives none, the servers.
+fn alternatives(server: &ServerName, tool: bool, allowed: Option<&ServerRules>) -> Instead {
+    let rules = allowed.map(ServerRules::rules).unwrap_or_default();
+    let mut tools = Vec::new();
+    for rule in rules.iter().filter(|rule| rule.server.matches(server.as_str())) {
+        match &rule.allow {
+            Some(allow) => tools.extend(allow.iter().map(ToString::to_string)),
+            None => tools.push("*".to_owned()),
+        }
+        tools.extend(rule.ask.iter().map(ToString::to_string));
+    }
+    if tool && !tools.is_empty() {
+        return Instead { what: " of it", nothing: "no tool", patterns: tools };
+    }
+    let given = rules.iter().filter(|rule| rule.gives());
+    let servers: Vec<String> = given.map(|rule| Glob::as_str(&rule.server).to_owned()).collect();
+    let what = if servers.is_empty() { "" } else { " the servers" };
+    Instead { what, nothing: "no server", patterns: servers }
 }
 
 /// A name of the caller's, cut where nobody would read on.

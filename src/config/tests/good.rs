@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::call::Class;
 use crate::config::load::Keys;
 use crate::config::snapshot::LogFormat;
 use crate::config::tests::{Folder, certificate, good, load_text};
 use crate::limits::Timeouts;
 use crate::net::engine::EngineChoice;
+use crate::policy::rights::Answer;
 use crate::upstream::provider::Dialect;
 
 /// The file of the design page, less what belongs to later versions.
@@ -59,7 +61,8 @@ fn the_file_of_the_design_page() {
     assert_eq!(permit.to_string(), "team platform: models claude-*");
     assert!(snapshot.rules.decide(ci, "gpt-6").is_err());
     let files = &snapshot.mcp.servers[1].server.name;
-    assert!(snapshot.rules.may_call(ci, files, "read_file") && !snapshot.rules.may_call(ci, files, "rm"));
+    let may = |tool: &str| snapshot.rules.may_call(ci, files, tool, Class::Unknown);
+    assert_eq!((may("read_file"), may("rm")), (Answer::Allow, Answer::Deny));
 }
 
 #[test]

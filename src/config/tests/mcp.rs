@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::call::Class;
 use crate::config::environment::Environment;
 use crate::config::load::{Keys, Loaded, load_in};
 use crate::config::reload::{Watch, reload_in};
@@ -10,6 +11,8 @@ use crate::config::tests::{Folder, good, load_text};
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
+use crate::policy::decide::ToolCall;
+use crate::policy::rights::Answer;
 use crate::upstream::mcp::server::{Api, Document, EraChoice, Program, Remote, Sharing, Transport};
 
 /// Every key of `mcp_servers:` and `mcp:`.
@@ -102,6 +105,7 @@ fn servers_behind_http() {
         rename: Some("find".to_owned()),
         hide: false,
         description: Some("Finds\nthings.".to_owned()),
+        class: None,
     };
     assert_eq!(github.presentation, Presentation { prefix: Prefix::Always, tools: vec![hidden, search] });
     let old = &loaded.snapshot.mcp.servers[2];
@@ -189,9 +193,10 @@ fn grants_reach_those_who_decide() {
     let snapshot = &loaded.snapshot;
     let dev = snapshot.keys.find(b"tg_hidden-and-long-enough").unwrap();
     let files = ServerName::new("files");
-    let permit = snapshot.rules.decide_tool(dev, &files, "read_file").unwrap();
+    let call = ToolCall { server: &files, tool: "read_file", class: Class::Unknown, can_ask: false };
+    let permit = snapshot.rules.decide_tool(dev, &call).unwrap();
     assert_eq!(permit.to_string(), "key dev: servers files: read_file, team platform: servers f*: read_*");
-    assert!(!snapshot.rules.may_call(dev, &files, "list_files"));
+    assert_eq!(snapshot.rules.may_call(dev, &files, "list_files", Class::Read), Answer::Deny);
     assert!(snapshot.rules.may_see(dev, &ServerName::new("github")).is_err());
     let idle =
         good("teams: { t: { servers: { githb: ['*'] } } }\nmcp_servers: { github: { command: a } }", &[]);

@@ -2,11 +2,11 @@
 
 use tokio::sync::mpsc::Sender;
 
+use crate::call::Class;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
-use crate::ledger::entry::Class;
-use crate::mcp::definition::Definition;
 use crate::mcp::headers::{Given, Headers};
+use crate::mcp::view::Entry;
 
 /// One HTTP request to an MCP endpoint, read whole and checked as far as HTTP goes.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub(in crate::gateway) struct HeadFacts {
     pub(in crate::gateway) name: Vec<Vec<u8>>,
     /// `Mcp-Param-*`: names and values.
     pub(in crate::gateway) params: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether the client asks a person where the definition of a tool says so.
+    pub(in crate::gateway) can_ask: bool,
 }
 
 impl HeadFacts {
@@ -113,7 +115,7 @@ pub(in crate::gateway) struct About {
     pub(in crate::gateway) version: &'static str,
     /// Beginning of the hash of the tool's definition.
     pub(in crate::gateway) tool_hash: String,
-    /// What the tool does to the world, by what its server says.
+    /// What the tool does to the world, as policy takes it.
     pub(in crate::gateway) class: Class,
     /// What was decided, and by which rule.
     pub(in crate::gateway) decision: String,
@@ -132,17 +134,11 @@ pub(in crate::gateway) struct Charged {
 
 impl About {
     /// Notes which tool it is.
-    pub(in crate::gateway) fn note_tool(&mut self, tool: &Definition) {
+    pub(in crate::gateway) fn note_tool(&mut self, tool: &Entry) {
         // As many digits as `tollgate tools list` shows.
-        self.tool_hash = format!("{:032x}", tool.canonical_hash());
+        self.tool_hash = format!("{:032x}", tool.definition.canonical_hash());
         self.tool_hash.truncate(TOOL_HASH_DIGITS);
-        let says = tool.annotations();
-        self.class = match (says.read_only, says.destructive) {
-            (Some(true), _) => Class::Read,
-            (_, Some(true)) => Class::Destructive,
-            (Some(false), _) | (_, Some(false)) => Class::Write,
-            (None, None) => Class::Unknown,
-        };
+        self.class = tool.class;
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Caller {
     pub(super) session: Option<Rc<Session>>,
     /// The `clientCapabilities`, as written.
     pub(super) capabilities: Rc<[u8]>,
+    /// Whether the client asks a person where the definition of a tool says so.
+    pub(super) can_ask: bool,
     /// The least log level that it wants to hear of; `None` is all of a legacy and none of a modern caller.
     pub(super) log_level: Option<Level>,
 }

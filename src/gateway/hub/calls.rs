@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::call::Class;
 use crate::clock;
 use crate::gateway::charge::Called;
 use crate::gateway::hub::Hub;
@@ -29,8 +30,9 @@ use crate::mcp::message;
 use crate::mcp::method::Method;
 use crate::mcp::repeat::{self, Turn};
 use crate::mcp::rpc::RpcError;
+use crate::mcp::view::Entry;
 use crate::meter::rate::Pass;
-use crate::policy::decide::Permit;
+use crate::policy::decide::{Denial, Permit, ToolCall};
 use crate::upstream::mcp::server::Transport;
 
 /// Serves a request that a server has to answer.
@@ -62,15 +64,17 @@ pub(super) async fn call(
     };
     about.server = Some(peer.server.name.clone());
     about.name.clone_from(&target.name);
-    if let Some(tool) = &target.tool {
-        about.note_tool(tool);
+    let entry = entry(&question, &target, &peer, seen);
+    if let (Some(entry), Method::ToolsCall) = (entry, question.method) {
+        about.note_tool(entry);
     }
-    let permit = permit(hub, caller, &peer, &question, &target);
-    about.decision = permit.as_ref().map_or_else(|error| error.message.to_string(), Permit::to_string);
+    let class = entry.map_or(Class::Unknown, |entry| entry.class);
+    let permit = permit(hub, caller, (&peer, class), &question, &target);
+    about.decision = permit.as_ref().map_or_else(|denial| denial.decision().to_owned(), Permit::to_string);
     leg.about(about).await;
     let permit = match permit {
         Ok(permit) => permit,
-        Err(error) => return leg.refuse(caller, &error).await,
+        Err(denial) => return leg.refuse(caller, &RpcError::not_allowed(denial.to_string())).await,
     };
     if caller.version.is_modern()
         && peer.is_modern() == Some(false)
@@ -321,23 +325,39 @@ fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), Rp
     }
 }
 
+/// The tool that a request is about: the one that it calls, or the one whose call has made a task.
+fn tool_of<'t>(question: &Question, target: &'t Target) -> Option<&'t str> {
+    match question.method {
+        Method::ToolsCall => Some(&target.name),
+        _ => target.made_by.as_deref(),
+    }
+}
+
+/// That tool as the caller sees it.
+fn entry<'s>(question: &Question, target: &Target, peer: &Peer, seen: &'s Seen) -> Option<&'s Entry> {
+    match question.method {
+        Method::ToolsCall => seen.view.find(ItemKind::Tool, &question.text(question.params.name.as_ref())?),
+        _ => seen.tool(&peer.server.name, target.made_by.as_deref()?),
+    }
+}
+
 fn permit(
     hub: &Hub,
     caller: &Caller,
-    peer: &Peer,
+    (peer, class): (&Peer, Class),
     question: &Question,
     target: &Target,
-) -> Result<Permit, RpcError> {
+) -> Result<Permit, Denial> {
     let rules = &hub.snapshot().rules;
-    let tool = match question.method {
-        Method::ToolsCall => Some(&target.name),
-        _ => target.made_by.as_ref(),
-    };
-    let decided = match tool {
-        Some(tool) => rules.decide_tool(&caller.principal, &peer.server.name, tool),
-        None => rules.may_see(&caller.principal, &peer.server.name),
-    };
-    decided.map_err(|denial| RpcError::not_allowed(denial.to_string()))
+    let (principal, server) = (&caller.principal, &peer.server.name);
+    match tool_of(question, target) {
+        Some(tool) => {
+            // About a task somebody has been asked when it was made.
+            let can_ask = caller.can_ask || question.method != Method::ToolsCall;
+            hub.decisions.decide_tool(rules, principal, &ToolCall { server, tool, class, can_ask })
+        }
+        None => hub.decisions.may_see(rules, principal, server),
+    }
 }
 
 /// Hands a retry to its parked call, which answers it.

@@ -53,7 +53,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
         calls: RefCell::default(),
         subscribed: RefCell::default(),
     });
-    let caller = caller(&asking.principal, &session);
+    let caller = caller(&asking, &session);
     leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
     let scope = asking.scope.as_ref();
     let patience = listing::patience(scope, false);
@@ -81,10 +81,11 @@ fn small(question: &Question) -> Result<(), RpcError> {
     Ok(())
 }
 
-fn caller(principal: &Arc<crate::identity::principal::Principal>, session: &Rc<Session>) -> Caller {
+fn caller(asking: &Asking, session: &Rc<Session>) -> Caller {
     Caller {
-        principal: Arc::clone(principal),
+        principal: Arc::clone(&asking.principal),
         version: session.version,
+        can_ask: asking.facts.can_ask,
         scope: session.scope.clone(),
         session: Some(Rc::clone(session)),
         capabilities: session.capabilities.as_slice().into(),
@@ -117,7 +118,7 @@ pub(super) async fn take(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, qu
 }
 
 async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: Question) {
-    let caller = caller(&asking.principal, &session);
+    let caller = caller(&asking, &session);
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let meta = question.params.meta.as_ref();
     let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
@@ -297,7 +298,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let leg = Leg { reply: asking.reply.clone(), id, progress: None };
     if let Err(error) = small(question) {
-        return leg.refuse(&caller(&asking.principal, session), &error).await;
+        return leg.refuse(&caller(&asking, session), &error).await;
     }
     let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
     let version = Version::parse(&asked).filter(|version| !version.is_modern());
@@ -317,7 +318,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
         calls: RefCell::default(),
         subscribed: RefCell::default(),
     });
-    let caller = caller(&asking.principal, &agreed);
+    let caller = caller(&asking, &agreed);
     let scope = asking.scope.as_ref();
     let patience = listing::patience(scope, false);
     let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::Class;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::Hub;
@@ -21,8 +22,9 @@ use crate::mcp::bridge::opening::{
 };
 use crate::mcp::definition::ItemKind;
 use crate::mcp::version::Version;
-use crate::mcp::view::{Allow, Part, Plan, Scope, View};
+use crate::mcp::view::{Admission, Allow, Entry, Part, Plan, Scope, View};
 use crate::policy::decide::ViewKey;
+use crate::policy::rights::Answer;
 use crate::upstream::mcp::server::Transport;
 
 /// The views that have been made since something changed.
@@ -98,6 +100,13 @@ impl Seen {
         write_discover_result(&Version::ALL, &can, OUR_INFO.as_bytes(), instructions.as_deref(), keeping)
     }
 
+    /// A tool that is seen, by its server and the server's own name for it.
+    pub(super) fn tool(&self, server: &ServerName, name: &str) -> Option<&Entry> {
+        let place = self.peers.iter().position(|peer| peer.server.name == *server)?;
+        let fits = |entry: &&Entry| entry.server == place && entry.definition.key() == name;
+        self.view.entries(ItemKind::Tool).iter().find(fits)
+    }
+
     /// The server of this number.
     pub(super) fn peer(&self, place: usize) -> Option<&Rc<Peer>> {
         self.peers.get(place)
@@ -139,7 +148,7 @@ pub(super) async fn seen(
         let snapshot = hub.snapshot();
         let visible = |peer: &&Rc<Peer>| {
             scope.is_none_or(|name| *name == peer.server.name)
-                && snapshot.rules.may_see(principal, &peer.server.name).is_ok()
+                && hub.decisions.may_see(&snapshot.rules, principal, &peer.server.name).is_ok()
         };
         let peers: Vec<Rc<Peer>> = hub.peers().iter().filter(visible).cloned().collect();
         if scope.is_some() && peers.is_empty() {
@@ -162,18 +171,19 @@ pub(super) async fn seen(
     }
     let lists: Vec<_> =
         peers.iter().map(|peer| peer.shelf.lists.borrow().clone().unwrap_or_default()).collect();
-    let parts: Vec<Part<'_>> = peers
-        .iter()
-        .zip(&lists)
-        .map(|(peer, lists)| Part { server: &peer.server.name, lists, presentation: &peer.presentation })
-        .collect();
+    let parts: Vec<Part<'_>> = peers.iter().zip(&lists).map(|(peer, lists)| peer.part(lists)).collect();
     let scope_of = match scope {
         Some(_) => Scope::One(0),
         None => Scope::All { endpoint_key: &snapshot.mcp.endpoint_key },
     };
-    let allow = |server: &ServerName, kind: ItemKind, name: &str| match kind {
-        ItemKind::Tool => snapshot.rules.may_call(principal, server, name),
-        ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => true,
+    let lister = hub.decisions.lister(&snapshot.rules, principal);
+    let allow = |server: &ServerName, kind: ItemKind, name: &str, class: Class| match kind {
+        ItemKind::Tool => match lister(server, name, class) {
+            Answer::Deny => Admission::Hidden,
+            Answer::Ask => Admission::Asks,
+            Answer::Allow => Admission::Open,
+        },
+        ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => Admission::Open,
     };
     // What a server calls public is believed of those alone that an admin trusts, and only where nobody's
     // rights decide.

@@ -66,6 +66,7 @@ use crate::mcp::repeat::Repeats;
 use crate::mcp::sealed::SealingKey;
 use crate::mcp::store::Store;
 use crate::net::engine::Engine;
+use crate::policy::table::Table;
 use crate::upstream::pool::Pool;
 
 /// How often the hub looks after idle things and a changed config.
@@ -115,6 +116,8 @@ pub(super) struct Hub {
     views: Views,
     /// Calls under way and bytes of their messages, by key.
     held: RefCell<HashMap<Arc<str>, (usize, usize)>>,
+    /// What has been decided so far.
+    decisions: Table,
     repeats: Arc<Repeats>,
     showcase: Arc<Showcase>,
     store: Store,
@@ -195,6 +198,7 @@ impl Hub {
             views: Views::default(),
             held: RefCell::default(),
             repeats,
+            decisions: Table::default(),
             showcase,
             store: Store::new(),
             accounts,

@@ -22,10 +22,12 @@ use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::bridge::capabilities::{self, CapabilitySet};
 use crate::mcp::bridge::opening::{self, ServerFacts};
+use crate::mcp::list::ServerLists;
 use crate::mcp::openapi::OpenApi;
 use crate::mcp::presentation::Presentation;
 use crate::mcp::rpc;
 use crate::mcp::version::Version;
+use crate::mcp::view::Part;
 use crate::policy::decide::Permit;
 use crate::upstream::mcp::backoff::Backoff;
 use crate::upstream::mcp::http::HttpLink;
@@ -96,6 +98,12 @@ impl Peer {
             backoff: RefCell::default(),
             rest: RefCell::default(),
         })
+    }
+
+    /// What a view is made of.
+    pub(super) fn part<'a>(&'a self, lists: &'a ServerLists) -> Part<'a> {
+        let Server { name, trusted, .. } = &*self.server;
+        Part { server: name, lists, presentation: &self.presentation, trusted: *trusted }
     }
 
     /// The era, once it is known.

@@ -162,6 +162,7 @@ async fn modern_post(hub: &Rc<Hub>, asking: Asking, question: Question) {
         scope: asking.scope.clone(),
         session: None,
         capabilities: capabilities.into(),
+        can_ask: asking.facts.can_ask,
         log_level: level.and_then(|level| Level::parse(&level)),
     };
     let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
@@ -190,7 +191,11 @@ async fn batched(hub: &Rc<Hub>, asking: Asking, body: &[u8], parts: &[std::ops::
         let asking = Asking {
             principal: Arc::clone(&asking.principal),
             scope: asking.scope.clone(),
-            facts: HeadFacts { session: asking.facts.session.clone(), ..HeadFacts::default() },
+            facts: HeadFacts {
+                session: asking.facts.session.clone(),
+                can_ask: asking.facts.can_ask,
+                ..HeadFacts::default()
+            },
             reply,
         };
         let hub = Rc::clone(hub);

@@ -68,11 +68,7 @@ impl Hub {
         let (peers, snapshot) = (self.peers(), self.snapshot());
         let lists: Vec<_> =
             peers.iter().map(|peer| peer.shelf.lists.borrow().clone().unwrap_or_default()).collect();
-        let parts: Vec<Part<'_>> = peers
-            .iter()
-            .zip(&lists)
-            .map(|(peer, lists)| Part { server: &peer.server.name, lists, presentation: &peer.presentation })
-            .collect();
+        let parts: Vec<Part<'_>> = peers.iter().zip(&lists).map(|(peer, lists)| peer.part(lists)).collect();
         let scope =
             if alone { Scope::One(0) } else { Scope::All { endpoint_key: &snapshot.mcp.endpoint_key } };
         let view = View::new(&Plan { parts: &parts, scope, allow: None, ttl_ms: 0 });
@@ -80,7 +76,7 @@ impl Hub {
         let tool = |entry: &Entry| {
             let description = entry.description.as_deref();
             written.clear();
-            let changes = Changes { key: Some(&entry.exposed), description, legacy: false };
+            let changes = Changes { key: Some(&entry.exposed), description, legacy: false, asks: false };
             entry.definition.write(changes, &mut written);
             let says = entry.definition.annotations();
             let own = || entry.definition.description().unwrap_or_default().into_owned();

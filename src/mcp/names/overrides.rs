@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::call::Class;
 use crate::glob::Glob;
 use crate::mcp::presentation::{Presentation, ToolOverride};
 
@@ -22,6 +23,8 @@ pub struct Override<'a> {
     pub hide: bool,
     /// Its description for callers.
     pub description: Option<&'a str>,
+    /// What it does, by the config's word.
+    pub class: Option<Class>,
 }
 
 impl<'a> Overrides<'a> {
@@ -48,6 +51,7 @@ impl<'a> Overrides<'a> {
             found.rename = found.rename.or(entry.rename.as_deref());
             found.hide |= entry.hide;
             found.description = found.description.or(entry.description.as_deref());
+            found.class = found.class.or(entry.class);
         }
         found
     }
@@ -56,11 +60,14 @@ impl<'a> Overrides<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Override, Overrides};
+    use crate::call::Class;
     use crate::mcp::presentation::{Presentation, ToolOverride};
 
     fn entry(name: &str, rename: Option<&str>, hide: bool, description: Option<&str>) -> ToolOverride {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        ToolOverride { name: name.to_owned(), rename: owned(rename), hide, description: owned(description) }
+        let (name, description) = (name.to_owned(), owned(description));
+        let class = name.starts_with("get_").then_some(Class::Read);
+        ToolOverride { name, rename: owned(rename), hide, description, class }
     }
 
     #[test]
@@ -74,8 +81,19 @@ mod tests {
         let presentation = Presentation { tools, ..Presentation::default() };
         let overrides = Overrides::new(&presentation);
         let cases = [
-            ("get_a", Override { rename: Some("a"), hide: false, description: Some("exact") }),
-            ("get_b", Override { rename: None, hide: true, description: Some("pattern") }),
+            (
+                "get_a",
+                Override {
+                    rename: Some("a"),
+                    hide: false,
+                    description: Some("exact"),
+                    class: Some(Class::Read),
+                },
+            ),
+            (
+                "get_b",
+                Override { rename: None, hide: true, description: Some("pattern"), class: Some(Class::Read) },
+            ),
             ("put", Override::default()),
         ];
         for (name, expected) in cases {

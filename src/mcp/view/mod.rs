@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::call::Class;
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::definition::{Changes, Definition, ItemKind};
@@ -35,6 +36,8 @@ pub struct Part<'a> {
     pub lists: &'a ServerLists,
     /// How its tools appear.
     pub presentation: &'a Presentation,
+    /// Whether what it says of its tools is believed.
+    pub trusted: bool,
 }
 
 /// What a view is a view of.
@@ -49,8 +52,20 @@ pub enum Scope<'a> {
     One(usize),
 }
 
-/// Whether the caller may see an item: its server, what it is, and its name or URI as the server knows it.
-pub type Allow<'a> = &'a dyn Fn(&ServerName, ItemKind, &str) -> bool;
+/// What a caller may do with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Nothing, not even see it.
+    Hidden,
+    /// Call it, each time that a person says so.
+    Asks,
+    /// Use it.
+    Open,
+}
+
+/// What the caller may do with an item: its server, what it is, its name or URI as the server knows it, and
+/// what it does, if it is a tool.
+pub type Allow<'a> = &'a dyn Fn(&ServerName, ItemKind, &str, Class) -> Admission;
 
 /// What a view is made of.
 #[derive(Clone, Copy)]
@@ -92,6 +107,10 @@ pub struct Entry {
     pub definition: Arc<Definition>,
     /// The description that the config gives it.
     pub description: Option<Box<str>>,
+    /// What it does to the world, if it is a tool.
+    pub class: Class,
+    /// Whether a person has to be asked before each call.
+    pub asks: bool,
 }
 
 /// A view: immutable, shared by threads.
@@ -197,8 +216,9 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn admits(&self, part: &Part<'_>, definition: &Definition) -> bool {
-        self.allow.is_none_or(|allow| allow(part.server, definition.kind(), definition.key()))
+    fn admits(&self, part: &Part<'_>, definition: &Definition, class: Class) -> Admission {
+        let admits = |allow: Allow<'_>| allow(part.server, definition.kind(), definition.key(), class);
+        self.allow.map_or(Admission::Open, admits)
     }
 
     /// Private when any part is, and whenever rights decided what is in it.
@@ -210,10 +230,13 @@ impl<'a> Plan<'a> {
 
     /// A list of what the caller may see.
     fn listed(&self, kind: ItemKind, entries: impl Iterator<Item = Entry>) -> Listed {
-        let admitted = |entry: &Entry| {
-            self.parts.get(entry.server).is_some_and(|part| self.admits(part, &entry.definition))
+        let admitted = |entry: Entry| {
+            let part = self.parts.get(entry.server)?;
+            let admission = self.admits(part, &entry.definition, entry.class);
+            let asks = admission == Admission::Asks;
+            (admission != Admission::Hidden).then_some(Entry { asks, ..entry })
         };
-        let mut numbered: Vec<(usize, Entry)> = entries.filter(admitted).enumerate().collect();
+        let mut numbered: Vec<(usize, Entry)> = entries.filter_map(admitted).enumerate().collect();
         numbered.sort_unstable_by(|(_, one), (_, other)| one.exposed.cmp(&other.exposed));
         let mut order: Vec<usize> = (0..numbered.len()).collect();
         if let Scope::One(_) = self.scope {
@@ -250,6 +273,8 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
                 server: place,
                 definition: Arc::clone(definition),
                 description: change.description.map(Into::into),
+                class: definition.class(change.class, part.trusted),
+                asks: false,
             });
         }
     }
@@ -265,7 +290,7 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
 type Placed<'a> = (usize, &'a Part<'a>, &'a Arc<Definition>);
 
 fn address<'a>(plan: &Plan<'_>, (place, part, item): Placed<'a>) -> Address<'a> {
-    let open = plan.admits(part, item);
+    let open = plan.admits(part, item, Class::Unknown) == Admission::Open;
     Address { server: place, server_name: part.server.as_str(), uri: item.key(), open }
 }
 
@@ -294,6 +319,8 @@ fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
             server,
             definition: Arc::clone(item),
             description: None,
+            class: Class::Unknown,
+            asks: false,
         });
         plan.listed(kind, entries)
     };
@@ -328,6 +355,7 @@ fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[P
             key: Some(&entry.exposed),
             description: entry.description.as_deref(),
             legacy: reader == Reader::Legacy,
+            asks: entry.asks,
         };
         entry.definition.write(changes, &mut items);
         if start > begin && items.len() - begin > limits::MCP_PAGE_BYTES_MAX {

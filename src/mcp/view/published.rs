@@ -40,7 +40,7 @@ fn published_tools_are_all_listed_as_they_are() {
     let presentation = Presentation::default();
     let part = |server| -> Part<'_> {
         let (server, lists): &(ServerName, ServerLists) = server;
-        Part { server, lists, presentation: &presentation }
+        Part { server, lists, presentation: &presentation, trusted: false }
     };
     let parts: Vec<Part<'_>> = servers.iter().map(part).collect();
     let scope = Scope::All { endpoint_key: "tollgate" };

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use crate::call::Class;
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::definition::ItemKind;
 use crate::mcp::list::{CacheScope, Pages, ServerLists};
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
 use crate::mcp::store::Store;
-use crate::mcp::view::{Allow, Part, Plan, Reader, Scope, View};
+use crate::mcp::view::{Admission, Allow, Part, Plan, Reader, Scope, View};
 use serde_json::{Value, json};
 
 /// One server as the config and its own lists make it.
@@ -47,7 +48,12 @@ const ALL: Scope<'_> = Scope::All { endpoint_key: "tollgate" };
 fn view(servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View {
     let parts: Vec<Part<'_>> = servers
         .iter()
-        .map(|server| Part { server: &server.name, lists: &server.lists, presentation: &server.presentation })
+        .map(|server| Part {
+            server: &server.name,
+            lists: &server.lists,
+            presentation: &server.presentation,
+            trusted: true,
+        })
         .collect();
     View::new(&Plan { parts: &parts, scope, allow, ttl_ms: 5000 })
 }
@@ -104,6 +110,7 @@ fn names_lead_back_to_servers() {
         rename: rename.map(str::to_owned),
         hide,
         description: description.map(str::to_owned),
+        class: None,
     };
     servers[1].presentation.tools = vec![
         change("drop", None, true, None),
@@ -132,7 +139,10 @@ fn names_lead_back_to_servers() {
 fn rights_take_away_but_never_rename() {
     let store = Store::new();
     let servers = [tools(&store, "a", &["get", "put"]), tools(&store, "b", &["get"])];
-    let allow = |server: &ServerName, _: ItemKind, name: &str| server.as_str() == "a" && name == "get";
+    let allow = |server: &ServerName, _: ItemKind, name: &str, _: Class| match (server.as_str(), name) {
+        ("a", "get") => Admission::Open,
+        _ => Admission::Hidden,
+    };
     let view = view(&servers, ALL, Some(&allow));
     assert_eq!(exposed(&view, ItemKind::Tool), ["a__get"]);
     assert!(view.find(ItemKind::Tool, "b__get").is_none());

@@ -1,0 +1,22 @@
+//! Bounds of what policies may be and of what is remembered of their decisions.
+
+/// Cedar files that `policy: { files }` may name: each is read and checked at every reload.
+pub const POLICY_FILES_MAX: usize = 64;
+
+/// Bytes of one Cedar file. A policy of a few lines has 200.
+pub const POLICY_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Characters of an `@id` of a policy that are kept: it stands in every record that the policy decides.
+pub const POLICY_ID_CHARS_MAX: usize = 100;
+
+/// Decisions that a thread remembers before it begins anew. Each takes some 150 bytes: 40 MB a thread at
+/// most, for 100 groups of people with the same rights and 2,500 tools.
+pub const POLICY_DECISIONS_MAX: usize = 256 * 1024;
+
+/// Principals whose rights a thread remembers. Each takes some 200 bytes beside the rights themselves, which
+/// those with the same rules share.
+pub const POLICY_PRINCIPALS_MAX: usize = 64 * 1024;
+
+/// As how many decisions a set of policies counts that is kept to make more of them: one for each action and
+/// server, for one group of people with the same rights. Ten policies take some 5 KB.
+pub const POLICY_SLICE_DECISIONS: usize = 32;
