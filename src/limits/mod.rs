@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 mod content;
+mod identity;
 mod index;
 mod ledger;
 mod mcp;
 mod meter;
 
-// One list in five files.
+// One list in files by matter.
 pub use content::*;
+pub use identity::*;
 pub use index::*;
 pub use ledger::*;
 pub use mcp::*;

@@ -187,7 +187,7 @@ fn the_endpoint() {
 fn grants_reach_those_who_decide() {
     let loaded = whole(&folder());
     let snapshot = &loaded.snapshot;
-    let dev = snapshot.keys.find(b"tg_hidden-and-long-enough").unwrap();
+    let dev = snapshot.keys.find(b"tg_hidden-and-long-enough", 0).unwrap();
     let files = ServerName::new("files");
     let permit = snapshot.rules.decide_tool(dev, &files, "read_file").unwrap();
     assert_eq!(permit.to_string(), "key dev: servers files: read_file, team platform: servers f*: read_*");
