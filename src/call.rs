@@ -21,6 +21,8 @@ pub enum Endpoint {
     Metrics,
     /// `/admin` and what is below it
     Admin,
+    /// `/.well-known/oauth-protected-resource` and what is below it
+    WellKnown,
     /// Anything else, also what is not HTTP
     Other,
 }
@@ -37,6 +39,7 @@ impl Endpoint {
             Self::Health => "health",
             Self::Metrics => "metrics",
             Self::Admin => "admin",
+            Self::WellKnown => "well_known",
             Self::Other => "other",
         }
     }

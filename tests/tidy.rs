@@ -51,7 +51,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("dashmap", &["mcp"]),
     ("xxhash_rust", &["mcp", "gateway"]),
-    ("aws_lc_rs", &["mcp", "ledger", "upstream"]),
+    // identity: signatures of tokens are verified where tokens are read.
+    ("aws_lc_rs", &["identity", "mcp", "ledger", "upstream"]),
     ("rusqlite", &["ledger"]),
     ("memmap2", &["ledger"]),
     ("zstd", &["ledger"]),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cli::key_args::{KEY_EXAMPLES, KeyCommand};
 use crate::cli::ledger_args::{EntryCommand, SPEND_HELP, Spend};
 
 /// The org-wide ingress for Claude Code: one address and one key in front of every model.
@@ -30,7 +31,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make, list and revoke the keys that developers present
+    /// Make, list, rotate and revoke the keys that developers and services present, and revoke users
     #[command(after_help = KEY_EXAMPLES)]
     Key {
         /// What to do with keys
@@ -70,43 +71,6 @@ pub(crate) enum Command {
     /// Print what Claude Code needs to use this gateway
     #[command(after_help = CLAUDE_EXAMPLES)]
     Claude(Claude),
-}
-
-/// `tollgate key ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// Make a key and print it, this once
-    Create {
-        /// Its name, for lists, logs and bills
-        #[arg(long)]
-        name: String,
-        /// A team of the config, whose limits then hold as well
-        #[arg(long)]
-        team: Option<String>,
-        /// The person behind it, for budgets and the ledger
-        #[arg(long)]
-        user: Option<String>,
-        /// For administrators: it opens `/admin`, and no model or tool
-        #[arg(long, conflicts_with = "models")]
-        admin: bool,
-        /// Models that it may name, with `*` for any characters; without it no limit of its own
-        #[arg(long, value_name = "GLOB", num_args = 1..)]
-        models: Vec<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// List all keys, also those of the config and the revoked ones
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Revoke a key; a running gateway refuses it within a second
-    Revoke {
-        /// Its name or id
-        name_or_id: String,
-    },
 }
 
 /// `tollgate ledger ...`
@@ -306,14 +270,6 @@ A config to begin with (./tollgate.yaml):
     platform: { models: [claude-sonnet-*, claude-haiku-*] }
 
 Exit codes: 0 done, 1 refused or faulty, 2 not understood.";
-
-const KEY_EXAMPLES: &str = "\
-Examples:
-  tollgate key create --name ci --models 'claude-haiku-*' 'claude-sonnet-*'
-  tollgate key list
-  tollgate key revoke 3f1c0a9be772
-
-Keys are stored as hashes in <data_dir>/keys.json. A running gateway sees the file change.";
 
 const TOOLS_EXAMPLES: &str = "\
 Examples:

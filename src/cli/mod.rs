@@ -14,6 +14,7 @@ mod check;
 mod claude;
 mod entries;
 mod key;
+mod key_args;
 mod ledger;
 mod ledger_args;
 mod ordered_json;

@@ -108,9 +108,10 @@ fn a_key_lives_and_dies() {
     assert!(out.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:4100\n"), "{out}");
     let (_, out, _) = folder.run(&["key", "list"]);
     let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAME", "ID", "TEAM", "USER", "MODELS", "CREATED", "STATE"]);
-    assert_eq!((lines[1][0], lines[1][6]), ("fixed", "config"));
-    assert_eq!((lines[2][0], lines[2][2], lines[2][4], lines[2][6]), ("ada", "platform", "a-*,b", "valid"));
+    let head = "NAME ID GEN TEAM USER ROLE MODELS SERVERS CREATED EXPIRES STATE";
+    assert_eq!(lines[0], head.split(' ').collect::<Vec<_>>());
+    assert_eq!((lines[1][0], lines[1][10]), ("fixed", "config"));
+    assert_eq!((lines[2][0], lines[2][3], lines[2][6], lines[2][10]), ("ada", "platform", "a-*,b", "valid"));
     assert!(!out.contains(&key));
     let (_, out, _) = folder.run(&["key", "list", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -119,6 +120,38 @@ fn a_key_lives_and_dies() {
     assert_eq!(folder.run(&["key", "revoke", &id]).0, 0);
     let (_, out, _) = folder.run(&["key", "list"]);
     assert!(out.lines().nth(2).unwrap().contains("revoked 2"), "{out}");
+}
+
+#[test]
+fn a_service_key_is_narrow_ends_and_is_rotated() {
+    let folder = Folder::new(CONFIG);
+    let said = "key create --name ci --service --expires 90d --servers github:read_* files --json";
+    let json = |said: &str| -> serde_json::Value {
+        let (code, out, err) = folder.run(&said.split(' ').collect::<Vec<_>>());
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str(&out).unwrap()
+    };
+    let first = json(said);
+    assert_eq!((first["service"].as_bool(), first["generation"].as_u64()), (Some(true), Some(1)));
+    assert_eq!(first["models"], serde_json::json!([]), "what is not given is not there");
+    assert_eq!(first["servers"][0]["tools"], serde_json::json!(["read_*"]));
+    let second = json("key rotate ci --overlap 2h --json");
+    assert_ne!(second["key"], first["key"]);
+    assert_eq!(second["generation"].as_u64(), Some(2));
+    assert!(second["expires"].as_str() >= first["expires"].as_str(), "{second} {first}");
+    let (_, out, _) = folder.run(&["key", "list"]);
+    let states: Vec<&str> = out.lines().skip(2).filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(states, ["rotated", "valid"], "{out}");
+    json("key rotate ci --overlap 0s --json");
+    let (_, out, _) = folder.run(&["key", "list"]);
+    assert_eq!(out.matches(" expired").count(), 1, "{out}");
+    let (_, out, _) = folder.run(&["key", "revoke", "ci"]);
+    assert_eq!(out.lines().count(), 3, "all secrets end: {out}");
+    assert!(folder.run(&["key", "revoke", "--user", "ana@example.com"]).1.contains("is revoked"));
+    let (_, out, _) = folder.run(&["key", "list"]);
+    assert!(out.contains("user ana@example.com is revoked since 2"), "{out}");
+    assert_eq!(folder.run(&["key", "revoke", "--user", "ANA@example.com"]).0, 1);
+    assert!(folder.run(&["key", "revoke", "--user", "ana@example.com", "--undo"]).1.contains("let in again"));
 }
 
 #[test]
@@ -134,9 +167,21 @@ fn keys_that_cannot_be_made_or_revoked() {
             "the config has no team \"nope\"; known: platform",
         ),
         (&["key", "create", "--name", "a b"], 1, "is no name"),
+        (&["key", "create", "--name", "x", "--service", "--expires", "1d"], 2, "--models, --servers or both"),
+        (&["key", "create", "--name", "x", "--service", "--models", "a"], 2, "--expires"),
+        (&["key", "create", "--name", "x", "--expires", "soon"], 2, "is no time"),
+        (&["key", "create", "--name", "x", "--expires", "2020-01-01T00:00:00Z"], 2, "not in the next"),
+        (&["key", "create", "--name", "x", "--role", "auditor", "--models", "a"], 2, "cannot be used with"),
+        (&["key", "create", "--name", "x", "--role", "king"], 2, "owner, operator, auditor, viewer"),
+        (&["key", "create", "--name", "x", "--servers", ":x"], 2, "is no server"),
+        (&["key", "rotate", "nobody"], 1, "no key has the name or id \"nobody\""),
+        (&["key", "rotate", "fixed"], 1, "stands in the config"),
+        (&["key", "rotate", "ada", "--overlap", "99d"], 2, "at most"),
+        (&["key", "revoke"], 2, "NAME_OR_ID"),
+        (&["key", "revoke", "--user", "ana", "--undo"], 1, "is not revoked"),
         (&["key", "create", "--name", "x", "--models", "a b"], 2, "is no model name"),
         (&["key", "revoke", "nobody"], 1, "no key has the name or id \"nobody\""),
-        (&["key", "revoke", "fixed"], 1, "the key \"fixed\" stands in the config: remove it there"),
+        (&["key", "revoke", "fixed"], 1, "the key \"fixed\" stands in the config: change it there"),
     ] {
         let (found, out, err) = folder.run(words);
         assert_eq!((found, out.as_str()), (code, ""), "{words:?}");

@@ -1,13 +1,17 @@
 //! Exactly what a person writes: every key of the config file, each of them optional unless it says
 //! otherwise.
 
+use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
+use crate::config::identity_file::{self, Identity, ROLES};
+use crate::config::key_terms;
 use crate::config::mcp_file::{self, Endpoint, McpServer};
 use crate::config::policy_file::{self, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
 use crate::config::yaml::{Node, Value};
+use crate::identity::role::Role;
 use crate::ledger::content::Policy;
 use crate::limits;
 use crate::net::engine::EngineChoice;
@@ -32,6 +36,7 @@ pub(crate) struct File {
     pub(crate) mcp_servers: Vec<McpServer>,
     pub(crate) mcp: Endpoint,
     pub(crate) keys: Vec<Key>,
+    pub(crate) identity: Identity,
     pub(crate) teams: Vec<Team>,
     pub(crate) policy: policy_file::Policy,
     pub(crate) ledger: books_file::Ledger,
@@ -91,7 +96,9 @@ pub(crate) struct Key {
     pub(crate) secret: At<Source>,
     pub(crate) team: Option<At<String>>,
     pub(crate) user: Option<At<String>>,
-    pub(crate) admin: bool,
+    pub(crate) role: Option<Role>,
+    /// Milliseconds since 1970.
+    pub(crate) expires: Option<u64>,
     pub(crate) models: Option<Vec<At<String>>>,
     pub(crate) deny_models: Vec<At<String>>,
     pub(crate) servers: Option<Vec<ServerGrant>>,
@@ -134,6 +141,7 @@ const KEYS: &[&str] = &[
     "mcp_servers",
     "mcp",
     "keys",
+    "identity",
     "teams",
     "policy",
     "ledger",
@@ -179,6 +187,9 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
     }
     if let Some(nodes) = fields.get("keys").and_then(|node| reader.list(node, "keys")) {
         file.keys = nodes.iter().filter_map(|node| read_key(node, reader)).collect();
+    }
+    if let Some(node) = fields.get("identity") {
+        file.identity = identity_file::read(node, reader).unwrap_or_default();
     }
     if let Some(entries) = fields.get("teams").and_then(|node| reader.entries(node, "teams")) {
         for entry in entries {
@@ -363,7 +374,8 @@ fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
 }
 
 fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
-    let known = ["name", "secret", "team", "user", "admin", "models", "deny_models", "servers"];
+    let known =
+        ["name", "secret", "team", "user", "admin", "role", "expires", "models", "deny_models", "servers"];
     let fields = reader.fields(node, "keys", &known)?;
     let name = reader.required(&fields, "keys", "name").and_then(|node| {
         let text = reader.text(node, "keys.name")?;
@@ -376,13 +388,30 @@ fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
         let text = reader.text(node, "keys.user")?;
         reader.fits(&text.value, text.mark, "keys.user", "user").then_some(text)
     });
-    let admin = fields.get("admin").and_then(|node| reader.yes_or_no(node, "keys.admin")).unwrap_or(false);
+    let admin = fields.get("admin").and_then(|node| reader.yes_or_no(node, "keys.admin"));
+    let role = fields.get("role").map(|node| (node.mark, reader.choice(node, "keys.role", ROLES)));
+    if let (Some(_), Some((mark, _))) = (admin, role) {
+        reader.fault(mark, "keys: `admin: true` is `role: owner`; write one of them");
+    }
+    let role = role.map_or_else(|| (admin == Some(true)).then_some(Role::Owner), |(_, role)| role);
+    let expires = fields.get("expires").and_then(|node| read_expires(node, reader));
     let models = fields.get("models").and_then(|node| reader.patterns(node, "keys.models"));
     let denied = fields.get("deny_models").and_then(|node| reader.patterns(node, "keys.deny_models"));
     let servers =
         fields.get("servers").and_then(|node| policy_file::read_grants(node, "keys.servers", reader));
     let deny_models = denied.unwrap_or_default();
-    Some(Key { name: name?, secret: secret?, team, user, admin, models, deny_models, servers })
+    Some(Key { name: name?, secret: secret?, team, user, role, expires, models, deny_models, servers })
+}
+
+/// A time; a while from now on would never end in a file that is read again and again.
+fn read_expires(node: &Node, reader: &mut Reader) -> Option<u64> {
+    let text = reader.text(node, "keys.expires")?;
+    let found = key_terms::moment(&text.value).map(|at| clock::unix_ms(at));
+    let wanted = "keys.expires: expected a time such as 2027-01-31T00:00:00Z";
+    found
+        .inspect_err(|_why| reader.fault(node.mark, format!("{wanted}, found {}", quoted(&text.value))))
+        // A key whose end cannot be read must not be one without an end.
+        .map_or(Some(0), Some)
 }
 
 fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::environment::Environment;
+use crate::config::key_file::Stored;
 use crate::config::load;
 use crate::config::reader::Reader;
 use crate::config::resolve::{self, Resolver};
@@ -20,7 +21,7 @@ pub fn config_file(data: &[u8]) {
     let file = load::parse(data, &mut reader);
     let fixed = resolve::fixed(&file, folder, &mut reader);
     assert!(fixed.threads >= 1);
-    let resolved = Resolver::new(folder, &environment).resolve(&file, &[], &mut reader);
+    let resolved = Resolver::new(folder, &environment).resolve(&file, &Stored::default(), &mut reader);
     let faults = reader.into_faults();
     assert!(faults.list().len() <= limits::CONFIG_FAULTS_MAX);
     // What the file itself says may be repeated.

@@ -1,7 +1,7 @@
 //! Loading a config: from a path to everything that the process needs to start.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use sha2::Digest;
 
@@ -10,19 +10,22 @@ use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::{Faults, Mark};
 use crate::config::file::{self, File};
-use crate::config::key_file::{KeyFile, StoredKey};
+use crate::config::key_file::{KeyFile, Stored};
+use crate::config::key_terms;
 use crate::config::policies;
 use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
 use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, ShownTeam, ShownTls};
 use crate::config::shown::{shown_origin, shown_proxy};
 use crate::config::shown_books::{self, ShownBooks};
+use crate::config::shown_identity::ShownIdentity;
 use crate::config::shown_mcp::ShownMcp;
 use crate::config::shown_policy::{ShownGrant, ShownPolicy};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
+use crate::identity::role::Role;
 use crate::identity::token::KeyHash;
 use crate::limits;
 use crate::net::engine::EngineChoice;
@@ -87,9 +90,9 @@ pub(crate) fn load_in(
         Keys::MakeFirst | Keys::Read => fixed.data_dir.as_path(),
     };
     let key_file = KeyFile::of(data_dir);
-    let (mut stored, key_faults) = match key_file.read() {
+    let (mut stored, key_faults) = match key_file.read_all() {
         Ok(stored) => (stored, Faults::default()),
-        Err(why) => (Vec::new(), why.into_faults()),
+        Err(why) => (Stored::default(), why.into_faults()),
     };
     let resolver = Resolver::new(&folder, environment);
     let mut resolved = resolver.resolve(&file, &stored, &mut reader);
@@ -98,11 +101,12 @@ pub(crate) fn load_in(
     faults.or(())?;
 
     let mut first_key = None;
-    if matches!(keys, Keys::MakeFirst) && resolved.snapshot.keys.is_empty() {
+    let shut = resolved.snapshot.keys.is_empty() && resolved.snapshot.identity.issuers.is_empty();
+    if matches!(keys, Keys::MakeFirst) && shut {
         // The config was resolved without this key; to resolve again is simpler than to patch what is
         // immutable.
         first_key = key_file.create_first(defaults::FIRST_KEY).map_err(|why| why.into_faults())?;
-        stored = key_file.read().map_err(|why| why.into_faults())?;
+        stored = key_file.read_all().map_err(|why| why.into_faults())?;
         let mut again = Reader::new(defaults::CONFIG);
         resolved = Resolver::new(&folder, environment).resolve(&file, &stored, &mut again);
         again.into_faults().or(())?;
@@ -167,10 +171,10 @@ pub(crate) fn parse(bytes: &[u8], reader: &mut Reader) -> File {
     }
 }
 
-fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) -> Shown {
+fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Shown {
     let snapshot = &resolved.snapshot;
     let config_keys = resolved.config_keys.iter().map(|(hash, key)| shown_key(*hash, key, "config"));
-    let stored = stored.iter().filter(|key| key.is_valid());
+    let stored = stored.keys.iter().filter(|key| key.is_valid());
     let stored_keys = stored.map(|key| shown_key(key.sha256, &key.principal(), "key file"));
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let times = &snapshot.timeouts;
@@ -222,6 +226,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
+        identity: ShownIdentity::of(&snapshot.identity),
         books: ShownBooks::of(file, &snapshot.heads),
     }
 }
@@ -251,7 +256,9 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
         id: hash.id(),
         team: key.team.as_ref().map(ToString::to_string),
         user: key.user.as_deref().map(str::to_owned),
-        admin: key.admin,
+        role: key.role.map(Role::name),
+        service: key.service,
+        expires: key.until_ms.map(|ms| key_terms::text(UNIX_EPOCH + Duration::from_millis(ms))),
         models: key.models.as_deref().map(globs),
         deny_models: globs(&key.deny_models),
         servers: key.servers.as_ref().map(ShownGrant::all),

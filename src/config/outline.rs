@@ -11,6 +11,7 @@ use crate::config::load::{Opened, open};
 use crate::config::reader::Reader;
 use crate::config::resolve;
 use crate::config::secrets::Finder;
+use crate::identity::role::Role;
 use crate::identity::token::KeyHash;
 
 /// A config in outline.
@@ -41,8 +42,10 @@ pub struct ConfigKey {
     pub team: Option<String>,
     /// The person behind it.
     pub user: Option<String>,
-    /// Whether it opens `/admin`, and nothing else.
-    pub admin: bool,
+    /// What it may do at `/admin`, and nowhere else.
+    pub role: Option<Role>,
+    /// When it ends, milliseconds since 1970.
+    pub until_ms: Option<u64>,
     /// Its patterns.
     pub models: Option<Vec<String>>,
 }
@@ -74,7 +77,8 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
             id: secret.map(|secret| KeyHash::of(secret.expose().as_bytes()).id()),
             team: key.team.as_ref().map(|team| team.value.clone()),
             user: key.user.as_ref().map(|user| user.value.clone()),
-            admin: key.admin,
+            role: key.role,
+            until_ms: key.expires,
             models: key.models.as_ref().map(|list| list.iter().map(|text| text.value.clone()).collect()),
         }
     });

@@ -16,7 +16,8 @@ use crate::config::environment::Environment;
 use crate::config::faults::Mark;
 use crate::config::file::{self, File};
 use crate::config::heads;
-use crate::config::key_file::StoredKey;
+use crate::config::identity::Identity;
+use crate::config::key_file::{Stored, StoredKey};
 use crate::config::mcp_json;
 use crate::config::mcp_servers;
 use crate::config::policies::{self, Beside};
@@ -120,7 +121,7 @@ impl<'e> Resolver<'e> {
     }
 
     /// Resolves everything; the result is of use only when `reader` has no fault afterwards.
-    pub(crate) fn resolve(mut self, file: &File, stored: &[StoredKey], reader: &mut Reader) -> Resolved {
+    pub(crate) fn resolve(mut self, file: &File, stored: &Stored, reader: &mut Reader) -> Resolved {
         self.shared.ca_pem = file.ca_file.as_ref().and_then(|path| self.read_file(path, "ca_file", reader));
         let server_tls = file.tls.as_ref().and_then(|tls| self.server_tls(tls, reader));
         let suggested;
@@ -145,13 +146,11 @@ impl<'e> Resolver<'e> {
         self.check_grants(file, &servers);
         books::check(file, reader);
         let config_keys = self.config_keys(file, reader);
-        self.check_stored(file, stored);
-        let stored = stored.iter().filter(|key| key.is_valid()).map(|key| (key.sha256, key.principal()));
-        let all: Vec<(KeyHash, Principal)> = config_keys.iter().cloned().chain(stored).collect();
-        for (hash, _) in &all {
-            self.facts.update(hash.bytes());
-        }
-        let principals = all.iter().map(|(_, principal)| principal.clone()).collect();
+        self.check_stored(file, &stored.keys);
+        let identity = self.shared.identity(file, &stored.users, reader);
+        let keys = self.ring(&config_keys, &stored.keys, &identity);
+        let stored = stored.keys.iter().filter(|key| key.is_valid()).map(StoredKey::principal);
+        let principals = config_keys.iter().map(|(_, principal)| principal.clone()).chain(stored).collect();
         let rules = self.rules(file, (&servers, principals), &providers, reader);
         let spending = self.spending(file, &providers, reader);
         let heads = self.shared.head_targets(&file.ledger.heads, reader);
@@ -162,7 +161,8 @@ impl<'e> Resolver<'e> {
             spending,
             contents: contents(file),
             heads: Arc::new(heads),
-            keys: KeyRing::new(all),
+            keys,
+            identity: Arc::new(identity),
             rules,
             routes,
             providers,
@@ -249,6 +249,25 @@ impl<'e> Resolver<'e> {
             budgets: books::budgets(file),
             rates: books::rates(file),
         }
+    }
+
+    /// All keys; those of revoked users open nothing, wherever they stand.
+    fn ring(
+        &mut self,
+        config: &[(KeyHash, Principal)],
+        stored: &[StoredKey],
+        identity: &Identity,
+    ) -> KeyRing {
+        let stored = stored.iter().map(|key| (key.sha256, key.principal(), key.is_valid()));
+        let config = config.iter().map(|(hash, principal)| (*hash, principal.clone(), true));
+        let (mut valid, mut revoked) = (Vec::new(), Vec::new());
+        for (hash, principal, holds) in config.chain(stored) {
+            let holds = holds && !identity.is_revoked(principal.user.as_deref());
+            self.facts.update(hash.bytes());
+            self.facts.update([u8::from(holds)]);
+            if holds { &mut valid } else { &mut revoked }.push((hash, principal));
+        }
+        KeyRing::new(valid).with_revoked(revoked)
     }
 
     fn check_grants(&mut self, file: &File, servers: &[McpServer]) {
@@ -386,15 +405,14 @@ const WEAK_BYTES: usize = 20;
 
 pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
     Principal {
-        key: KeyName::new(&key.name.value),
-        key_id: hash.id().into(),
         team: key.team.as_ref().map(|team| TeamName::new(&team.value)),
         user: key.user.as_ref().map(|user| user.value.as_str().into()),
-        admin: key.admin,
-        groups: Arc::default(),
+        role: key.role,
+        until_ms: key.expires,
         models: key.models.as_deref().map(globs),
         deny_models: globs(&key.deny_models),
         servers: key.servers.as_deref().map(policies::servers),
+        ..Principal::of_key(KeyName::new(&key.name.value), hash.id())
     }
 }
 

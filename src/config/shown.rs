@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use serde::Serialize;
 
 use crate::config::shown_books::ShownBooks;
+use crate::config::shown_identity::ShownIdentity;
 use crate::config::shown_mcp::{ShownMcp, ShownServer};
 use crate::config::shown_policy::{ShownGrant, ShownPolicy, grants_as_yaml};
 use crate::upstream::site::{Origin, Proxy};
@@ -46,6 +47,9 @@ pub struct Shown {
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
     pub keys: Vec<ShownKey>,
+    /// Who may call without one.
+    #[serde(skip_serializing_if = "ShownIdentity::is_empty")]
+    pub identity: ShownIdentity,
     /// Money and records.
     #[serde(flatten)]
     pub books: ShownBooks,
@@ -113,8 +117,14 @@ pub struct ShownKey {
     pub team: Option<String>,
     /// The person behind it.
     pub user: Option<String>,
-    /// Whether it opens `/admin`, and nothing else.
-    pub admin: bool,
+    /// What it may do at `/admin`, and nowhere else.
+    pub role: Option<&'static str>,
+    /// Whether it belongs to a program.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub service: bool,
+    /// When it ends; absent for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// Its patterns; absent for no limit of its own.
     pub models: Option<Vec<String>>,
     /// The models that are denied.
@@ -187,8 +197,11 @@ impl fmt::Display for Shown {
             if let Some(user) = &key.user {
                 write!(f, ", user: {}", word(user))?;
             }
-            if key.admin {
-                write!(f, ", admin: true")?;
+            if let Some(role) = key.role {
+                write!(f, ", role: {role}")?;
+            }
+            if let Some(expires) = &key.expires {
+                write!(f, ", expires: {}", word(expires))?;
             }
             if let Some(models) = &key.models {
                 write!(f, ", models: {}", list(models))?;
@@ -200,6 +213,9 @@ impl fmt::Display for Shown {
                 write!(f, ", servers: {}", grants_as_yaml(grants))?;
             }
             writeln!(f, " }} # {}, from the {}", key.id, key.origin)?;
+        }
+        if !self.identity.is_empty() {
+            write!(f, "{}", self.identity)?;
         }
         writeln!(f, "{}", self.books)
     }

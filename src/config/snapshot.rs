@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::defaults;
+use crate::config::identity::Identity;
 use crate::glob::Glob;
 use crate::identity::virtual_keys::KeyRing;
 use crate::ids::TeamName;
@@ -29,8 +30,10 @@ use crate::upstream::sigv4::Signer;
 /// Everything that a reload may change. Shared by all cores as one `Arc`.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The keys that are valid.
+    /// The keys.
     pub keys: KeyRing,
+    /// Who may call without one, and who may not any more.
+    pub identity: Arc<Identity>,
     /// What teams may do.
     pub rules: Rules,
     /// Which provider serves which model.

@@ -7,13 +7,16 @@ use std::task::{Context, Poll};
 
 use tokio::time::timeout;
 
+use crate::call::Outcome;
+use crate::clock;
 use crate::error::{CallError, Code};
 use crate::gateway::contents::Passing;
 use crate::gateway::log::Level;
-use crate::gateway::record::{Expected, Record};
+use crate::gateway::record::{Expected, Record, kept, redacted};
 use crate::gateway::worker::{Phase, Worker};
+use crate::identity::principal::Principal;
 use crate::ledger::content::{Kept, Part};
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, Kind};
 use crate::ledger::journal::{Full, Journal, Ticket};
 use crate::ledger::live::{Ledger, State};
 use crate::ledger::note::Note;
@@ -102,6 +105,34 @@ impl Books {
 }
 
 impl Worker {
+    /// Writes down that somebody has proved who they are, as the call shows it that they make.
+    pub(super) async fn note_sign_in(&self, record: &Record, who: &Principal) {
+        let groups = who.groups.iter().take(limits::DENIAL_PATTERNS_MAX).map(|group| &**group);
+        let groups = groups.collect::<Vec<_>>().join(", ");
+        let issuer = who.issuer.as_deref().unwrap_or_default();
+        let role = who.role.map(|role| format!(", role {role}")).unwrap_or_default();
+        let decision = kept(format!("signed in at {issuer}{role}; groups: {groups}").as_bytes());
+        let note = Note {
+            id: self.next_id(),
+            decision: redacted(&decision),
+            outcome: Outcome::Done.name(),
+            ..record.note(Kind::SignIn)
+        };
+        self.books.event_soon(&note).await;
+    }
+
+    /// Writes down how many strangers were refused beside those who have entries of their own.
+    pub(super) async fn note_strangers(&self, count: u64) {
+        let decision = format!("{count} more requests without a valid key were refused");
+        let entry = Entry {
+            decision,
+            outcome: Outcome::Refused.name().to_owned(),
+            status: Code::Unauthenticated.status(),
+            ..Entry::new(self.next_id(), Kind::Refusal, clock::unix_ms(clock::wall()))
+        };
+        drop(timeout(limits::LEDGER_EVENT_DEADLINE, self.books.event(&entry)).await);
+    }
+
     /// Writes down that a call goes out now, at what it may cost.
     ///
     /// # Errors
@@ -140,6 +171,12 @@ impl Worker {
         }
         let opened = record.open.map(|expected| expected.kind);
         let Some(kind) = opened.or_else(|| record.kind()) else { return };
+        if opened.is_none() && kind == Kind::Refusal && record.is_strange() {
+            record.counted_only = !self.strangers.admit(record.at_ms / 1000);
+            if record.counted_only {
+                return;
+            }
+        }
         let note = record.note(kind);
         let write = async {
             match opened {

@@ -207,7 +207,8 @@ impl Caller {
         let mut extra: Vec<(&str, &[u8])> = Vec::new();
         if record.endpoint == Endpoint::Mcp {
             serve_mcp::write_error(&mut body, error);
-            if error.code() == Code::Unauthenticated {
+            let challenged = error.header_lines().iter().any(|(name, _)| *name == "www-authenticate");
+            if error.code() == Code::Unauthenticated && !challenged {
                 extra.push(("www-authenticate", b"Bearer realm=\"tollgate\""));
             }
         } else {

@@ -5,6 +5,7 @@
 
 use crate::call::Endpoint;
 use crate::error::Code;
+use crate::gateway::metadata;
 use crate::gateway::serve_mcp::Form;
 use crate::http::head::Method;
 
@@ -25,6 +26,9 @@ pub(super) struct Wanted<'a> {
 pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> {
     let path = str::from_utf8(path).map_err(|_why| Code::NotFound)?;
     let path = path.strip_suffix('/').unwrap_or(path);
+    if let Some(inner) = path.strip_prefix(metadata::PATH) {
+        return well_known(method, inner);
+    }
     let (team, rest) = match path.strip_prefix("/t/") {
         Some(rest) => {
             let (team, rest) =
@@ -74,6 +78,22 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
     } else {
         Err(Code::MethodNotAllowed)
     }
+}
+
+/// Finds the resource that metadata is wanted of: all of us, or an address of MCP.
+fn well_known(method: Method, inner: &str) -> Result<Wanted<'_>, Code> {
+    let resource = match inner {
+        "" => "",
+        _ => match classify(Method::Post, inner.as_bytes())? {
+            Wanted { endpoint: Endpoint::Mcp, form: Form::Streamable, .. } => inner,
+            _ => return Err(Code::NotFound),
+        },
+    };
+    if !matches!(method, Method::Get | Method::Head) {
+        return Err(Code::MethodNotAllowed);
+    }
+    let (endpoint, name) = (Endpoint::WellKnown, Some(resource));
+    Ok(Wanted { endpoint, team: None, name, form: Form::Streamable })
 }
 
 /// Takes apart what follows `/mcp`: nothing, a server, and behind either the two addresses of HTTP+SSE.
@@ -144,6 +164,23 @@ mod tests {
 
     fn check_refused(method: Method, path: &str) {
         assert_eq!(classify(method, path.as_bytes()), Err(Code::MethodNotAllowed), "{path}");
+    }
+
+    #[test]
+    fn metadata_is_that_of_an_address_of_mcp() {
+        let path = "/.well-known/oauth-protected-resource";
+        for inner in ["", "/mcp", "/mcp/github", "/t/payments/mcp", "/t/payments/mcp/github"] {
+            check(Method::Get, &format!("{path}{inner}"), Ok((Endpoint::WellKnown, None, Some(inner))));
+        }
+        for inner in
+            ["x", "/", "/v1/messages", "/mcp/a/b", "/mcp/sse", "/.well-known/oauth-protected-resource/mcp"]
+        {
+            let path = format!("{path}{inner}");
+            let found = classify(Method::Get, path.as_bytes());
+            // A slash at the end of an address counts for nothing, here as anywhere.
+            assert_eq!(found.is_ok(), inner == "/", "{inner}");
+        }
+        check(Method::Post, &format!("{path}/mcp"), Err(Code::MethodNotAllowed));
     }
 
     #[test]

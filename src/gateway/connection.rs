@@ -13,7 +13,7 @@ use crate::gateway::classify::classify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::worker::Worker;
-use crate::gateway::{serve_admin, serve_llm, serve_mcp, serve_models, serve_platform};
+use crate::gateway::{metadata, serve_admin, serve_llm, serve_mcp, serve_models, serve_platform};
 use crate::limits;
 use crate::net::stream::Stream;
 
@@ -91,6 +91,9 @@ async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Resul
         Endpoint::Health => serve_platform::health(worker, caller, ready, record).await?,
         Endpoint::Admin => {
             serve_admin::serve(worker, caller, name.as_deref().unwrap_or_default(), record).await?;
+        }
+        Endpoint::WellKnown => {
+            metadata::serve(worker, caller, name.as_deref().unwrap_or_default(), record).await?;
         }
         Endpoint::Hello | Endpoint::Other => serve_platform::hello(caller, record).await?,
     }

@@ -79,8 +79,11 @@ impl Running {
             Ok(())
         });
         let heads = Arc::clone(&self.published.current().1.heads);
-        let Self { cores, mailboxes, log, log_thread, ledger, indexer, contents, books, herald, .. } = self;
+        let Self {
+            cores, mailboxes, log, log_thread, ledger, indexer, contents, books, herald, issuers, ..
+        } = self;
         drop(books);
+        issuers.end();
         // Cores that would not end are left behind: the process ends now.
         if cores.iter().all(std::thread::JoinHandle::is_finished) {
             for core in cores {
@@ -118,6 +121,7 @@ impl Running {
                         chores = clock::now() + limits::CHORES_EVERY;
                         self.forget_what_is_old();
                     }
+                    self.issuers.tell(&self.published.current().1.identity);
                     self.herald.tell(self.ledger.newest_head(), &self.published.current().1.heads);
                     // A file that is being written changes from look to look: it is read once it rests.
                     let changed = self.watch.changed();

@@ -3,6 +3,7 @@
 //! Every other folder knows one thing; this one knows their order. It decides nothing itself.
 
 pub mod accounts;
+mod admin_view;
 mod books;
 mod budget;
 mod caller;
@@ -15,7 +16,10 @@ pub mod control;
 mod direct;
 mod herald;
 mod hub;
+mod identify;
+mod issuers;
 mod log;
+mod metadata;
 mod offers;
 mod published;
 mod record;
@@ -27,7 +31,9 @@ mod serve_mcp;
 mod serve_models;
 mod serve_platform;
 mod showcase;
+mod sign_ins;
 pub mod start;
+mod strangers;
 mod stream_back;
 pub mod survey;
 mod today;

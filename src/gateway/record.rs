@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::admin::metrics::{Finished, TokenCounts};
 use crate::call::{Endpoint, Outcome};
 use crate::clock;
+use crate::error::Code;
 use crate::gateway::charge::Charge;
 use crate::gateway::contents::Passing;
 use crate::gateway::hub::ask::{About, Charged};
@@ -107,6 +108,8 @@ pub(super) struct Record {
     pub(super) open: Option<Expected>,
     /// Whether the ledger has it.
     pub(super) booked: bool,
+    /// Whether it is one of many refusals that are only counted.
+    pub(super) counted_only: bool,
     /// What went wrong, for people.
     pub(super) error: String,
     pub(super) request_bytes: u64,
@@ -151,6 +154,7 @@ impl Record {
             priced: String::new(),
             budgets: Vec::new(),
             booked: false,
+            counted_only: false,
             error: String::new(),
             request_bytes: 0,
             answer_bytes: 0,
@@ -179,7 +183,7 @@ impl Record {
     pub(super) fn kind(&self) -> Option<Kind> {
         let refused = self.outcome == Outcome::Refused;
         match self.endpoint {
-            _ if refused && self.key.is_none() => Some(Kind::Refusal),
+            _ if refused && self.is_strange() => Some(Kind::Refusal),
             Endpoint::Messages => Some(Kind::ModelCall),
             Endpoint::CountTokens => Some(Kind::CountTokens),
             Endpoint::Models => Some(Kind::ModelList),
@@ -188,10 +192,17 @@ impl Record {
                 method.and_then(kind_of_method).or_else(|| refused.then_some(Kind::Refusal))
             }
             Endpoint::Admin => Some(Kind::Admin),
-            Endpoint::Hello | Endpoint::Health | Endpoint::Metrics | Endpoint::Other => {
-                refused.then_some(Kind::Refusal)
-            }
+            Endpoint::Hello
+            | Endpoint::Health
+            | Endpoint::Metrics
+            | Endpoint::WellKnown
+            | Endpoint::Other => refused.then_some(Kind::Refusal),
         }
+    }
+
+    /// Whether it comes from somebody who has no valid key or token, as far as it is known.
+    pub(super) fn is_strange(&self) -> bool {
+        self.key.is_none() || self.status == Code::Unauthenticated.status()
     }
 
     /// What the ledger is told, as of now.
@@ -274,7 +285,11 @@ impl Record {
                 .filter(|_| self.cost_pico > 0)
                 .map(|pattern| (pattern, self.cost_pico)),
         });
-        if !matches!(self.endpoint, Endpoint::Hello | Endpoint::Health | Endpoint::Metrics) {
+        let probe = matches!(
+            self.endpoint,
+            Endpoint::Hello | Endpoint::Health | Endpoint::Metrics | Endpoint::WellKnown
+        );
+        if !probe && !self.counted_only {
             self.log(worker, took, counts);
         }
     }

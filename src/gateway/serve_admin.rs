@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use crate::call::Outcome;
 use crate::clock;
 use crate::error::{CallError, Code};
+use crate::gateway::admin_view;
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::clerk::Asked;
+use crate::gateway::identify::identify;
 use crate::gateway::record::{Record, kept};
-use crate::gateway::serve_llm::identify;
 use crate::gateway::worker::{Phase, Worker};
+use crate::identity::role::Permission;
 use crate::ledger::entry::Kind;
 use crate::ledger::index::answer::Answer;
 use crate::ledger::redact;
@@ -24,7 +26,7 @@ use crate::meter::book;
 /// Serves `GET /admin/ledger`, `/admin/spend` and `/admin/budgets`.
 ///
 /// # Errors
-/// 401 and 403 without an administrator's key, 404 for what there is not, 400 for a question that cannot be
+/// 401 and 403 without an administrator's key, or one whose role does not allow it, 404 for what there is not, 400 for a question that cannot be
 /// understood.
 pub(super) async fn serve(
     worker: &Worker,
@@ -33,19 +35,29 @@ pub(super) async fn serve(
     record: &mut Record,
 ) -> Result<(), CallError> {
     let snapshot = worker.snapshot();
-    identify(&snapshot, caller, None, record)?;
+    let known = identify(worker, &snapshot, caller, None, record).await?;
     let (_, query) = caller.head.path_and_query(caller.stream.input());
     let query = query.unwrap_or_default();
     let mut parameters = parameters(query)?;
     let said: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
     record.decision = kept(redact::redact_text(&format!("/admin/{what} {}", said.join(" "))).as_bytes());
     let asked = match what {
-        "budgets" => return reply(caller, record, &budgets(worker)).await,
+        "budgets" => {
+            admin_view::may(&known, Permission::ReadSums)?;
+            return reply(caller, record, &budgets(worker)).await;
+        }
         "ledger" => Asked::Ledger,
         "spend" => Asked::Spend,
         _ => {
             let text = "there are /admin/ledger, /admin/spend and /admin/budgets";
             return Err(CallError::new(Code::NotFound).context(text));
+        }
+    };
+    let whole = match asked {
+        Asked::Spend => admin_view::may(&known, Permission::ReadSums).map(|()| true)?,
+        Asked::Ledger => {
+            admin_view::may(&known, Permission::ReadEntries)?;
+            admin_view::sees_contents(&known, &parameters)?
         }
     };
     let answer = match waiting(asked, &mut parameters)? {
@@ -60,7 +72,8 @@ pub(super) async fn serve(
         },
     };
     let code = match answer.status {
-        200 => return reply(caller, record, &answer.body).await,
+        200 if whole => return reply(caller, record, &answer.body).await,
+        200 => return reply(caller, record, &admin_view::without_contents(&answer.body)).await,
         400 => Code::BadRequest,
         404 => Code::NotFound,
         _ => Code::Overloaded,

@@ -15,6 +15,7 @@ use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::contents::Passing;
+use crate::gateway::identify::identify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
@@ -23,8 +24,6 @@ use crate::gateway::worker::{Phase, Worker};
 use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::http::head::RequestHead;
-use crate::identity::principal::Principal;
-use crate::identity::token::Presented;
 use crate::ledger::content::Part;
 use crate::limits;
 use crate::llm::anthropic::request::{self, Request};
@@ -47,7 +46,8 @@ pub(super) async fn serve(
     record: &mut Record,
 ) -> Result<(), CallError> {
     let snapshot = worker.snapshot();
-    let principal = identify(&snapshot, caller, team, record)?;
+    let known = identify(worker, &snapshot, caller, team, record).await?;
+    let principal = &*known;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
     record.request_bytes = whole.body().len() as u64;
     let request = request::read(whole.body())
@@ -84,55 +84,6 @@ pub(super) async fn serve(
     }
     let call = Call { worker, snapshot: &snapshot, permit: &permit, request: &request };
     call.answer(caller, whole, plan.targets, record).await
-}
-
-/// Finds out who calls.
-///
-/// # Errors
-/// 401 without a valid key, 403 under another team's prefix, with an administrator's key anywhere but at
-/// `/admin`, and there with any other.
-pub(super) fn identify<'a>(
-    snapshot: &'a Snapshot,
-    caller: &Caller,
-    team: Option<&str>,
-    record: &mut Record,
-) -> Result<&'a Principal, CallError> {
-    let input = caller.stream.input();
-    let mut presented = Presented::default();
-    for (name, value) in caller.head.headers.iter(input) {
-        let place = match name.len() {
-            9 if name.eq_ignore_ascii_case(b"x-api-key") => &mut presented.api_key,
-            13 if name.eq_ignore_ascii_case(b"authorization") => &mut presented.authorization,
-            14 if name.eq_ignore_ascii_case(b"x-tollgate-key") => &mut presented.tollgate_key,
-            _ => continue,
-        };
-        place.get_or_insert(value);
-    }
-    record.rules = snapshot.rules.version();
-    let principal = snapshot.keys.find_any(presented.candidates()).ok_or(Code::Unauthenticated)?;
-    // What strangers say of themselves fills no ledger.
-    record.note_client(&caller.head, input);
-    record.key = Some(principal.key.clone());
-    record.key_id = Some(Arc::clone(&principal.key_id));
-    record.team.clone_from(&principal.team);
-    record.user.clone_from(&principal.user);
-    record.policy = snapshot.contents.of(principal.team.as_ref());
-    match team {
-        Some(asked) if principal.team.as_ref().is_none_or(|own| own.as_str() != asked) => {
-            let text = format!("key \"{}\" does not belong to the team of this address", principal.key);
-            Err(CallError::new(Code::Forbidden).context(text))
-        }
-        _ if principal.admin != (record.endpoint == Endpoint::Admin) => {
-            let text = match principal.admin {
-                true => {
-                    "is an administrator's: it opens /admin alone; take one of your own for models and tools"
-                }
-                false => "is no administrator's; make one with `tollgate key create --admin`",
-            };
-            Err(CallError::new(Code::Forbidden).context(format!("key \"{}\" {text}", principal.key)))
-        }
-        _ => Ok(principal),
-    }
 }
 
 /// What is settled about a call when its targets are asked.

@@ -15,9 +15,10 @@ use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::direct::{self, Lane, Post};
 use crate::gateway::hub::ask::{About, Ask, Final, HeadFacts, Reply, Verb};
+use crate::gateway::identify::identify;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::{self, Whole};
-use crate::gateway::serve_llm::{identify, note_first_byte};
+use crate::gateway::serve_llm::note_first_byte;
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode::{self, CHUNK_END, Fields, LAST_CHUNK, RelayedResponse};
 use crate::http::head::{Framing, Method};
@@ -71,7 +72,7 @@ pub(super) async fn serve(
         let text = "this Host or Origin is not let in; see `mcp: { allowed_hosts, allowed_origins }`";
         return Err(CallError::new(Code::Forbidden).context(text));
     }
-    let principal = identify(&snapshot, caller, team, record)?.clone();
+    let principal = identify(worker, &snapshot, caller, team, record).await?.clone();
     if endpoint.form != Form::Streamable && !mcp.legacy_sse {
         let text =
             "HTTP+SSE is switched off; use Streamable HTTP at /mcp, or set `mcp: { legacy_sse: true }`";
@@ -243,7 +244,8 @@ fn is_json(kind: &[u8]) -> bool {
 pub(super) fn write_error(out: &mut Vec<u8>, error: &CallError) {
     let text = error.message().to_owned();
     let error = match error.code() {
-        Code::Unauthenticated => RpcError::not_allowed(NO_KEY),
+        Code::Unauthenticated if text == Code::Unauthenticated.text() => RpcError::not_allowed(NO_KEY),
+        Code::Unauthenticated => RpcError::not_allowed(text),
         Code::Forbidden => RpcError::not_allowed(text),
         Code::Overloaded => RpcError::overloaded(text),
         Code::Draining => RpcError::draining(),

@@ -13,8 +13,9 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
+use crate::gateway::identify::identify;
 use crate::gateway::record::Record;
-use crate::gateway::serve_llm::{Going, identify, write_head};
+use crate::gateway::serve_llm::{Going, write_head};
 use crate::gateway::worker::Worker;
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::limits;
@@ -44,7 +45,8 @@ pub(super) async fn serve(
     record: &mut Record,
 ) -> Result<(), CallError> {
     let snapshot = worker.snapshot();
-    let principal = identify(&snapshot, caller, team, record)?;
+    let known = identify(worker, &snapshot, caller, team, record).await?;
+    let principal = &*known;
     let permit = snapshot.rules.permit_listing(principal);
     let mut models = listed(worker, &snapshot, &permit).await;
     let may = |id: &str| worker.decisions.may_name(&snapshot.rules, principal, id);

@@ -21,6 +21,7 @@ use crate::gateway::clerk::Clerk;
 use crate::gateway::contents::Contents;
 use crate::gateway::herald::Herald;
 use crate::gateway::hub;
+use crate::gateway::issuers::Keeper;
 use crate::gateway::log::{CoreLog, Level, Sink};
 use crate::gateway::published::Published;
 use crate::gateway::showcase::Showcase;
@@ -102,6 +103,7 @@ pub struct Running {
     pub(super) indexer: Indexer,
     pub(super) contents: Contents,
     pub(super) herald: Herald,
+    pub(super) issuers: Keeper,
     pub(super) limits: Limits,
     pub(super) books: Books,
     pub(super) ids: Ids,
@@ -128,6 +130,8 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (addresses, sockets) = bind_all(&fixed)?;
     let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
+    let mut issuers = Keeper::new(log.clone());
+    issuers.tell(&snapshot.identity);
     let (config_version, published) = (snapshot.version.clone(), Arc::new(Published::new(snapshot)));
     let (mailboxes, receivers, hub_mail) = mailboxes(sockets.len());
     let (hub, asks) = channel(limits::MCP_ASKS_MAX);
@@ -151,6 +155,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             clerk: clerk.clone(),
             heads: Arc::clone(&accounts.herald.counts),
             contents: accounts.contents.clone(),
+            key_sets: Arc::clone(&issuers.sets),
         };
         let core = Core { choice: fixed.engine, sockets, mail, parts, report: report.clone() };
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
@@ -185,6 +190,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         indexer,
         contents,
         herald,
+        issuers,
         limits,
         books,
         ids: Ids::default(),

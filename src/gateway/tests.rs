@@ -124,6 +124,7 @@ fn parts(upstream: SocketAddr, folder: &Path, books: Books, log: Sink) -> Parts 
         clerk: Clerk::none(),
         heads: Arc::default(),
         contents: Contents::new(folder, 1, log),
+        key_sets: Arc::default(),
         limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
     }
 }

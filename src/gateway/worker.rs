@@ -24,10 +24,13 @@ use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
 use crate::gateway::contents::Contents;
 use crate::gateway::hub::ask::Ask;
+use crate::gateway::issuers::KeySets;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::offers::Offers;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::{Showcase, Taken};
+use crate::gateway::sign_ins::SignIns;
+use crate::gateway::strangers::Strangers;
 use crate::gateway::today::Today;
 use crate::ids::{CallId, ServerName};
 use crate::limits;
@@ -112,6 +115,10 @@ pub(super) struct Worker {
     pub(super) books: Books,
     /// Where contents go that are kept.
     pub(super) contents: Contents,
+    /// Those who have signed in.
+    pub(super) sign_ins: SignIns,
+    /// Refusals of those whom nobody knows.
+    pub(super) strangers: Strangers,
     /// Who looks things up in the ledger.
     pub(super) clerk: Clerk,
     pub(super) heads: Arc<HeadCounts>,
@@ -147,6 +154,7 @@ pub(super) struct Parts {
     pub(super) clerk: Clerk,
     pub(super) heads: Arc<HeadCounts>,
     pub(super) contents: Contents,
+    pub(super) key_sets: Arc<KeySets>,
 }
 
 impl Worker {
@@ -177,6 +185,8 @@ impl Worker {
             clerk: parts.clerk,
             heads: parts.heads,
             contents: parts.contents,
+            sign_ins: SignIns::new(parts.key_sets),
+            strangers: Strangers::default(),
             meter: Meter::new(&parts.limits),
             offers: Offers::default(),
             decisions: Table::default(),
@@ -247,6 +257,10 @@ impl Worker {
                 _ = tick.tick() => {
                     ticks += 1;
                     self.log.borrow_mut().flush();
+                    if let Some(count) = self.strangers.take(clock::unix_s(clock::wall())) {
+                        let worker = Rc::clone(&self);
+                        drop(spawn_local(async move { worker.note_strangers(count).await }));
+                    }
                     if ticks.is_multiple_of(TICKS_PER_REAP) {
                         self.pool.reap(clock::now());
                         self.meter.tick();
@@ -254,6 +268,9 @@ impl Worker {
                 }
             }
             if self.phase.get() != Phase::Running && self.connections.get() == 0 {
+                if let Some(count) = self.strangers.take_rest() {
+                    self.note_strangers(count).await;
+                }
                 self.log.borrow_mut().flush();
                 return;
             }

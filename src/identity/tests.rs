@@ -1,24 +1,12 @@
 //! Tests of key texts and the ring.
 
-use std::sync::Arc;
-
 use crate::identity::principal::Principal;
 use crate::identity::token::{KeyHash, Presented, generate};
-use crate::identity::virtual_keys::KeyRing;
+use crate::identity::virtual_keys::{KeyRing, Unfit};
 use crate::ids::KeyName;
 
 fn principal(name: &str, hash: KeyHash) -> Principal {
-    Principal {
-        key: KeyName::new(name),
-        key_id: hash.id().into(),
-        team: None,
-        user: None,
-        admin: false,
-        models: None,
-        groups: Arc::default(),
-        deny_models: Arc::default(),
-        servers: None,
-    }
+    Principal::of_key(KeyName::new(name), hash.id())
 }
 
 fn ring(keys: &[(&str, &str)]) -> KeyRing {
@@ -26,6 +14,10 @@ fn ring(keys: &[(&str, &str)]) -> KeyRing {
         let hash = KeyHash::of(key.as_bytes());
         (hash, principal(name, hash))
     }))
+}
+
+fn name<'r>(found: Result<&'r Principal, Unfit<'r>>) -> Result<&'r str, Unfit<'r>> {
+    found.map(|found| found.key.as_str())
 }
 
 fn candidates(tollgate: &str, authorization: &str, api: &str) -> Vec<String> {
@@ -62,10 +54,10 @@ fn what_is_no_key_is_passed_over() {
 fn the_ring_finds_its_keys_and_no_others() {
     let ring = ring(&[("ci", "tg_one"), ("dev", "tg_two")]);
     assert_eq!(ring.len(), 2);
-    assert_eq!(ring.find(b"tg_one").map(|found| found.key.as_str()), Some("ci"));
-    assert_eq!(ring.find(b"tg_two").map(|found| found.key.as_str()), Some("dev"));
+    assert_eq!(name(ring.find(b"tg_one", 0)), Ok("ci"));
+    assert_eq!(name(ring.find(b"tg_two", 0)), Ok("dev"));
     for wrong in [&b""[..], b"tg_", b"tg_onE", b"tg_one ", b"tg_one\0"] {
-        assert!(ring.find(wrong).is_none(), "{wrong:?}");
+        assert_eq!(ring.find(wrong, 0), Err(Unfit::Unknown), "{wrong:?}");
     }
 }
 
@@ -74,15 +66,41 @@ fn the_first_known_candidate_counts() {
     let ring = ring(&[("ci", "tg_one"), ("dev", "tg_two")]);
     let presented =
         Presented { tollgate_key: None, authorization: Some(b"Bearer sk-ant-oat"), api_key: Some(b"tg_two") };
-    assert_eq!(ring.find_any(presented.candidates()).map(|found| found.key.as_str()), Some("dev"));
-    assert!(ring.find_any(Presented::default().candidates()).is_none());
+    assert_eq!(name(ring.find_any(presented.candidates(), 0)), Ok("dev"));
+    assert_eq!(ring.find_any(Presented::default().candidates(), 0), Err(Unfit::Unknown));
 }
 
 #[test]
 fn one_hash_is_one_key() {
     let ring = ring(&[("first", "same"), ("second", "same")]);
     assert_eq!(ring.len(), 1);
-    assert_eq!(ring.find(b"same").map(|found| found.key.as_str()), Some("first"));
+    assert_eq!(name(ring.find(b"same", 0)), Ok("first"));
+}
+
+#[test]
+fn a_key_ends_at_its_time_and_not_before() {
+    let hash = KeyHash::of(b"tg_ci");
+    let ring = KeyRing::new([(hash, Principal { until_ms: Some(1_000), ..principal("ci", hash) })]);
+    assert_eq!(name(ring.find(b"tg_ci", 999)), Ok("ci"));
+    assert_eq!(ring.ids(999).count(), 1);
+    for late in [1_000, 1_001, u64::MAX] {
+        assert!(matches!(ring.find(b"tg_ci", late), Err(Unfit::Expired(who)) if who.key.as_str() == "ci"));
+        assert_eq!(ring.ids(late).count(), 0);
+    }
+}
+
+#[test]
+fn a_revoked_key_is_known_and_opens_nothing() {
+    let (old, new) = (KeyHash::of(b"tg_old"), KeyHash::of(b"tg_new"));
+    let ended = Principal { until_ms: Some(1), ..principal("old", old) };
+    let ring =
+        KeyRing::new([(new, principal("new", new))]).with_revoked([(old, ended), (new, principal("x", new))]);
+    assert!(matches!(ring.find(b"tg_old", 5), Err(Unfit::Revoked(who)) if who.key.as_str() == "old"));
+    assert_eq!(name(ring.find(b"tg_new", 5)), Ok("new"));
+    assert_eq!((ring.len(), ring.ids(5).count()), (1, 1));
+    // A good key beside it counts, and of several bad ones the first that is known is told of.
+    assert_eq!(name(ring.find_any([&b"tg_old"[..], b"tg_new"], 5)), Ok("new"));
+    assert!(matches!(ring.find_any([&b"tg_no"[..], b"tg_old"], 5), Err(Unfit::Revoked(_))));
 }
 
 #[test]

@@ -24,12 +24,17 @@ pub struct Presented<'a> {
 impl<'a> Presented<'a> {
     /// Keys to look up, best first: trimmed, not empty, at most `limits::KEY_BYTES_MAX` long.
     pub fn candidates(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.texts().filter(|key| key.len() <= limits::KEY_BYTES_MAX)
+    }
+
+    /// All that may be a key or a token, best first: trimmed, not empty.
+    pub fn texts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bearer = self.authorization.and_then(bearer);
         [self.tollgate_key, bearer, self.api_key]
             .into_iter()
             .flatten()
             .map(<[u8]>::trim_ascii)
-            .filter(|key| !key.is_empty() && key.len() <= limits::KEY_BYTES_MAX)
+            .filter(|key| !key.is_empty())
     }
 }
 

@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 mod content;
+mod identity;
 mod index;
 mod ledger;
 mod mcp;
 mod meter;
-mod search;
 mod policy;
+mod search;
 
 // One list in several files.
 pub use content::*;
+pub use identity::*;
 pub use index::*;
 pub use ledger::*;
 pub use mcp::*;
 pub use meter::*;
-pub use search::*;
 pub use policy::*;
+pub use search::*;
 
 /// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;
 /// nginx allows 32 KiB.

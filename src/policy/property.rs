@@ -126,15 +126,11 @@ fn servers(written: &[Written]) -> ServerRules {
 
 fn principal(own: &Lists, team: Option<&str>) -> Principal {
     Principal {
-        key: KeyName::new("k"),
-        key_id: "0123456789ab".into(),
         team: team.map(TeamName::new),
-        user: None,
-        admin: false,
-        groups: Arc::default(),
         models: own.models.as_deref().map(globs),
         deny_models: globs(&own.deny_models),
         servers: own.servers.as_deref().map(servers),
+        ..Principal::of_key(KeyName::new("k"), "0123456789ab")
     }
 }
 

@@ -47,15 +47,9 @@ fn team(models: Option<&[&str]>, given: Option<Given>) -> Team {
 
 fn caller(team: Option<&str>, models: Option<&[&str]>) -> Principal {
     Principal {
-        key: KeyName::new("ci"),
-        key_id: "0123456789ab".into(),
         team: team.map(TeamName::new),
-        user: None,
-        admin: false,
         models: models.map(globs),
-        groups: Arc::default(),
-        deny_models: Arc::default(),
-        servers: None,
+        ..Principal::of_key(KeyName::new("ci"), "0123456789ab")
     }
 }
 

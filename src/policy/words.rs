@@ -8,6 +8,7 @@ use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpres
 
 use crate::call::Class;
 use crate::identity::principal::Principal;
+use crate::identity::role::Role;
 
 /// What policies are checked against before they hold. Every principal is a key, be it one of the config or
 /// of somebody who has signed in; every tool stands below its server.
@@ -153,8 +154,8 @@ impl Words {
 }
 
 /// What a principal is to the house.
-pub(super) const fn role(who: &Principal) -> &'static str {
-    if who.admin { "admin" } else { "developer" }
+pub(super) fn role(who: &Principal) -> &'static str {
+    who.role.map_or("developer", Role::name)
 }
 
 fn uid(of: &EntityTypeName, id: &str) -> EntityUid {

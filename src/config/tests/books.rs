@@ -57,9 +57,9 @@ fn everything_about_money_and_records() {
         (of(None), of(Some("platform")), of(Some("x"))),
         (Policy::Redacted, Policy::Full, Policy::Redacted)
     );
-    let ada = loaded.snapshot.keys.find(b"tg_a-hidden-key-of-ada-herself").unwrap();
-    assert_eq!((ada.user.as_deref(), ada.admin), (Some("ada@example.com"), false));
-    assert!(loaded.snapshot.keys.find(b"tg_a-hidden-key-of-an-admin").unwrap().admin);
+    let ada = loaded.snapshot.keys.find(b"tg_a-hidden-key-of-ada-herself", 0).unwrap();
+    assert_eq!((ada.user.as_deref(), ada.role), (Some("ada@example.com"), None));
+    assert!(loaded.snapshot.keys.find(b"tg_a-hidden-key-of-an-admin", 0).unwrap().role.is_some());
     let books = &loaded.shown.books;
     let names: Vec<&str> = books.budgets.iter().map(|budget| budget.name.as_str()).collect();
     assert_eq!(names, ["team-platform", "all", "people", "tools"]);

@@ -55,7 +55,7 @@ fn the_file_of_the_design_page() {
     let plan = snapshot.routes.plan("claude-local").unwrap();
     assert_eq!((plan.targets[0].provider, plan.targets[0].model.as_deref()), (1, Some("smollm2")));
     assert_eq!(snapshot.routes.plan("claude-sonnet-5").unwrap().targets[0].provider, 0);
-    let ci = snapshot.keys.find(b"tg_a-hidden-key-of-the-ci-job").unwrap();
+    let ci = snapshot.keys.find(b"tg_a-hidden-key-of-the-ci-job", 0).unwrap();
     assert_eq!(ci.team.as_ref().unwrap().as_str(), "platform");
     let permit = snapshot.rules.decide(ci, "claude-local").unwrap();
     assert_eq!(permit.to_string(), "team platform: models claude-*");
@@ -158,7 +158,7 @@ fn without_a_file_the_environment_decides() {
     assert!(demo.warnings.iter().any(|line| line.contains("OPENAI_API_KEY")), "{:?}", demo.warnings);
     // The key is made once, opens the gate, and is not made again.
     let key = demo.first_key.unwrap();
-    let found = demo.snapshot.keys.find(key.expose().as_bytes()).unwrap();
+    let found = demo.snapshot.keys.find(key.expose().as_bytes(), 0).unwrap();
     assert_eq!(found.key.as_str(), "default");
     let stored = folder.text("tollgate-data/keys.json");
     assert!(!stored.contains(key.expose()));
@@ -170,7 +170,7 @@ fn without_a_file_the_environment_decides() {
         (provider.name.as_str(), provider.site.origin.host.as_str()),
         ("anthropic", "api.anthropic.com")
     );
-    assert!(anthropic.snapshot.keys.find(key.expose().as_bytes()).is_some());
+    assert!(anthropic.snapshot.keys.find(key.expose().as_bytes(), 0).is_ok());
     assert_ne!(anthropic.snapshot.version, demo.snapshot.version);
 }
 

@@ -191,7 +191,7 @@ fn the_endpoint() {
 fn grants_reach_those_who_decide() {
     let loaded = whole(&folder());
     let snapshot = &loaded.snapshot;
-    let dev = snapshot.keys.find(b"tg_hidden-and-long-enough").unwrap();
+    let dev = snapshot.keys.find(b"tg_hidden-and-long-enough", 0).unwrap();
     let files = ServerName::new("files");
     let call = ToolCall { server: &files, tool: "read_file", class: Class::Unknown, can_ask: false };
     let permit = snapshot.rules.decide_tool(dev, &call).unwrap();

@@ -23,7 +23,7 @@ fn lists_of_a_server_reach_those_who_decide_and_those_who_look() {
     );
     let loaded = good(&text, &[]);
     let rules = &loaded.snapshot.rules;
-    let dev = loaded.snapshot.keys.find(KEY.as_bytes()).unwrap();
+    let dev = loaded.snapshot.keys.find(KEY.as_bytes(), 0).unwrap();
     let github = ServerName::new("github");
     for (tool, class, answer) in [
         ("list", Class::Read, Answer::Allow),
@@ -57,7 +57,7 @@ fn cedar_files_are_read_with_the_config_and_watched() {
     folder.write("org.cedar", "@id(\"calm\")\nforbid (principal, action, resource is Tool);\n");
     let text = config("teams: { ops: {} }\npolicy: { files: [org.cedar], unwritten: deny }");
     let loaded = load_text(&folder, &text, &[], &Keys::Read).unwrap();
-    let dev = loaded.snapshot.keys.find(KEY.as_bytes()).unwrap();
+    let dev = loaded.snapshot.keys.find(KEY.as_bytes(), 0).unwrap();
     let server = ServerName::new("any");
     let call = ToolCall { server: &server, tool: "t", class: Class::Read, can_ask: true };
     let denial = loaded.snapshot.rules.decide_tool(dev, &call).unwrap_err();

@@ -99,7 +99,7 @@ fn a_reload_takes_everything_or_nothing() {
     }
     assert!(!reloaded.warnings.iter().any(|line| line.contains("drain_s")));
     // Keys still come from the folder of the running process.
-    assert!(reloaded.snapshot.keys.find(made.unwrap().secret.expose().as_bytes()).is_some());
+    assert!(reloaded.snapshot.keys.find(made.unwrap().secret.expose().as_bytes(), 0).is_ok());
     assert!(reloaded.watched.contains(&folder.path().join("data/keys.json")));
     assert_ne!(reloaded.snapshot.version, loaded.snapshot.version);
 

@@ -41,6 +41,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     let session = Rc::new(Session {
         id: format!("{:016x}{:016x}", hub.random(), hub.random()),
         key_id: asking.principal.key_id.clone(),
+        who: Arc::clone(&asking.principal),
         scope: asking.scope.clone(),
         version,
         capabilities: capabilities.to_vec(),
@@ -236,6 +237,7 @@ pub(super) async fn open_sse(hub: &Rc<Hub>, asking: Asking, path: &str) {
     let session = Rc::new(Session {
         id: format!("{:016x}{:016x}", hub.random(), hub.random()),
         key_id: asking.principal.key_id.clone(),
+        who: Arc::clone(&asking.principal),
         scope: asking.scope.clone(),
         version: Version::V2024_11_05,
         capabilities: b"{}".to_vec(),
@@ -306,6 +308,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
     let agreed = Rc::new(Session {
         id: session.id.clone(),
         key_id: session.key_id.clone(),
+        who: Arc::clone(&session.who),
         scope: session.scope.clone(),
         version,
         capabilities: question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}").to_vec(),

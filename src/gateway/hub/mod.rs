@@ -59,6 +59,7 @@ use crate::gateway::published::Published;
 use crate::gateway::record::kept;
 use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Mail, Phase};
+use crate::identity::principal::Principal;
 use crate::ids::{CallId, ServerName};
 use crate::ledger::entry::{Entry, Kind};
 use crate::limits::{self, Timeouts};
@@ -163,6 +164,7 @@ impl Hub {
                             accounts.meter.tick();
                         }
                         hub.reap(clock::now());
+                        hub.end_those(|_| true);
                     }
                 }
             }
@@ -310,9 +312,20 @@ impl Hub {
             let all = Changed { tools: true, prompts: true, resources: true };
             streams::tell_all_changed(self, all);
         }
-        let valid: HashSet<Arc<str>> = now.keys.ids().collect();
-        streams::end_revoked(self, &valid);
-        for session in self.sessions.all().iter().filter(|session| !valid.contains(&session.key_id)) {
+        let now_ms = clock::unix_ms(clock::wall());
+        let valid: HashSet<Arc<str>> = now.keys.ids(now_ms).collect();
+        self.end_those(|who| match who.issuer {
+            None => valid.contains(&who.key_id),
+            Some(_) => !now.identity.is_out(who),
+        });
+    }
+
+    /// Ends what those hold open who may not stay, or whose time is over.
+    fn end_those(self: &Rc<Self>, may_stay: impl Fn(&Principal) -> bool) {
+        let now_ms = clock::unix_ms(clock::wall());
+        let stays = |who: &Principal| !who.has_expired(now_ms) && may_stay(who);
+        streams::end_revoked(self, stays);
+        for session in self.sessions.all().iter().filter(|session| !stays(&session.who)) {
             self.close_session(&session.id);
         }
     }

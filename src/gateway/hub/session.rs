@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) id: String,
     /// The key that opened it; no other may use it.
     pub(super) key_id: std::sync::Arc<str>,
+    /// The one who opened it.
+    pub(super) who: std::sync::Arc<Principal>,
     /// The server that its address named.
     pub(super) scope: Option<ServerName>,
     /// The revision that was agreed upon.

@@ -16,6 +16,7 @@ use crate::gateway::hub::events::{self, Changed};
 use crate::gateway::hub::listing::Seen;
 use crate::gateway::hub::session::Session;
 use crate::gateway::worker::Phase;
+use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::json;
 use crate::limits;
@@ -83,6 +84,7 @@ struct Listener {
     /// The id of its request, as written: what every message on it is tagged with.
     id: Vec<u8>,
     key_id: Arc<str>,
+    who: Arc<Principal>,
     scope: Option<ServerName>,
     filter: ListenFilter,
     reply: Sender<Reply>,
@@ -151,6 +153,7 @@ pub(super) async fn listen(hub: &Rc<Hub>, caller: &Caller, leg: Leg, filter: Lis
     let listener = Rc::new(Listener {
         id: leg.id.clone(),
         key_id,
+        who: Arc::clone(&caller.principal),
         scope: caller.scope.clone(),
         filter,
         reply: leg.reply.clone(),
@@ -244,10 +247,10 @@ pub(super) fn tell_updated(hub: &Hub, server: &ServerName, uri: &str) {
     }
 }
 
-/// Ends the streams of keys that are not valid any more.
-pub(super) fn end_revoked(hub: &Hub, valid: &HashSet<Arc<str>>) {
+/// Ends the streams of those who may not stay.
+pub(super) fn end_revoked(hub: &Hub, stays: impl Fn(&Principal) -> bool) {
     hub.listeners.0.borrow_mut().retain(|listener| {
-        let stays = valid.contains(&listener.key_id);
+        let stays = stays(&listener.who);
         if !stays {
             drop(listener.reply.try_send(Reply::End));
         }

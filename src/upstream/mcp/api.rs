@@ -29,6 +29,8 @@ pub struct ApiAnswer {
     pub body: Vec<u8>,
     /// Whether that is all of it.
     pub whole: bool,
+    /// Seconds that it is good for, by the `max-age` of its `Cache-Control`.
+    pub max_age_s: Option<u64>,
 }
 
 impl ApiLink {
@@ -75,7 +77,7 @@ impl ApiLink {
             Content::Events => "text/event-stream".to_owned(),
             Content::Other(kind) => kind.clone(),
         };
-        Ok(ApiAnswer { status: answer.status, content_type, body, whole })
+        Ok(ApiAnswer { status: answer.status, content_type, body, whole, max_age_s: answer.max_age_s })
     }
 
     /// Fetches a document: the whole body, at most `limits::OPENAPI_BYTES_MAX`, of a successful GET.

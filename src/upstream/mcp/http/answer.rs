@@ -137,6 +137,8 @@ pub(in crate::upstream::mcp) struct Answer {
     /// `Location`, of an answer that leads elsewhere.
     location: Option<String>,
     pub(in crate::upstream::mcp) content: Content,
+    /// `max-age` of `Cache-Control`, seconds.
+    pub(in crate::upstream::mcp) max_age_s: Option<u64>,
     /// Nothing once it is back in its pool.
     connection: Option<Connection>,
     site: Arc<Site>,
@@ -228,6 +230,7 @@ impl Door {
             challenge: challenge.map(|value| String::from_utf8_lossy(value).into_owned()),
             location,
             content: Content::of(first("content-type").unwrap_or_default()),
+            max_age_s: first("cache-control").and_then(max_age_s),
             connection: None,
             site: Arc::clone(site),
             keep_alive: head.keep_alive,
@@ -275,6 +278,12 @@ impl Door {
         request_head(&mut out, &request, Fields::NONE);
         out
     }
+}
+
+/// The seconds of `max-age` (RFC 9111 section 5.2.2.1).
+fn max_age_s(value: &[u8]) -> Option<u64> {
+    let mut directives = str::from_utf8(value).ok()?.split(',').map(str::trim);
+    directives.find_map(|one| one.strip_prefix("max-age=")?.trim_matches('"').parse().ok())
 }
 
 impl Content {
