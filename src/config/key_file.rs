@@ -124,6 +124,7 @@ impl StoredKey {
             admin: self.admin,
             models: self.models.as_ref().map(|list| list.iter().map(|pattern| Glob::new(pattern)).collect()),
             servers: None,
+            regions: None,
         }
     }
 

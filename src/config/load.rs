@@ -17,6 +17,7 @@ use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, Sho
 use crate::config::shown::{shown_origin, shown_proxy};
 use crate::config::shown_books::{self, ShownBooks};
 use crate::config::shown_mcp::{self, ShownGrant, ShownMcp};
+use crate::config::shown_places::{ShownEnd, ShownReach, ShownStand};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
 use crate::glob::Glob;
@@ -214,6 +215,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
                 models: team.models.as_deref().map(texts),
                 servers: team.servers.as_deref().map(shown_mcp::grants),
                 content: team.content.map(shown_books::word_of),
+                reach: ShownReach::of(&team.reach, &team.aliases),
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
@@ -243,6 +245,7 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
                 .map(|rule| ShownGrant { server: rule.server.as_str().to_owned(), tools: globs(&rule.tools) })
                 .collect()
         }),
+        regions: key.regions.as_deref().map(globs),
         origin,
     }
 }
@@ -263,19 +266,21 @@ fn shown_provider(provider: &Provider) -> ShownProvider {
             other => other,
         }),
         proxy,
+        stand: ShownStand::of(&provider.place),
     }
 }
 
 /// Exact names first, as they are looked up.
 fn shown_models(snapshot: &Snapshot) -> Vec<ShownModel> {
     let exact = snapshot.routes.exact_names();
-    let patterns = snapshot.routes.patterns().map(|(glob, targets)| (glob.as_str(), targets));
-    let entries = exact.chain(patterns).map(|(pattern, targets)| {
-        let targets = targets.iter().filter_map(|target| {
+    let patterns = snapshot.routes.patterns().map(|(glob, entry)| (glob.as_str(), entry));
+    let entries = exact.chain(patterns).map(|(pattern, entry)| {
+        let targets = entry.targets.iter().filter_map(|target| {
             let provider = snapshot.providers.get(target.provider)?;
             Some((provider.name.to_string(), target.model.as_deref().map(str::to_owned)))
         });
-        ShownModel { pattern: pattern.to_owned(), targets: targets.collect() }
+        let end = entry.deprecation.as_ref().map(ShownEnd::of);
+        ShownModel { pattern: pattern.to_owned(), targets: targets.collect(), end }
     });
     entries.collect()
 }

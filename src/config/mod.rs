@@ -15,7 +15,9 @@ pub mod heads;
 mod mcp_file;
 mod mcp_json;
 mod mcp_servers;
+mod models_file;
 mod openapi;
+mod places_file;
 mod providers;
 mod proxy;
 mod reader;
@@ -33,6 +35,7 @@ pub mod reload;
 pub mod shown;
 pub mod shown_books;
 pub mod shown_mcp;
+pub mod shown_places;
 pub mod snapshot;
 
 #[cfg(any(test, fuzzing))]

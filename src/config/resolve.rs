@@ -19,6 +19,8 @@ use crate::config::heads;
 use crate::config::key_file::StoredKey;
 use crate::config::mcp_json;
 use crate::config::mcp_servers;
+use crate::config::models_file;
+use crate::config::places_file;
 use crate::config::providers::{self, Surroundings};
 use crate::config::proxy::ProxyVariables;
 use crate::config::reader::{At, Reader, quoted};
@@ -35,7 +37,7 @@ use crate::meter::book::Book;
 use crate::meter::table;
 use crate::net::tls::ServerTls;
 use crate::policy::rules::{Rules, Team};
-use crate::route::model::{Table, Target};
+use crate::route::model::{Entry, Table, Target};
 use crate::upstream::provider::Provider;
 
 /// What resolving works on and leaves behind.
@@ -145,8 +147,12 @@ impl<'e> Resolver<'e> {
         let rules = Rules::new(file.teams.iter().map(|team| {
             let models = team.models.as_deref().map(globs);
             let servers = team.servers.as_deref().map(mcp_servers::rules);
-            (TeamName::new(&team.name.value), Team { models, servers })
+            let (territory, aliases) = (team.reach.territory(), models_file::aliases(&team.aliases));
+            (TeamName::new(&team.name.value), Team { models, servers, territory, aliases })
         }));
+        let served = (&routes, providers.as_slice());
+        self.shared.warnings.extend(places_file::warnings(&rules, &team_list(file), served));
+        self.check_aliases(file, &rules, &routes, reader);
         let config_keys = self.config_keys(file, reader);
         self.check_stored(file, stored);
         let stored = stored.iter().filter(|key| key.is_valid()).map(|key| (key.sha256, key.principal()));
@@ -240,6 +246,14 @@ impl<'e> Resolver<'e> {
         for key in &file.keys {
             let whose = format!("keys: servers of {:?}", key.name.value);
             let lines = mcp_servers::idle_grants(&whose, key.servers.as_deref().unwrap_or_default(), servers);
+            self.shared.warnings.extend(lines);
+        }
+    }
+
+    fn check_aliases(&mut self, file: &File, rules: &Rules, routes: &Table, reader: &mut Reader) {
+        for team in &file.teams {
+            let name = TeamName::new(&team.name.value);
+            let lines = models_file::check_aliases((&name, &team.aliases), rules, routes, reader);
             self.shared.warnings.extend(lines);
         }
     }
@@ -350,6 +364,10 @@ fn team_names(file: &File) -> HashSet<&str> {
     file.teams.iter().map(|team| team.name.value.as_str()).collect()
 }
 
+fn team_list(file: &File) -> Vec<TeamName> {
+    file.teams.iter().map(|team| TeamName::new(&team.name.value)).collect()
+}
+
 /// Below this a person has chosen a word, not a random text.
 const WEAK_BYTES: usize = 20;
 
@@ -362,6 +380,7 @@ pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
         admin: key.admin,
         models: key.models.as_deref().map(globs),
         servers: key.servers.as_deref().map(mcp_servers::rules),
+        regions: key.regions.as_deref().map(places_file::globs),
     }
 }
 
@@ -408,9 +427,12 @@ fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) ->
             let renamed = target.model.as_deref().map(Arc::from);
             targets.push(Target { provider, model: renamed, pattern: Arc::clone(&pattern) });
         }
-        entries.push((Glob::new(&pattern), targets));
+        let deprecation = model.end.as_ref().map(models_file::End::deprecation);
+        entries.push((Glob::new(&pattern), Entry { targets, deprecation }));
     }
-    Table::new(entries)
+    let table = Table::new(entries);
+    models_file::check_ends(models, &table, reader);
+    table
 }
 
 fn timeouts(written: &file::Timeouts) -> Timeouts {

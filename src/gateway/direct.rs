@@ -34,7 +34,7 @@ use crate::mcp::rpc;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Entry, Reader};
 use crate::meter::rate::Pass;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::server::Transport;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
@@ -143,7 +143,10 @@ fn begin<'w>(
         mirror::check(tool.param_headers(), arguments, &given).ok()?;
     }
     let server = &way.server.name;
-    let permit = post.snapshot.rules.decide_tool(post.principal, server, tool.key()).ok()?;
+    let rules = &post.snapshot.rules;
+    let allowed = rules.decide_tool(post.principal, server, tool.key()).ok()?;
+    let residency = rules.residency(post.principal);
+    let permit = residency.place(&allowed, &way.server.place).ok()?;
     let id = worker.next_message_id();
     let body = composed(doc, (read, params), entry, id).ok()?;
     let out = Outbound { id, body, headers: lines(entry, arguments)?, resumable: false };
@@ -171,7 +174,8 @@ fn begin<'w>(
     about.charged = charged;
     about.server = Some(server.clone());
     about.note_tool(tool);
-    about.decision = permit.to_string();
+    about.decision = residency.decision(&allowed);
+    about.place = Some(Arc::clone(&way.server.place));
     tool.key().clone_into(&mut about.name);
     about.tool_use_id = tool_use_id.unwrap_or_default().into_owned();
     let level = meta.log_level.clone().and_then(|place| message::text(doc, place));
@@ -282,7 +286,7 @@ pub(super) struct Call<'w> {
     repeat: Option<u128>,
     begun: Instant,
     ended: bool,
-    permit: Permit,
+    permit: PlacedPermit,
     /// As long as it is there, the call counts as under way.
     _pass: Option<Pass>,
 }

@@ -23,6 +23,7 @@ use crate::gateway::charge::{Limits, Meter};
 use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
 use crate::gateway::contents::Contents;
+use crate::gateway::deprecated::Told;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::offers::Offers;
@@ -118,6 +119,8 @@ pub(super) struct Worker {
     pub(super) meter: Rc<Meter>,
     /// Lists of tools that this core has weighed.
     pub(super) offers: Offers,
+    /// What this core knows to have been told of models that end.
+    pub(super) told: Told,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
@@ -175,6 +178,7 @@ impl Worker {
             heads: parts.heads,
             contents: parts.contents,
             meter: Meter::new(&parts.limits),
+            told: Told::default(),
             offers: Offers::default(),
             models: RefCell::default(),
             connections: Cell::new(0),

@@ -23,4 +23,6 @@ pub struct Principal {
     pub models: Option<Arc<[Glob]>>,
     /// The MCP servers and tools that the key itself is given; `None` sets no limit beyond the team's.
     pub servers: Option<ServerRules>,
+    /// The regions that calls of the key may run in; `None` sets no limit beyond the team's.
+    pub regions: Option<Arc<[Glob]>>,
 }

@@ -14,6 +14,7 @@ fn principal(name: &str, hash: KeyHash) -> Principal {
         admin: false,
         models: None,
         servers: None,
+        regions: None,
     }
 }
 

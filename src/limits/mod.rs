@@ -7,13 +7,15 @@ mod index;
 mod ledger;
 mod mcp;
 mod meter;
+mod place;
 
-// One list in five files.
+// One list in six files.
 pub use content::*;
 pub use index::*;
 pub use ledger::*;
 pub use mcp::*;
 pub use meter::*;
+pub use place::*;
 
 /// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;
 /// nginx allows 32 KiB.

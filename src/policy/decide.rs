@@ -8,6 +8,7 @@ use crate::identity::principal::Principal;
 use crate::identity::servers::{Grant, ServerRules};
 use crate::ids::{KeyName, ServerName, TeamName};
 use crate::limits;
+use crate::policy::residency::Territory;
 use crate::policy::rules::{Rules, Team};
 
 /// Proof that policy allowed a call. Only this module makes one; it says by which rule, for the record.
@@ -252,7 +253,9 @@ impl Rules {
             None => None,
             Some(name) => self.team(name).map_or_else(nothing, |team| team.servers.clone()),
         };
-        ViewKey { key: principal.servers.clone(), team }
+        let territory = principal.team.as_ref().and_then(|name| Some(self.team(name)?.territory.clone()));
+        let places = (principal.regions.clone(), territory.unwrap_or_default());
+        ViewKey { key: principal.servers.clone(), team, places }
     }
 
     fn decide_server(
@@ -329,12 +332,16 @@ type Both<'r, L, F> = Result<(Option<F>, Option<F>), (Whose, Option<&'r L>)>;
 pub struct ViewKey {
     pub(super) key: Option<ServerRules>,
     pub(super) team: Option<ServerRules>,
+    /// What key and team say of the places of servers.
+    pub(super) places: (Option<Arc<[Glob]>>, Territory),
 }
 
 impl ViewKey {
-    /// Whether it sees everything, because no rule speaks of servers.
+    /// Whether it sees everything, because no rule speaks of servers or their places.
     pub const fn is_everything(&self) -> bool {
-        self.key.is_none() && self.team.is_none()
+        let (own, territory) = &self.places;
+        let any_place = own.is_none() && territory.regions.is_none() && territory.tenancies.is_none();
+        self.key.is_none() && self.team.is_none() && any_place
     }
 }
 

@@ -3,7 +3,9 @@
 //! A `Permit` can be made here only, and every call to an upstream asks for one: a forgotten check does not
 //! compile. Nothing here reads a clock, a file or a socket.
 
+pub mod alias;
 pub mod decide;
+pub mod residency;
 pub mod rules;
 
 #[cfg(test)]

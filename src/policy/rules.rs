@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::glob::Glob;
 use crate::identity::servers::ServerRules;
 use crate::ids::TeamName;
+use crate::policy::alias::Aliases;
+use crate::policy::residency::Territory;
 
 /// The rules of all teams. A key's own rules travel with its `Principal`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub struct Team {
     pub models: Option<Arc<[Glob]>>,
     /// The MCP servers and tools that its keys may use; `None` sets no limit.
     pub servers: Option<ServerRules>,
+    /// Where its calls may run.
+    pub territory: Territory,
+    /// Its own names for models.
+    pub aliases: Aliases,
 }
 
 impl Rules {

@@ -38,7 +38,7 @@ fn servers(given: Given) -> ServerRules {
 }
 
 fn team(models: Option<&[&str]>, given: Option<Given>) -> Team {
-    Team { models: models.map(globs), servers: given.map(servers) }
+    Team { models: models.map(globs), servers: given.map(servers), ..Team::default() }
 }
 
 fn caller(team: Option<&str>, models: Option<&[&str]>) -> Principal {
@@ -50,6 +50,7 @@ fn caller(team: Option<&str>, models: Option<&[&str]>) -> Principal {
         admin: false,
         models: models.map(globs),
         servers: None,
+        regions: None,
     }
 }
 
@@ -257,7 +258,7 @@ proptest! {
         of_team in any_rules(),
         (in_team, known) in (any::<bool>(), any::<bool>()),
     ) {
-        let team = Team { models: None, servers: of_team.as_deref().map(server_rules) };
+        let team = Team { servers: of_team.as_deref().map(server_rules), ..Team::default() };
         let rules = Rules::new(known.then(|| (TeamName::new("t"), team)));
         let servers = own.as_deref().map(server_rules);
         let caller = Principal { servers, ..caller(in_team.then_some("t"), None) };
@@ -269,7 +270,8 @@ proptest! {
         let view = rules.view_key(&caller);
         // The same, from the view alone.
         let seen = Principal { servers: view.key.clone(), ..caller.clone() };
-        let shadow = Rules::new([(TeamName::new("t"), Team { models: None, servers: view.team.clone() })]);
+        let of_view = Team { servers: view.team.clone(), ..Team::default() };
+        let shadow = Rules::new([(TeamName::new("t"), of_view)]);
         for server in SERVERS {
             let name = ServerName::new(server);
             for tool in TOOLS {

@@ -16,7 +16,7 @@ use crate::gateway::hub::ask::About;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::{Question, Target};
 use crate::gateway::hub::held::AboutTask;
-use crate::gateway::hub::listing::Seen;
+use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::park::{self, Resume, State};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{self, Ending, Run};
@@ -30,7 +30,7 @@ use crate::mcp::method::Method;
 use crate::mcp::repeat::{self, Turn};
 use crate::mcp::rpc::RpcError;
 use crate::meter::rate::Pass;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::server::Transport;
 
 /// Serves a request that a server has to answer.
@@ -65,11 +65,13 @@ pub(super) async fn call(
     if let Some(tool) = &target.tool {
         about.note_tool(tool);
     }
+    about.place = Some(Arc::clone(&peer.server.place));
     let permit = permit(hub, caller, &peer, &question, &target);
-    about.decision = permit.as_ref().map_or_else(|error| error.message.to_string(), Permit::to_string);
+    about.decision =
+        permit.as_ref().map_or_else(|error| error.message.to_string(), |(_, decision)| decision.clone());
     leg.about(about).await;
     let permit = match permit {
-        Ok(permit) => permit,
+        Ok((permit, _)) => permit,
         Err(error) => return leg.refuse(caller, &error).await,
     };
     if caller.version.is_modern()
@@ -219,7 +221,7 @@ fn resolve(
             let name = question.text(params.name.as_ref());
             let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
             let found = seen.view.find(ItemKind::Tool, &name);
-            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown tool: {name}")))?;
+            let found = found.ok_or_else(|| unknown(hub, caller, format!("Unknown tool: {name}")))?;
             let renamed = (found.definition.key() != name).then_some("name");
             let annotations = found.definition.annotations();
             let repeatable = annotations.idempotent == Some(true) || annotations.read_only == Some(true);
@@ -233,7 +235,7 @@ fn resolve(
             let name = question.text(params.name.as_ref());
             let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
             let found = seen.view.find(ItemKind::Prompt, &name);
-            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown prompt: {name}")))?;
+            let found = found.ok_or_else(|| unknown(hub, caller, format!("Unknown prompt: {name}")))?;
             let renamed = (found.definition.key() != name).then_some("name");
             Ok((
                 at(found.server)?,
@@ -262,6 +264,14 @@ fn resolve(
             let name = question.text(question.read.method_span.as_ref()).unwrap_or_default();
             Err(RpcError::method_not_found(&name))
         }
+    }
+}
+
+/// What is not there, or is kept away from the caller: nobody can tell whose it would have been.
+fn unknown(hub: &Hub, caller: &Caller, text: String) -> RpcError {
+    match listing::kept_away(hub, &caller.principal, caller.scope.as_ref()) {
+        Some(why) => RpcError::not_allowed(format!("{text}; {why}")),
+        None => RpcError::invalid_params(text),
     }
 }
 
@@ -321,13 +331,14 @@ fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), Rp
     }
 }
 
+/// The permit for a server, and what was decided.
 fn permit(
     hub: &Hub,
     caller: &Caller,
     peer: &Peer,
     question: &Question,
     target: &Target,
-) -> Result<Permit, RpcError> {
+) -> Result<(PlacedPermit, String), RpcError> {
     let rules = &hub.snapshot().rules;
     let tool = match question.method {
         Method::ToolsCall => Some(&target.name),
@@ -337,7 +348,11 @@ fn permit(
         Some(tool) => rules.decide_tool(&caller.principal, &peer.server.name, tool),
         None => rules.may_see(&caller.principal, &peer.server.name),
     };
-    decided.map_err(|denial| RpcError::not_allowed(denial.to_string()))
+    let permit = decided.map_err(|denial| RpcError::not_allowed(denial.to_string()))?;
+    let residency = rules.residency(&caller.principal);
+    let placed = residency.place(&permit, &peer.server.place);
+    let placed = placed.map_err(|outside| RpcError::not_allowed(outside.to_string()))?;
+    Ok((placed, residency.decision(&permit)))
 }
 
 /// Hands a retry to its parked call, which answers it.
