@@ -92,6 +92,8 @@ codes! {
     OverBudget Caller 429 "billing_error" false "your budget is used up";
     /// More calls, tokens or streams than a rate limit allows.
     RateLimited Caller 429 "rate_limit_error" true "you are calling too fast, try again";
+    /// Nothing that could serve the call is where it may run.
+    OutsideRegion Caller 451 "permission_error" false "nothing within your regions serves this";
     /// A fault of our own.
     Internal Us 500 "api_error" true "the gateway failed on this request";
     /// A transfer coding or method that we do not speak.

@@ -6,6 +6,8 @@ use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::identity_file::{self, Identity, ROLES};
 use crate::config::key_terms;
 use crate::config::mcp_file::{self, Endpoint, McpServer};
+use crate::config::models_file::{self, Alias, Model};
+use crate::config::places_file::{self, Reach, STAND_KEYS, Stand};
 use crate::config::policy_file::{self, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
@@ -64,6 +66,7 @@ pub(crate) struct Provider {
     pub(crate) key: Option<At<Source>>,
     pub(crate) auth: Option<Auth>,
     pub(crate) proxy: Option<At<Source>>,
+    pub(crate) stand: Stand,
 }
 
 /// The header that carries a provider's key.
@@ -73,13 +76,6 @@ pub(crate) enum Auth {
     ApiKey,
     /// `authorization: Bearer KEY`.
     Bearer,
-}
-
-/// One entry of `models:`.
-#[derive(Debug)]
-pub(crate) struct Model {
-    pub(crate) pattern: At<String>,
-    pub(crate) targets: Vec<Target>,
 }
 
 /// `name`, or `{ provider: name, model: renamed }`.
@@ -102,6 +98,7 @@ pub(crate) struct Key {
     pub(crate) models: Option<Vec<At<String>>>,
     pub(crate) deny_models: Vec<At<String>>,
     pub(crate) servers: Option<Vec<ServerGrant>>,
+    pub(crate) regions: Option<Vec<String>>,
 }
 
 /// One entry of `teams:`.
@@ -113,6 +110,8 @@ pub(crate) struct Team {
     pub(crate) servers: Option<Vec<ServerGrant>>,
     pub(crate) budget: Option<Budget>,
     pub(crate) content: Option<Policy>,
+    pub(crate) reach: Reach,
+    pub(crate) aliases: Vec<Alias>,
 }
 
 /// `timeouts:`, milliseconds.
@@ -167,18 +166,7 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
             }
         }
     }
-    if let Some(entries) = fields.get("models").and_then(|node| reader.entries(node, "models")) {
-        let models = entries.iter().filter_map(|entry| {
-            let what = "models";
-            if !reader.pattern_fits(&entry.key, entry.mark, what) {
-                return None;
-            }
-            let what = format!("models.{}", entry.key);
-            let targets = read_targets(&entry.value, &what, reader)?;
-            Some(Model { pattern: At { mark: entry.mark, value: entry.key.clone() }, targets })
-        });
-        file.models = Some(models.collect());
-    }
+    file.models = fields.get("models").and_then(|node| models_file::read_models(node, reader));
     if let Some(node) = fields.get("mcp_servers") {
         file.mcp_servers = mcp_file::read_servers(node, reader);
     }
@@ -302,7 +290,9 @@ fn read_timeouts(node: &Node, reader: &mut Reader) -> Option<Timeouts> {
 
 fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Provider> {
     let what = format!("providers.{}", name.value);
-    let fields = reader.fields(node, &what, &["dialect", "base_url", "key", "auth", "proxy"])?;
+    let known = ["dialect", "base_url", "key", "auth", "proxy"];
+    let fields = reader.fields(node, &what, &[&known[..], &STAND_KEYS].concat())?;
+    let stand = places_file::read_stand(&fields, &what, reader);
     let dialect = reader.required(&fields, &what, "dialect");
     let dialect = dialect.and_then(|node| {
         let text = reader.text(node, &format!("{what}.dialect"))?;
@@ -340,10 +330,10 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
         }
         Dialect::Anthropic => {}
     }
-    Some(Provider { name, dialect: dialect?, base_url, key, auth, proxy })
+    Some(Provider { name, dialect: dialect?, base_url, key, auth, proxy, stand })
 }
 
-fn read_targets(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<Target>> {
+pub(crate) fn read_targets(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<Target>> {
     let nodes = reader.list(node, what)?;
     if nodes.is_empty() {
         reader.fault(node.mark, format!("{what}: expected at least one provider"));
@@ -374,8 +364,19 @@ fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
 }
 
 fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
-    let known =
-        ["name", "secret", "team", "user", "admin", "role", "expires", "models", "deny_models", "servers"];
+    let known = [
+        "name",
+        "secret",
+        "team",
+        "user",
+        "admin",
+        "role",
+        "expires",
+        "models",
+        "deny_models",
+        "servers",
+        "regions",
+    ];
     let fields = reader.fields(node, "keys", &known)?;
     let name = reader.required(&fields, "keys", "name").and_then(|node| {
         let text = reader.text(node, "keys.name")?;
@@ -400,7 +401,20 @@ fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
     let servers =
         fields.get("servers").and_then(|node| policy_file::read_grants(node, "keys.servers", reader));
     let deny_models = denied.unwrap_or_default();
-    Some(Key { name: name?, secret: secret?, team, user, role, expires, models, deny_models, servers })
+    let regions = fields.get("regions");
+    let regions = regions.and_then(|node| places_file::read_regions(node, "keys.regions", reader));
+    Some(Key {
+        name: name?,
+        secret: secret?,
+        team,
+        user,
+        role,
+        expires,
+        models,
+        deny_models,
+        servers,
+        regions,
+    })
 }
 
 /// A time; a while from now on would never end in a file that is read again and again.
@@ -416,7 +430,8 @@ fn read_expires(node: &Node, reader: &mut Reader) -> Option<u64> {
 
 fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {
     let what = format!("teams.{}", name.value);
-    let fields = reader.fields(node, &what, &["models", "deny_models", "servers", "budget", "content"])?;
+    let known = ["models", "deny_models", "servers", "budget", "content", "regions", "tenancies", "aliases"];
+    let fields = reader.fields(node, &what, &known)?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
     let denied =
         fields.get("deny_models").and_then(|node| reader.patterns(node, &format!("{what}.deny_models")));
@@ -427,5 +442,11 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
     let content = fields
         .get("content")
         .and_then(|node| books_file::read_policy(node, &format!("{what}.content"), reader));
-    Some(Team { name, models, deny_models: denied.unwrap_or_default(), servers, budget, content })
+    let reach = places_file::read_reach(&fields, &what, reader);
+    let aliases = fields
+        .get("aliases")
+        .map(|node| models_file::read_aliases(node, &format!("{what}.aliases"), reader))
+        .unwrap_or_default();
+    let deny_models = denied.unwrap_or_default();
+    Some(Team { name, models, deny_models, servers, budget, content, reach, aliases })
 }

@@ -31,8 +31,8 @@ pub fn config_file(data: &[u8]) {
     );
     if faults.is_empty() {
         let routes = &resolved.snapshot.routes;
-        let exact = routes.exact_names().map(|(_, targets)| targets);
-        for targets in exact.chain(routes.patterns().map(|(_, targets)| targets)) {
+        let exact = routes.exact_names().map(|(_, entry)| &entry.targets);
+        for targets in exact.chain(routes.patterns().map(|(_, entry)| &entry.targets)) {
             assert!(!targets.is_empty());
             assert!(targets.iter().all(|target| target.provider < resolved.snapshot.providers.len()));
         }

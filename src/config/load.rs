@@ -20,6 +20,7 @@ use crate::config::shown::{shown_origin, shown_proxy};
 use crate::config::shown_books::{self, ShownBooks};
 use crate::config::shown_identity::ShownIdentity;
 use crate::config::shown_mcp::ShownMcp;
+use crate::config::shown_places::{ShownEnd, ShownReach, ShownStand};
 use crate::config::shown_policy::{ShownGrant, ShownPolicy};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
@@ -223,6 +224,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
                 deny_models: texts(&team.deny_models),
                 servers: team.servers.as_deref().map(|grants| ShownGrant::all(&policies::servers(grants))),
                 content: team.content.map(shown_books::word_of),
+                reach: ShownReach::of(&team.reach, &team.aliases),
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
@@ -262,6 +264,7 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
         models: key.models.as_deref().map(globs),
         deny_models: globs(&key.deny_models),
         servers: key.servers.as_ref().map(ShownGrant::all),
+        regions: key.regions.as_deref().map(globs),
         origin,
     }
 }
@@ -282,19 +285,21 @@ fn shown_provider(provider: &Provider) -> ShownProvider {
             other => other,
         }),
         proxy,
+        stand: ShownStand::of(&provider.place),
     }
 }
 
 /// Exact names first, as they are looked up.
 fn shown_models(snapshot: &Snapshot) -> Vec<ShownModel> {
     let exact = snapshot.routes.exact_names();
-    let patterns = snapshot.routes.patterns().map(|(glob, targets)| (glob.as_str(), targets));
-    let entries = exact.chain(patterns).map(|(pattern, targets)| {
-        let targets = targets.iter().filter_map(|target| {
+    let patterns = snapshot.routes.patterns().map(|(glob, entry)| (glob.as_str(), entry));
+    let entries = exact.chain(patterns).map(|(pattern, entry)| {
+        let targets = entry.targets.iter().filter_map(|target| {
             let provider = snapshot.providers.get(target.provider)?;
             Some((provider.name.to_string(), target.model.as_deref().map(str::to_owned)))
         });
-        ShownModel { pattern: pattern.to_owned(), targets: targets.collect() }
+        let end = entry.deprecation.as_ref().map(ShownEnd::of);
+        ShownModel { pattern: pattern.to_owned(), targets: targets.collect(), end }
     });
     entries.collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::call::Class;
 use crate::config::faults::Mark;
+use crate::config::places_file::{self, Stand};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::template::{self, Syntax, Template};
@@ -22,6 +23,7 @@ pub(crate) struct McpServer {
     pub(crate) idle_s: Option<u64>,
     pub(crate) presentation: Presentation,
     pub(crate) proxy: Option<At<Source>>,
+    pub(crate) stand: Stand,
 }
 
 /// How a server is reached.
@@ -50,7 +52,7 @@ pub(crate) struct Endpoint {
 }
 
 /// Keys that every server may have, then those of each way to reach one.
-const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools"];
+const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools", "region", "tenancy"];
 const PROGRAM_KEYS: &[&str] = &["command", "type", "args", "env", "cwd", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
 const API_KEYS: &[&str] = &["openapi", "base_url", "headers", "proxy"];
@@ -73,6 +75,8 @@ const ALL_KEYS: &[&str] = &[
     "idle_s",
     "prefix",
     "tools",
+    "region",
+    "tenancy",
 ];
 
 /// Reads `mcp_servers:`.
@@ -139,8 +143,20 @@ pub(crate) fn read_server(
     let tools = fields.get("tools").map(|node| read_overrides(node, &format!("{what}.tools"), reader));
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
     let presentation = Presentation { prefix: prefix.unwrap_or_default(), tools: tools.unwrap_or_default() };
+    let stand = places_file::read_stand(&fields, &what, reader);
     let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
-    Some(McpServer { name, reach, era, trusted, call_timeout_ms, sharing, idle_s, presentation, proxy })
+    Some(McpServer {
+        name,
+        reach,
+        era,
+        trusted,
+        call_timeout_ms,
+        sharing,
+        idle_s,
+        presentation,
+        proxy,
+        stand,
+    })
 }
 
 /// `type:`, in the words of our config and in those that other programs write.

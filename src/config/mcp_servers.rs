@@ -17,6 +17,7 @@ use crate::config::template::{self, Template};
 use crate::glob::Glob;
 use crate::ids::ServerName;
 use crate::limits;
+use crate::policy::residency;
 use crate::secret::Secret;
 use crate::upstream::mcp::server::{Api, Document, Program, Remote, Server, Transport};
 use crate::upstream::site::Origin;
@@ -89,6 +90,7 @@ impl Surroundings<'_> {
             call_deadline: written.call_timeout_ms.map_or(limits::MCP_CALL_DEADLINE, Duration::from_millis),
             sharing: written.sharing.unwrap_or_default(),
             idle: written.idle_s.map_or(limits::MCP_IDLE, Duration::from_secs),
+            place: residency::Place::of_server(name, &written.stand.regions, written.stand.tenancy),
         };
         Some(McpServer { server: Arc::new(server), presentation: written.presentation.clone() })
     }

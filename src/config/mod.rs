@@ -17,7 +17,9 @@ mod identity_file;
 mod mcp_file;
 mod mcp_json;
 mod mcp_servers;
+mod models_file;
 mod openapi;
+mod places_file;
 mod policies;
 mod policy_file;
 mod providers;
@@ -39,6 +41,7 @@ pub mod shown;
 pub mod shown_books;
 pub mod shown_identity;
 pub mod shown_mcp;
+pub mod shown_places;
 pub mod shown_policy;
 pub mod snapshot;
 

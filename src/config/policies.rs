@@ -2,6 +2,7 @@
 
 use crate::config::faults::{Fault, Faults, Mark};
 use crate::config::file::File;
+use crate::config::models_file;
 use crate::config::policy_file::ServerGrant;
 use crate::config::reader::{At, Reader};
 use crate::config::snapshot::McpServer;
@@ -49,6 +50,8 @@ pub(crate) fn rules(
             models,
             deny_models: globs(&team.deny_models),
             servers: team.servers.as_deref().map(servers),
+            territory: team.reach.territory(),
+            aliases: models_file::aliases(&team.aliases),
         };
         (TeamName::new(&team.name.value), team_rules)
     });

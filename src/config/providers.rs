@@ -7,11 +7,13 @@ use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::Mark;
 use crate::config::file::{self, Auth};
+use crate::config::places_file::Stand;
 use crate::config::proxy::{self, ProxyVariables};
 use crate::config::reader::{At, Reader};
 use crate::config::secrets::{Finder, Source};
 use crate::ids::ProviderName;
 use crate::net::tls::ClientTls;
+use crate::policy::residency::Place;
 use crate::secret::Secret;
 use crate::upstream::provider::{Credential, Dialect, Provider};
 use crate::upstream::site::{Origin, Proxy, Site};
@@ -45,6 +47,7 @@ pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -
         key: None,
         auth: None,
         proxy: None,
+        stand: Stand::default(),
     };
     if environment.read_set("ANTHROPIC_API_KEY").is_some() {
         provider.name = at("anthropic".to_owned());
@@ -67,7 +70,7 @@ impl Surroundings<'_> {
         let name = ProviderName::new(&written.name.value);
         let what = format!("providers.{name}");
         let Some(url) = &written.base_url else {
-            return Some(demo(name));
+            return Some(demo(name, &written.stand));
         };
         if let Some(At { mark, value: Source::Written(_) }) = &written.key {
             let line = mark.line;
@@ -93,7 +96,9 @@ impl Surroundings<'_> {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
         let site = Arc::new(site(name.as_str(), origin, tls, proxy));
-        Some(Provider { name, dialect: written.dialect, site, base_path, credential })
+        let Stand { regions, tenancy } = &written.stand;
+        let place = Place::of_provider(name.as_str(), regions, *tenancy);
+        Some(Provider { name, dialect: written.dialect, site, base_path, credential, place })
     }
 
     /// `None` after a fault, `Some(None)` for the direct way. `mark` is where to complain of variables.
@@ -154,8 +159,9 @@ pub(crate) fn site(name: &str, origin: Origin, tls: Option<Arc<ClientTls>>, prox
     Site { name: name.into(), host: origin.host_header(), origin, tls, proxy }
 }
 
-fn demo(name: ProviderName) -> Provider {
+fn demo(name: ProviderName, stand: &Stand) -> Provider {
+    let place = Place::of_provider(name.as_str(), &stand.regions, stand.tenancy);
     let origin = Origin { https: false, host: "demo".to_owned(), port: 80 };
     let site = Arc::new(site(name.as_str(), origin, None, None));
-    Provider { name, dialect: Dialect::Demo, site, base_path: String::new(), credential: None }
+    Provider { name, dialect: Dialect::Demo, site, base_path: String::new(), credential: None, place }
 }

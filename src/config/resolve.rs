@@ -20,6 +20,8 @@ use crate::config::identity::Identity;
 use crate::config::key_file::{Stored, StoredKey};
 use crate::config::mcp_json;
 use crate::config::mcp_servers;
+use crate::config::models_file;
+use crate::config::places_file;
 use crate::config::policies::{self, Beside};
 use crate::config::providers::{self, Surroundings};
 use crate::config::proxy::ProxyVariables;
@@ -38,7 +40,7 @@ use crate::meter::table;
 use crate::net::tls::ServerTls;
 use crate::policy::raw::RawFile;
 use crate::policy::rules::Rules;
-use crate::route::model::{Table, Target};
+use crate::route::model::{Entry, Table, Target};
 use crate::upstream::provider::Provider;
 
 /// What resolving works on and leaves behind.
@@ -152,6 +154,9 @@ impl<'e> Resolver<'e> {
         let stored = stored.keys.iter().filter(|key| key.is_valid()).map(StoredKey::principal);
         let principals = config_keys.iter().map(|(_, principal)| principal.clone()).chain(stored).collect();
         let rules = self.rules(file, (&servers, principals), &providers, reader);
+        let served = (&routes, providers.as_slice());
+        self.shared.warnings.extend(places_file::warnings(&rules, &team_list(file), served));
+        self.check_aliases(file, &rules, &routes, reader);
         let spending = self.spending(file, &providers, reader);
         let heads = self.shared.head_targets(&file.ledger.heads, reader);
         for fact in heads::facts(&heads) {
@@ -284,6 +289,14 @@ impl<'e> Resolver<'e> {
         }
     }
 
+    fn check_aliases(&mut self, file: &File, rules: &Rules, routes: &Table, reader: &mut Reader) {
+        for team in &file.teams {
+            let name = TeamName::new(&team.name.value);
+            let lines = models_file::check_aliases((&name, &team.aliases), rules, routes, reader);
+            self.shared.warnings.extend(lines);
+        }
+    }
+
     fn server_tls(&mut self, tls: &file::Tls, reader: &mut Reader) -> Option<ServerTls> {
         let chain = self.read_file(&tls.cert, "tls.cert", reader);
         let key = self.read_file(&tls.key, "tls.key", reader);
@@ -400,6 +413,10 @@ fn team_names(file: &File) -> HashSet<&str> {
     file.teams.iter().map(|team| team.name.value.as_str()).collect()
 }
 
+fn team_list(file: &File) -> Vec<TeamName> {
+    file.teams.iter().map(|team| TeamName::new(&team.name.value)).collect()
+}
+
 /// Below this a person has chosen a word, not a random text.
 const WEAK_BYTES: usize = 20;
 
@@ -412,6 +429,7 @@ pub(crate) fn principal(key: &file::Key, hash: KeyHash) -> Principal {
         models: key.models.as_deref().map(globs),
         deny_models: globs(&key.deny_models),
         servers: key.servers.as_deref().map(policies::servers),
+        regions: key.regions.as_deref().map(places_file::globs),
         ..Principal::of_key(KeyName::new(&key.name.value), hash.id())
     }
 }
@@ -459,9 +477,12 @@ fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) ->
             let renamed = target.model.as_deref().map(Arc::from);
             targets.push(Target { provider, model: renamed, pattern: Arc::clone(&pattern) });
         }
-        entries.push((Glob::new(&pattern), targets));
+        let deprecation = model.end.as_ref().map(models_file::End::deprecation);
+        entries.push((Glob::new(&pattern), Entry { targets, deprecation }));
     }
-    Table::new(entries)
+    let table = Table::new(entries);
+    models_file::check_ends(models, &table, reader);
+    table
 }
 
 fn timeouts(written: &file::Timeouts) -> Timeouts {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::config::shown_books::ShownBooks;
 use crate::config::shown_identity::ShownIdentity;
 use crate::config::shown_mcp::{ShownMcp, ShownServer};
+use crate::config::shown_places::{ShownEnd, ShownReach, ShownStand};
 use crate::config::shown_policy::{ShownGrant, ShownPolicy, grants_as_yaml};
 use crate::upstream::site::{Origin, Proxy};
 
@@ -79,6 +80,9 @@ pub struct ShownProvider {
     pub auth: Option<&'static str>,
     /// The proxy, its password masked.
     pub proxy: Option<String>,
+    /// Where it runs.
+    #[serde(flatten)]
+    pub stand: ShownStand,
 }
 
 /// One entry of `models:`.
@@ -88,6 +92,9 @@ pub struct ShownModel {
     pub pattern: String,
     /// Provider, and the name of the model there if it differs.
     pub targets: Vec<(String, Option<String>)>,
+    /// When it ends; absent while nobody knows.
+    #[serde(flatten)]
+    pub end: Option<ShownEnd>,
 }
 
 /// One team.
@@ -104,6 +111,9 @@ pub struct ShownTeam {
     pub servers: Option<Vec<ShownGrant>>,
     /// What is kept of what is said; absent for what `ledger:` says.
     pub content: Option<&'static str>,
+    /// Where its calls may run, and its names for models.
+    #[serde(flatten)]
+    pub reach: ShownReach,
 }
 
 /// One valid key.
@@ -132,6 +142,9 @@ pub struct ShownKey {
     pub deny_models: Vec<String>,
     /// Its servers and their tools; absent for no limit of its own.
     pub servers: Option<Vec<ShownGrant>>,
+    /// Patterns of regions; absent for no limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Vec<String>>,
     /// `config` or `key file`.
     pub origin: &'static str,
 }
@@ -163,7 +176,14 @@ impl fmt::Display for Shown {
         }
         writeln!(f, "models:")?;
         for model in &self.models {
-            writeln!(f, "  {}: [{}]", word(&model.pattern), targets(&model.targets))?;
+            let (pattern, targets) = (word(&model.pattern), targets(&model.targets));
+            match &model.end {
+                None => writeln!(f, "  {pattern}: [{targets}]")?,
+                Some(end) => {
+                    let end = end.entries().join(", ");
+                    writeln!(f, "  {pattern}: {{ targets: [{targets}], {end} }}")?;
+                }
+            }
         }
         if !self.mcp_servers.is_empty() {
             writeln!(f, "mcp_servers:")?;
@@ -184,7 +204,8 @@ impl fmt::Display for Shown {
             let content = team.content.map(|content| format!("content: {content}"));
             let denied =
                 (!team.deny_models.is_empty()).then(|| format!("deny_models: {}", list(&team.deny_models)));
-            let both: Vec<String> = [models, denied, servers, content].into_iter().flatten().collect();
+            let mut both: Vec<String> = [models, denied, servers, content].into_iter().flatten().collect();
+            both.extend(team.reach.entries());
             let space = if both.is_empty() { "" } else { " " };
             writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))?;
         }
@@ -212,6 +233,9 @@ impl fmt::Display for Shown {
             if let Some(grants) = &key.servers {
                 write!(f, ", servers: {}", grants_as_yaml(grants))?;
             }
+            if let Some(regions) = &key.regions {
+                write!(f, ", regions: {}", list(regions))?;
+            }
             writeln!(f, " }} # {}, from the {}", key.id, key.origin)?;
         }
         if !self.identity.is_empty() {
@@ -234,6 +258,9 @@ fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::
     }
     if let Some(proxy) = &provider.proxy {
         write!(f, ", proxy: {}", word(proxy))?;
+    }
+    for entry in provider.stand.entries() {
+        write!(f, ", {entry}")?;
     }
     writeln!(f, " }}")
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call::Class;
 use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::shown::{MASK, list, shown_origin, shown_proxy, word};
+use crate::config::shown_places::ShownStand;
 use crate::config::snapshot::{Mcp, McpServer};
 use crate::config::template::Template;
 use crate::mcp::presentation::{Prefix, ToolOverride};
@@ -39,6 +40,9 @@ pub struct ShownServer {
     /// What is different about its tools, in written order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ShownTool>,
+    /// Where it runs.
+    #[serde(flatten)]
+    pub stand: ShownStand,
 }
 
 /// How a server is reached.
@@ -147,6 +151,7 @@ impl ShownServer {
                 Prefix::Fixed(text) => text.clone(),
             },
             tools: resolved.presentation.tools.iter().map(ShownTool::of).collect(),
+            stand: ShownStand::of(&server.place),
         }
     }
 }
@@ -256,6 +261,7 @@ impl fmt::Display for ShownServer {
         entries.push(format!("trusted: {}", self.trusted));
         entries.push(format!("call_timeout_ms: {}", self.call_timeout_ms));
         entries.push(format!("prefix: {}", word(&self.prefix)));
+        entries.extend(self.stand.entries());
         if !self.tools.is_empty() {
             entries.push(format!("tools: {}", mapping(self.tools.iter().map(ToString::to_string))));
         }

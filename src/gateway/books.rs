@@ -11,6 +11,7 @@ use crate::call::Outcome;
 use crate::clock;
 use crate::error::{CallError, Code};
 use crate::gateway::contents::Passing;
+use crate::gateway::evidence;
 use crate::gateway::log::Level;
 use crate::gateway::record::{Expected, Record, kept, redacted};
 use crate::gateway::worker::{Phase, Worker};
@@ -71,7 +72,7 @@ impl Books {
 
     /// Writes down what had no opening, such as a refusal: nobody waits long for a disk to be told so. What
     /// finds no room is counted, and the ledger says how many there were.
-    async fn event_soon(&self, note: &Note<'_>) {
+    pub(super) async fn event_soon(&self, note: &Note<'_>) {
         let ill = self.ledger.state() != State::Ok;
         if ill && self.journal.borrow_mut().note_event(note) == Err(Full) {
             return self.journal.borrow().count_missing();
@@ -169,6 +170,7 @@ impl Worker {
             let kept = self.contents.put(record.id, Part::Answer, record.policy, body);
             record.content = if record.content == Kept::Skipped.word() { record.content } else { kept };
         }
+        let alarms = evidence::compare(record);
         let opened = record.open.map(|expected| expected.kind);
         let Some(kind) = opened.or_else(|| record.kind()) else { return };
         if opened.is_none() && kind == Kind::Refusal && record.is_strange() {
@@ -193,5 +195,6 @@ impl Worker {
             polled => polled,
         })
         .await;
+        self.sound(record, &alarms).await;
     }
 }

@@ -243,7 +243,8 @@ impl Meter {
             return Vec::new();
         }
         let provider = record.provider.as_ref().map_or("", ProviderName::as_str);
-        let who = Who { provider, model: &record.model, ..who(record) };
+        let model = record.meant.as_deref().unwrap_or(&record.model);
+        let who = Who { provider, model, ..who(record) };
         let warning = self.desk.borrow_mut().warning(&who, now_ms());
         warning.as_ref().map_or_else(Vec::new, notice::allowed)
     }

@@ -34,7 +34,8 @@ use crate::mcp::rpc;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Entry, Reader};
 use crate::meter::rate::Pass;
-use crate::policy::decide::{Permit, ToolCall};
+use crate::policy::decide::ToolCall;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::server::Transport;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
@@ -143,8 +144,11 @@ fn begin<'w>(
         mirror::check(tool.param_headers(), arguments, &given).ok()?;
     }
     let server = &way.server.name;
+    let rules = &post.snapshot.rules;
     let asked = ToolCall { server, tool: tool.key(), class: entry.class, can_ask: post.facts.can_ask };
-    let permit = worker.decisions.decide_tool(&post.snapshot.rules, post.principal, &asked).ok()?;
+    let allowed = worker.decisions.decide_tool(rules, post.principal, &asked).ok()?;
+    let residency = rules.residency(post.principal);
+    let permit = residency.place(&allowed, &way.server.place).ok()?;
     let id = worker.next_message_id();
     let body = composed(doc, (read, params), entry, id).ok()?;
     let out = Outbound { id, body, headers: lines(entry, arguments)?, resumable: false };
@@ -172,7 +176,8 @@ fn begin<'w>(
     about.charged = charged;
     about.server = Some(server.clone());
     about.note_tool(entry);
-    about.decision = permit.to_string();
+    about.decision = residency.decision(&allowed);
+    about.place = Some(Arc::clone(&way.server.place));
     tool.key().clone_into(&mut about.name);
     about.tool_use_id = tool_use_id.unwrap_or_default().into_owned();
     let level = meta.log_level.clone().and_then(|place| message::text(doc, place));
@@ -283,7 +288,7 @@ pub(super) struct Call<'w> {
     repeat: Option<u128>,
     begun: Instant,
     ended: bool,
-    permit: Permit,
+    permit: PlacedPermit,
     /// As long as it is there, the call counts as under way.
     _pass: Option<Pass>,
 }

@@ -25,6 +25,7 @@ use crate::limits;
 use crate::llm;
 use crate::llm::usage::Answer;
 use crate::mcp::method::Method;
+use crate::policy::residency::Place;
 
 /// What was said to the ledger when a call went out.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,7 @@ static NO_CALL: About = About {
     class: Class::Unknown,
     decision: String::new(),
     charged: Charged { cost_pico: 0, budgets: Vec::new() },
+    place: None,
 };
 
 /// One call.
@@ -88,6 +90,16 @@ pub(super) struct Record {
     pub(super) rules: Arc<str>,
     /// What was found, masked or held in what was said.
     pub(super) marks: String,
+    /// Where the provider is that was asked last.
+    pub(super) place: Option<Arc<Place>>,
+    /// Where it ran, in words of its own where place and answer do not agree.
+    pub(super) region: String,
+    /// The model that the provider was asked for, where that is not the one that was asked for here.
+    pub(super) sent_model: Option<Arc<str>>,
+    /// The model that a name or replacement stands for.
+    pub(super) meant: Option<Arc<str>>,
+    /// What the caller is told of the end of its model.
+    pub(super) notice: Option<Arc<str>>,
     /// What is kept of what is said.
     pub(super) policy: Policy,
     /// The answer as far as it has passed, where it is kept.
@@ -145,6 +157,11 @@ impl Record {
             decision: String::new(),
             rules: Arc::default(),
             marks: String::new(),
+            place: None,
+            region: String::new(),
+            sent_model: None,
+            meant: None,
+            notice: None,
             policy: Policy::default(),
             passing: None,
             content: "",
@@ -227,7 +244,7 @@ impl Record {
             model: redacted(bounded(&self.model)),
             served_model: self.answer.model.as_deref().unwrap_or_default(),
             provider: self.provider.as_ref().map_or("", ProviderName::as_str),
-            region: self.answer.terms.inference_geo.as_deref().unwrap_or_default(),
+            region: self.region(mcp),
             method: mcp.method,
             server: mcp.server.as_ref().map_or("", ServerName::as_str),
             tool: self.thing(mcp),
@@ -251,6 +268,21 @@ impl Record {
             policy: &self.rules,
             marks: redacted(&self.marks),
         }
+    }
+
+    /// Where it ran: by the config, and by the answer's word where the config does not say.
+    fn region<'a>(&'a self, mcp: &'a About) -> &'a str {
+        let place = self.place.as_deref().or(mcp.place.as_deref()).map_or("", Place::label);
+        let said = || self.answer.terms.inference_geo.as_deref().unwrap_or_default();
+        [self.region.as_str(), place].into_iter().find(|text| !text.is_empty()).unwrap_or_else(said)
+    }
+
+    /// Notes something beside what was decided.
+    pub(super) fn mark(&mut self, text: &str) {
+        if !self.marks.is_empty() {
+            self.marks.push_str("; ");
+        }
+        self.marks.push_str(text);
     }
 
     /// What a call of MCP is about by name. The names of resources are those of files and addresses.

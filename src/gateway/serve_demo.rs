@@ -3,6 +3,7 @@
 use crate::call::Endpoint;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
+use crate::gateway::destination;
 use crate::gateway::record::Record;
 use crate::llm::demo;
 
@@ -21,6 +22,9 @@ pub(super) async fn answer(
         (_, false) => ("application/json", demo::message(body, record.id)),
         (_, true) => ("text/event-stream", demo::events(body, record.id).concat()),
     };
-    let sent = caller.reply(record, 200, content_type, &[("x-tollgate-demo", b"true")], &answer).await;
+    let notice = record.notice.clone();
+    let mut extra: Vec<(&str, &[u8])> = vec![("x-tollgate-demo", b"true")];
+    extra.extend(notice.iter().map(|notice| (destination::NOTICE, notice.as_bytes())));
+    let sent = caller.reply(record, 200, content_type, &extra, &answer).await;
     sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
 }

@@ -15,6 +15,7 @@ use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::contents::Passing;
+use crate::gateway::destination::{self, Destination, Refused};
 use crate::gateway::identify::identify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
@@ -25,10 +26,10 @@ use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::http::head::RequestHead;
 use crate::ledger::content::Part;
-use crate::limits;
 use crate::llm::anthropic::request::{self, Request};
 use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
+use crate::policy::residency::{PlacedPermit, Residency};
 use crate::route::model::Target;
 use crate::upstream::exchange::{Exchange, Failure};
 use crate::upstream::message::Message;
@@ -50,19 +51,26 @@ pub(super) async fn serve(
     let principal = &*known;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
     record.request_bytes = whole.body().len() as u64;
-    let request = request::read(whole.body())
+    let mut request = request::read(whole.body())
         .map_err(|refusal| CallError::new(Code::BadRequest).context(refusal.to_string()))?;
     record.model.clone_from(&request.model);
-    let permit = worker.decisions.decide(&snapshot.rules, principal, &request.model).map_err(|denial| {
-        denial.decision().clone_into(&mut record.decision);
-        CallError::new(Code::Forbidden).context(denial.to_string())
+    let found = destination::find((&snapshot, &worker.decisions), principal, &request, record.at_ms);
+    let destination = found.map_err(|Refused { error, decision }| {
+        record.decision = decision;
+        error
     })?;
-    record.decision = permit.to_string();
-    let plan = snapshot.routes.plan(&request.model).ok_or_else(|| {
-        let shown: String = request.model.chars().take(limits::MODEL_SHOWN_CHARS_MAX).collect();
-        let text = format!("no provider serves the model {shown:?}; see /v1/models for those that exist");
-        CallError::new(Code::NotFound).context(text)
-    })?;
+    let Destination { permit, residency, plan, meant, notice } = destination;
+    record.decision = residency.decision(&permit);
+    if let Some(end) = notice {
+        record.notice = Some(Arc::clone(&end.notice));
+        record.mark(&format!("deprecated {}", end.notice));
+        worker.tell_of_end(record, &end.notice);
+    }
+    if let Some(model) = &meant {
+        // From here on it is the model that prices, budgets and providers know.
+        request.model = model.to_string();
+        record.meant.clone_from(&meant);
+    }
     worker.books.admit()?;
     if record.endpoint == Endpoint::Messages {
         record.provider = plan
@@ -70,7 +78,7 @@ pub(super) async fn serve(
             .first()
             .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
         record.tools = worker.weigh(&snapshot, principal, (whole.body(), &request));
-        let charge = worker.meter.reserve(&snapshot, record, &request, plan.targets)?;
+        let charge = worker.meter.reserve(&snapshot, record, &request, &plan.targets)?;
         let estimate = charge.estimate_pico;
         record.charge = Some(charge);
         worker.open(record, estimate).await?;
@@ -82,16 +90,19 @@ pub(super) async fn serve(
         record.content = worker.contents.put(record.id, Part::Request, record.policy, body);
         record.passing = Passing::new(record.policy);
     }
-    let call = Call { worker, snapshot: &snapshot, permit: &permit, request: &request };
-    call.answer(caller, whole, plan.targets, record).await
+    let call = Call { worker, snapshot: &snapshot, way: (&permit, &residency), request: &request, meant };
+    call.answer(caller, whole, &plan.targets, record).await
 }
 
 /// What is settled about a call when its targets are asked.
 struct Call<'a> {
     worker: &'a Worker,
     snapshot: &'a Snapshot,
-    permit: &'a Permit,
+    /// What is allowed, and where.
+    way: (&'a Permit, &'a Residency<'a>),
     request: &'a Request,
+    /// The model's own name, where the caller has written another.
+    meant: Option<Arc<str>>,
 }
 
 impl Call<'_> {
@@ -108,6 +119,11 @@ impl Call<'_> {
             let Some(provider) = self.snapshot.providers.get(target.provider) else { continue };
             record.provider = Some(provider.name.clone());
             record.pattern = Some(Arc::clone(&target.pattern));
+            record.place = Some(Arc::clone(&provider.place));
+            record.sent_model = target.model.clone().or_else(|| self.meant.clone());
+            let (permit, residency) = self.way;
+            // The plan has nobody else: this is what makes the permit one for this place.
+            let Ok(permit) = residency.place(permit, &provider.place) else { continue };
             if let Some(charge) = &mut record.charge {
                 charge.goes_to(target, &self.request.model);
             }
@@ -116,7 +132,7 @@ impl Call<'_> {
             }
             let message = self.message(caller, &whole, target, provider, record.endpoint);
             let sent = Cell::default();
-            let asked = self.exchange(caller, (&message, &sent), provider).await;
+            let asked = self.exchange(caller, (&message, &sent), (provider, &permit)).await;
             record.unanswered = sent.get() && !matches!(asked, Asked::Answered(_));
             match asked {
                 Asked::Answered(connection) => {
@@ -158,8 +174,8 @@ impl Call<'_> {
         endpoint: Endpoint,
     ) -> Message {
         let bytes = whole.buffer.filled();
-        let splice =
-            target.model.as_deref().and_then(|model| request::splice(whole.body(), self.request, model));
+        let model = target.model.as_deref().or(self.meant.as_deref());
+        let splice = model.and_then(|model| request::splice(whole.body(), self.request, model));
         let length = splice.as_ref().map_or_else(|| whole.body().len(), request::Splice::total_bytes);
         let (_, query) = caller.head.path_and_query(bytes);
         let path = match endpoint {
@@ -197,11 +213,11 @@ impl Call<'_> {
         &self,
         caller: &mut Caller,
         (message, sent): (&Message, &Cell<bool>),
-        provider: &Arc<Provider>,
+        (provider, permit): (&Arc<Provider>, &PlacedPermit),
     ) -> Asked {
         let Caller { stream, answer, deadline, .. } = caller;
         let exchange = Exchange {
-            permit: self.permit,
+            permit,
             site: &provider.site,
             message,
             timeouts: &self.snapshot.timeouts,

@@ -13,15 +13,19 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
+use crate::gateway::destination::{self, Destination};
 use crate::gateway::identify::identify;
 use crate::gateway::record::Record;
 use crate::gateway::serve_llm::{Going, write_head};
 use crate::gateway::worker::Worker;
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::identity::principal::Principal;
 use crate::limits;
+use crate::llm::anthropic::request::Request;
 use crate::net::buffer::Buffer;
 use crate::net::deadline::Deadline;
-use crate::policy::decide::Permit;
+use crate::policy::alias::Aliases;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::exchange::Exchange;
 use crate::upstream::message::Message;
 use crate::upstream::provider::{Dialect, Provider};
@@ -46,11 +50,7 @@ pub(super) async fn serve(
 ) -> Result<(), CallError> {
     let snapshot = worker.snapshot();
     let known = identify(worker, &snapshot, caller, team, record).await?;
-    let principal = &*known;
-    let permit = snapshot.rules.permit_listing(principal);
-    let mut models = listed(worker, &snapshot, &permit).await;
-    let may = |id: &str| worker.decisions.may_name(&snapshot.rules, principal, id);
-    models.retain(|entry| id_of(entry).is_some_and(may));
+    let models = listed(worker, &snapshot, &known, record.at_ms).await;
     let body = match model {
         Some(wanted) => models
             .into_iter()
@@ -68,27 +68,44 @@ pub(super) async fn serve(
 
 /// The names that the config writes out, then what the providers of its patterns list themselves. A
 /// provider that does not answer in time is left out: a short list now is worth more than a whole one late.
-async fn listed(worker: &Worker, snapshot: &Snapshot, permit: &Permit) -> Vec<Value> {
+/// Of all these only what the caller could call now: its team's own names for models first.
+async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now_ms: u64) -> Vec<Value> {
     let mut seen = HashSet::new();
     let mut models = Vec::new();
     let until = clock::now() + limits::MODELS_DEADLINE;
-    for (name, _) in snapshot.routes.exact_names() {
-        if seen.insert(name.to_owned()) {
-            models.push(entry(name));
+    let residency = snapshot.rules.residency(principal);
+    let permit = snapshot.rules.permit_listing(principal);
+    let mut offer = |id: &str, mut model: Value| {
+        let request = Request { model: id.to_owned(), ..Request::default() };
+        if seen.insert(id.to_owned())
+            && let Ok(found) = destination::find((snapshot, &worker.decisions), principal, &request, now_ms)
+        {
+            mark_end(&mut model, &found);
+            models.push(model);
         }
+    };
+    for (name, model) in snapshot.rules.aliases(principal).into_iter().flat_map(Aliases::iter) {
+        offer(
+            name,
+            json!({ "type": "model", "id": name, "display_name": format!("{name} ({model})"),
+                            "created_at": UNKNOWN_TIME }),
+        );
     }
-    for (pattern, targets) in snapshot.routes.patterns() {
-        for target in targets {
+    for (name, _) in snapshot.routes.exact_names() {
+        offer(name, entry(name));
+    }
+    for (pattern, of_pattern) in snapshot.routes.patterns() {
+        for target in &of_pattern.targets {
             let Some(provider) = snapshot.providers.get(target.provider) else { continue };
+            // Not even the question for its list goes where a call may not.
+            let Ok(permit) = residency.place(&permit, &provider.place) else { continue };
             let own = match provider.dialect {
                 Dialect::Demo => Rc::new(vec![entry("claude-demo")]),
-                Dialect::Anthropic => of_provider(worker, snapshot, provider, permit, until).await,
+                Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };
             for model in own.iter() {
-                if let Some(id) = id_of(model).filter(|id| pattern.matches(id))
-                    && seen.insert(id.to_owned())
-                {
-                    models.push(model.clone());
+                if let Some(id) = id_of(model).filter(|id| pattern.matches(id)) {
+                    offer(id, model.clone());
                 }
             }
         }
@@ -96,11 +113,21 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, permit: &Permit) -> Vec<Va
     models
 }
 
+/// Tells people who choose a model that it will end, or that another one answers.
+fn mark_end(model: &mut Value, found: &Destination<'_>) {
+    let Some(end) = found.notice else { return };
+    let name = model.get("display_name").and_then(Value::as_str).unwrap_or_default();
+    let shown = format!("{name} (deprecated {})", end.notice);
+    if let Some(model) = model.as_object_mut() {
+        model.insert("display_name".to_owned(), Value::String(shown));
+    }
+}
+
 async fn of_provider(
     worker: &Worker,
     snapshot: &Snapshot,
     provider: &Arc<Provider>,
-    permit: &Permit,
+    permit: &PlacedPermit,
     until: Instant,
 ) -> Rc<Vec<Value>> {
     let key = format!("{} {}{}", provider.name, provider.site.origin.authority(), provider.base_path);
@@ -127,7 +154,7 @@ async fn ask(
     worker: &Worker,
     snapshot: &Snapshot,
     provider: &Arc<Provider>,
-    permit: &Permit,
+    permit: &PlacedPermit,
 ) -> Option<Vec<Value>> {
     let mut out = Vec::new();
     let going = Going { provider, path: "/v1/models", query: Some(b"limit=1000"), length: None };

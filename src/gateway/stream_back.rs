@@ -16,6 +16,7 @@ use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::contents::Passing;
+use crate::gateway::destination;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
@@ -258,6 +259,9 @@ impl<'a> Relay<'a> {
         // Whoever passes on an answer without a date has to date it (RFC 9110 section 6.6.1).
         if header("date").is_empty() {
             own.push(("date", &date));
+        }
+        if let Some(notice) = &record.notice {
+            own.push((destination::NOTICE, notice.as_bytes()));
         }
         let notice = if head.status == 200 { self.worker.meter.notice(record) } else { Vec::new() };
         own.extend(notice.iter().map(|(name, value)| (*name, value.as_bytes())));

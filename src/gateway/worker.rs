@@ -23,6 +23,7 @@ use crate::gateway::charge::{Limits, Meter};
 use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
 use crate::gateway::contents::Contents;
+use crate::gateway::deprecated::Told;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers::KeySets;
 use crate::gateway::log::{CoreLog, Level};
@@ -128,6 +129,8 @@ pub(super) struct Worker {
     pub(super) offers: Offers,
     /// What has been decided so far.
     pub(super) decisions: Table,
+    /// What this core knows to have been told of models that end.
+    pub(super) told: Told,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
     connections: Cell<usize>,
@@ -188,6 +191,7 @@ impl Worker {
             sign_ins: SignIns::new(parts.key_sets),
             strangers: Strangers::default(),
             meter: Meter::new(&parts.limits),
+            told: Told::default(),
             offers: Offers::default(),
             decisions: Table::default(),
             models: RefCell::default(),

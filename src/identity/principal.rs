@@ -39,6 +39,8 @@ pub struct Principal {
     pub deny_models: Arc<[Glob]>,
     /// The MCP servers and tools that the key itself is given; `None` sets no limit beyond the team's.
     pub servers: Option<ServerRules>,
+    /// The regions that calls of the key may run in; `None` sets no limit beyond the team's.
+    pub regions: Option<Arc<[Glob]>>,
 }
 
 impl Principal {
@@ -58,6 +60,7 @@ impl Principal {
             models: None,
             deny_models: Arc::default(),
             servers: None,
+            regions: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod index;
 mod ledger;
 mod mcp;
 mod meter;
+mod place;
 mod policy;
 mod search;
 
@@ -18,6 +19,7 @@ pub use index::*;
 pub use ledger::*;
 pub use mcp::*;
 pub use meter::*;
+pub use place::*;
 pub use policy::*;
 pub use search::*;
 

@@ -11,6 +11,7 @@ use crate::identity::servers::ServerRules;
 use crate::ids::{KeyName, ServerName, TeamName};
 use crate::limits;
 use crate::policy::readable::Whose;
+use crate::policy::residency::Territory;
 use crate::policy::rights::{Answer, Rights, Verdict};
 use crate::policy::rules::{Rules, Team, Unwritten};
 use crate::policy::words::Told;
@@ -179,11 +180,15 @@ impl Rules {
             None => None,
             Some(name) => self.team(name).map_or_else(nothing, |team| team.servers.clone()),
         };
+        let territory = principal.team.as_ref().and_then(|name| Some(self.team(name)?.territory.clone()));
+        let places = (principal.regions.clone(), territory.unwrap_or_default());
         let book = &self.0;
         let key = principal.servers.clone();
-        let open = book.unwritten == Unwritten::Allow && book.raw.is_empty();
+        let (own, territory) = (&places.0, &places.1);
+        let any_place = own.is_none() && territory.regions.is_none() && territory.tenancies.is_none();
+        let open = book.unwritten == Unwritten::Allow && book.raw.is_empty() && any_place;
         let everything = open && key.is_none() && team.is_none();
-        ViewKey { key, team, told: Told::of(principal, book.spoken), everything }
+        ViewKey { key, team, told: Told::of(principal, book.spoken), places, everything }
     }
 
     pub(super) fn rights(&self, principal: &Principal) -> Rights {
@@ -260,11 +265,13 @@ pub struct ViewKey {
     pub(super) team: Option<ServerRules>,
     /// What Cedar files can tell about the principal.
     told: Told,
+    /// What key and team say of the places of servers.
+    places: (Option<Arc<[Glob]>>, Territory),
     everything: bool,
 }
 
 impl ViewKey {
-    /// Whether it sees everything, because no rule speaks of servers.
+    /// Whether it sees everything, because no rule speaks of servers or their places.
     pub const fn is_everything(&self) -> bool {
         self.everything
     }

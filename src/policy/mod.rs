@@ -8,9 +8,11 @@
 //! can be about it (`rights`): each list that is written has to permit a call, that of the key and that of
 //! its team, and nothing may forbid it. What it says is remembered by each thread for itself (`table`).
 
+pub mod alias;
 pub mod decide;
 pub mod raw;
 mod readable;
+pub mod residency;
 pub mod rights;
 pub mod rules;
 pub mod table;

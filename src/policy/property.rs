@@ -150,6 +150,7 @@ proptest! {
             models: of_team.models.as_deref().map(globs),
             deny_models: globs(&of_team.deny_models),
             servers: of_team.servers.as_deref().map(servers),
+            ..Team::default()
         };
         let sources =
             Sources { teams: vec![(TeamName::new("t"), team)], unwritten, ..Sources::default() };

@@ -10,8 +10,10 @@ use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::servers::ServerRules;
 use crate::ids::TeamName;
+use crate::policy::alias::Aliases;
 use crate::policy::raw::{self, Known, RawFault, RawFile, RawRule, Read};
 use crate::policy::readable::{Scope, Whose, Written};
+use crate::policy::residency::Territory;
 use crate::policy::words::{Spoken, Words};
 
 /// All rules. A small handle: copies share what they hold.
@@ -27,6 +29,10 @@ pub struct Team {
     pub deny_models: Arc<[Glob]>,
     /// The MCP servers and tools that its keys may use; `None` sets no limit.
     pub servers: Option<ServerRules>,
+    /// Where its calls may run.
+    pub territory: Territory,
+    /// Its own names for models.
+    pub aliases: Aliases,
 }
 
 /// What holds for models and servers of which no list of the key or its team speaks.
@@ -206,13 +212,17 @@ fn version(sources: &Sources) -> Arc<str> {
     teams.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (name, team) in teams {
         add(&format!("team {name}"));
-        let Team { models, deny_models, servers } = team;
+        let Team { models, deny_models, servers, territory, aliases } = team;
+        add(&format!("{territory:?} {aliases:?}"));
         add(&spelt(&Own {
             models: models.clone(),
             deny_models: Arc::clone(deny_models),
             servers: servers.clone(),
         }));
     }
+    let mut regions: Vec<String> = sources.principals.iter().filter_map(regions_of).collect();
+    regions.sort();
+    regions.iter().for_each(|one| add(one));
     let mut keys: Vec<_> = sources.principals.iter().map(|who| (who.key.as_str(), Own::of(who))).collect();
     keys.retain(|(_, own)| !own.is_nothing());
     keys.sort_by_key(|(name, _)| *name);
@@ -229,6 +239,11 @@ fn version(sources: &Sources) -> Arc<str> {
         add(fact);
     }
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+fn regions_of(who: &Principal) -> Option<String> {
+    let list = who.regions.as_deref()?.iter().map(Glob::as_str).collect::<Vec<_>>();
+    Some(format!("regions of key {}: {}", who.key, list.join(" ")))
 }
 
 /// Everything that rules say, in one text: their `Debug` form has all of it.

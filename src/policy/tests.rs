@@ -327,6 +327,7 @@ fn a_key_narrows_its_team_and_both_can_deny() {
         models: Some(globs(&["claude-*"])),
         deny_models: globs(&["*-preview"]),
         servers: Some(ServerRules::new([rule("s", None, &["b*"], &["c*"])])),
+        ..Team::default()
     };
     let rules = Rules::new([(TeamName::new("t"), team)]);
     let own = ServerRules::new([rule("s", Some(&["a*", "b*", "c*"]), &["ask"], &["a_no"])]);

@@ -1,9 +1,11 @@
 //! The table of models: names and patterns, each with its targets in order.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::glob::Glob;
+use crate::route::version::Deprecation;
 
 /// One place where a model may run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,32 +18,59 @@ pub struct Target {
     pub pattern: Arc<str>,
 }
 
+/// One entry of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// The targets, first choice first.
+    pub targets: Vec<Target>,
+    /// When its models end.
+    pub deprecation: Option<Deprecation>,
+}
+
+impl From<Vec<Target>> for Entry {
+    fn from(targets: Vec<Target>) -> Self {
+        Self { targets, deprecation: None }
+    }
+}
+
 /// Where one call may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan<'a> {
     /// The targets, first choice first; never empty in a table that `config` has made.
-    pub targets: &'a [Target],
+    pub targets: Cow<'a, [Target]>,
+    /// When the model ends.
+    pub deprecation: Option<&'a Deprecation>,
+}
+
+impl Plan<'_> {
+    /// Leaves out the targets that `keep` refuses; where it refuses none, nothing is copied.
+    pub fn retain(&mut self, keep: impl Fn(&Target) -> bool) {
+        if !self.targets.iter().all(&keep) {
+            self.targets.to_mut().retain(keep);
+        }
+    }
 }
 
 /// All models that a caller may name. Exact names come before patterns, patterns in their written order.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     names: HashMap<Arc<str>, usize>,
-    exact: Vec<(Arc<str>, Vec<Target>)>,
-    patterns: Vec<(Glob, Vec<Target>)>,
+    exact: Vec<(Arc<str>, Entry)>,
+    patterns: Vec<(Glob, Entry)>,
 }
 
 impl Table {
     /// Takes the entries in written order. Of two equal names or patterns the first counts.
-    pub fn new(entries: impl IntoIterator<Item = (Glob, Vec<Target>)>) -> Self {
+    pub fn new<E: Into<Entry>>(entries: impl IntoIterator<Item = (Glob, E)>) -> Self {
         let mut table = Self::default();
-        for (pattern, targets) in entries {
+        for (pattern, entry) in entries {
+            let entry = entry.into();
             if !pattern.is_exact() {
-                table.patterns.push((pattern, targets));
+                table.patterns.push((pattern, entry));
             } else if !table.names.contains_key(pattern.as_str()) {
                 let name: Arc<str> = pattern.as_str().into();
                 table.names.insert(Arc::clone(&name), table.exact.len());
-                table.exact.push((name, targets));
+                table.exact.push((name, entry));
             }
         }
         table
@@ -49,21 +78,20 @@ impl Table {
 
     /// Finds where `model` may run; `None` when nothing serves it.
     pub fn plan(&self, model: &str) -> Option<Plan<'_>> {
-        let exact =
-            self.names.get(model).and_then(|&place| self.exact.get(place)).map(|(_, targets)| targets);
-        let targets = exact.or_else(|| {
-            self.patterns.iter().find(|(pattern, _)| pattern.matches(model)).map(|(_, targets)| targets)
+        let exact = self.names.get(model).and_then(|&place| self.exact.get(place)).map(|(_, entry)| entry);
+        let entry = exact.or_else(|| {
+            self.patterns.iter().find(|(pattern, _)| pattern.matches(model)).map(|(_, entry)| entry)
         })?;
-        Some(Plan { targets })
+        Some(Plan { targets: Cow::Borrowed(&entry.targets), deprecation: entry.deprecation.as_ref() })
     }
 
-    /// The models named exactly, in written order, with their targets.
-    pub fn exact_names(&self) -> impl Iterator<Item = (&str, &[Target])> {
-        self.exact.iter().map(|(name, targets)| (&**name, targets.as_slice()))
+    /// The models named exactly, in written order, with their entries.
+    pub fn exact_names(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.exact.iter().map(|(name, entry)| (&**name, entry))
     }
 
-    /// The patterns, in written order, with their targets.
-    pub fn patterns(&self) -> impl Iterator<Item = (&Glob, &[Target])> {
-        self.patterns.iter().map(|(pattern, targets)| (pattern, targets.as_slice()))
+    /// The patterns, in written order, with their entries.
+    pub fn patterns(&self) -> impl Iterator<Item = (&Glob, &Entry)> {
+        self.patterns.iter().map(|(pattern, entry)| (pattern, entry))
     }
 }

@@ -11,7 +11,7 @@ use crate::http::head::{Progress, ResponseHead};
 use crate::http::refusal::Refusal;
 use crate::limits::{self, Timeouts};
 use crate::net::deadline::Deadline;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::message::Message;
 use crate::upstream::pool::{Connection, Pool};
 use crate::upstream::site::Site;
@@ -48,8 +48,8 @@ impl Failure {
 /// What is sent where, and what was allowed.
 #[derive(Debug)]
 pub struct Exchange<'a> {
-    /// Proof that policy has seen this call.
-    pub permit: &'a Permit,
+    /// Proof that policy has allowed this call, and allowed it at this site.
+    pub permit: &'a PlacedPermit,
     /// Whom to ask.
     pub site: &'a Arc<Site>,
     /// What to send.
@@ -70,13 +70,18 @@ impl Exchange<'_> {
     /// the request may go out `again`.
     ///
     /// # Errors
-    /// Why there is no answer. After `Unreachable` another provider may be asked without a thought.
+    /// Why there is no answer. After `Unreachable` another provider may be asked without a thought. So ends
+    /// what has a permit for another site, too: not a byte of it leaves.
     pub async fn run(
         &self,
         pool: &Pool,
         head: &mut ResponseHead,
         deadline: &mut Deadline,
     ) -> Result<Connection, Failure> {
+        if !self.permit.is_for(&self.site.name) {
+            let why = io::Error::new(io::ErrorKind::PermissionDenied, "the permit is for another place");
+            return Err(Failure::Unreachable(why));
+        }
         let begun = clock::now();
         deadline.set(begun, self.timeouts.first_byte);
         if let Some(mut warm) = pool.take(self.site, begun) {

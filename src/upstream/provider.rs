@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::ProviderName;
+use crate::policy::residency::Place;
 use crate::secret::Secret;
 use crate::upstream::site::Site;
 
@@ -37,4 +38,6 @@ pub struct Provider {
     pub base_path: String,
     /// What we show it, if anything.
     pub credential: Option<Credential>,
+    /// Where it runs.
+    pub place: Arc<Place>,
 }

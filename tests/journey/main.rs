@@ -48,6 +48,10 @@ mod mcp_openapi;
 mod mcp_sessions;
 mod mcp_tasks;
 
+// Where calls may run, and which model they get.
+mod residency;
+mod versions;
+
 // Money and records.
 mod budgets;
 mod ledger;

@@ -8,6 +8,7 @@ mod identity;
 mod key_file;
 mod mcp;
 mod mcp_faults;
+mod places;
 mod policy;
 mod property;
 mod reloading;

@@ -12,7 +12,7 @@ use crate::ledger::record::Head;
 use crate::limits::{self, Timeouts};
 use crate::mcp::openapi::HttpRequest;
 use crate::net::engine::Engine;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::api::{ApiAnswer, ApiLink};
 use crate::upstream::mcp::server::Remote;
 use crate::upstream::pool::Pool;
@@ -69,7 +69,7 @@ impl Letter {
         // A connection would be idle for a minute, and closed by then: each letter has its own.
         let pool = Rc::new(Pool::new(engine));
         let link = ApiLink::new(pool, self.remote().clone(), Timeouts::default(), limits::HEADS_DEADLINE);
-        let permit = Permit::own();
+        let permit = PlacedPermit::own();
         let answer = timeout(limits::HEADS_DEADLINE, link.call(&permit, &request)).await;
         let answer = answer.map_err(|_elapsed| "there was no answer in time".to_owned())?;
         let answer = answer.map_err(|failure| failure.to_string())?;

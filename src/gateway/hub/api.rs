@@ -21,7 +21,7 @@ use crate::mcp::list::{Pages, ServerLists};
 use crate::mcp::method::Method;
 use crate::mcp::openapi::{self, DocumentFault, OpenApi};
 use crate::mcp::rpc::{self, RpcError};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::Failure;
 use crate::upstream::mcp::api::ApiLink;
 use crate::upstream::mcp::server::{Api, Document};
@@ -33,7 +33,7 @@ pub(super) async fn load(hub: &Rc<Hub>, peer: &Rc<Peer>, described: &Api) -> Res
         Document::Remote(remote) => {
             let deadline = limits::MCP_LIST_DEADLINE;
             let link = ApiLink::new(Rc::clone(&hub.pool), remote.clone(), hub.timeouts(), deadline);
-            Arc::from(link.document(&Permit::own()).await?)
+            Arc::from(link.document(&PlacedPermit::own()).await?)
         }
     };
     let read = read_aside(text).await?.map_err(|fault| Failure::Garbage(fault.to_string()))?;

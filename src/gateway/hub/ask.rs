@@ -1,5 +1,7 @@
 //! What a core asks the hub, and what comes back: the only way between the two.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc::Sender;
 
 use crate::call::Class;
@@ -7,6 +9,7 @@ use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::mcp::headers::{Given, Headers};
 use crate::mcp::view::Entry;
+use crate::policy::residency::Place;
 
 /// One HTTP request to an MCP endpoint, read whole and checked as far as HTTP goes.
 #[derive(Debug)]
@@ -121,6 +124,8 @@ pub(in crate::gateway) struct About {
     pub(in crate::gateway) decision: String,
     /// What it is charged.
     pub(in crate::gateway) charged: Charged,
+    /// Where the server runs.
+    pub(in crate::gateway) place: Option<Arc<Place>>,
 }
 
 /// What a call of a tool is charged.

@@ -17,7 +17,7 @@ use crate::gateway::hub::ask::About;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::{Question, Target};
 use crate::gateway::hub::held::AboutTask;
-use crate::gateway::hub::listing::Seen;
+use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::park::{self, Resume, State};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{self, Ending, Run};
@@ -32,7 +32,8 @@ use crate::mcp::repeat::{self, Turn};
 use crate::mcp::rpc::RpcError;
 use crate::mcp::view::Entry;
 use crate::meter::rate::Pass;
-use crate::policy::decide::{Denial, Permit, ToolCall};
+use crate::policy::decide::ToolCall;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::server::Transport;
 
 /// Serves a request that a server has to answer.
@@ -68,13 +69,16 @@ pub(super) async fn call(
     if let (Some(entry), Method::ToolsCall) = (entry, question.method) {
         about.note_tool(entry);
     }
+    about.place = Some(Arc::clone(&peer.server.place));
     let class = entry.map_or(Class::Unknown, |entry| entry.class);
     let permit = permit(hub, caller, (&peer, class), &question, &target);
-    about.decision = permit.as_ref().map_or_else(|denial| denial.decision().to_owned(), Permit::to_string);
+    about.decision = match &permit {
+        Ok((_, decision)) | Err((_, decision)) => decision.clone(),
+    };
     leg.about(about).await;
     let permit = match permit {
-        Ok(permit) => permit,
-        Err(denial) => return leg.refuse(caller, &RpcError::not_allowed(denial.to_string())).await,
+        Ok((permit, _)) => permit,
+        Err((error, _)) => return leg.refuse(caller, &error).await,
     };
     if caller.version.is_modern()
         && peer.is_modern() == Some(false)
@@ -223,7 +227,7 @@ fn resolve(
             let name = question.text(params.name.as_ref());
             let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
             let found = seen.view.find(ItemKind::Tool, &name);
-            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown tool: {name}")))?;
+            let found = found.ok_or_else(|| unknown(hub, caller, format!("Unknown tool: {name}")))?;
             let renamed = (found.definition.key() != name).then_some("name");
             let annotations = found.definition.annotations();
             let repeatable = annotations.idempotent == Some(true) || annotations.read_only == Some(true);
@@ -237,7 +241,7 @@ fn resolve(
             let name = question.text(params.name.as_ref());
             let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
             let found = seen.view.find(ItemKind::Prompt, &name);
-            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown prompt: {name}")))?;
+            let found = found.ok_or_else(|| unknown(hub, caller, format!("Unknown prompt: {name}")))?;
             let renamed = (found.definition.key() != name).then_some("name");
             Ok((
                 at(found.server)?,
@@ -266,6 +270,14 @@ fn resolve(
             let name = question.text(question.read.method_span.as_ref()).unwrap_or_default();
             Err(RpcError::method_not_found(&name))
         }
+    }
+}
+
+/// What is not there, or is kept away from the caller: nobody can tell whose it would have been.
+fn unknown(hub: &Hub, caller: &Caller, text: String) -> RpcError {
+    match listing::kept_away(hub, &caller.principal, caller.scope.as_ref()) {
+        Some(why) => RpcError::not_allowed(format!("{text}; {why}")),
+        None => RpcError::invalid_params(text),
     }
 }
 
@@ -341,23 +353,30 @@ fn entry<'s>(question: &Question, target: &Target, peer: &Peer, seen: &'s Seen) 
     }
 }
 
+/// The permit for a server, or the refusal; and what was decided.
 fn permit(
     hub: &Hub,
     caller: &Caller,
     (peer, class): (&Peer, Class),
     question: &Question,
     target: &Target,
-) -> Result<Permit, Denial> {
+) -> Result<(PlacedPermit, String), (RpcError, String)> {
     let rules = &hub.snapshot().rules;
     let (principal, server) = (&caller.principal, &peer.server.name);
-    match tool_of(question, target) {
+    let decided = match tool_of(question, target) {
         Some(tool) => {
             // About a task somebody has been asked when it was made.
             let can_ask = caller.can_ask || question.method != Method::ToolsCall;
             hub.decisions.decide_tool(rules, principal, &ToolCall { server, tool, class, can_ask })
         }
         None => hub.decisions.may_see(rules, principal, server),
-    }
+    };
+    let refused = |text: String, decision: &str| (RpcError::not_allowed(text), decision.to_owned());
+    let permit = decided.map_err(|denial| refused(denial.to_string(), denial.decision()))?;
+    let residency = rules.residency(principal);
+    let placed = residency.place(&permit, &peer.server.place);
+    let placed = placed.map_err(|outside| refused(outside.to_string(), &outside.to_string()))?;
+    Ok((placed, residency.decision(&permit)))
 }
 
 /// Hands a retry to its parked call, which answers it.

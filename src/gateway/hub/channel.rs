@@ -19,7 +19,7 @@ use crate::mcp::message::{self, Kind};
 use crate::mcp::mirror::encode_value;
 use crate::mcp::rpc;
 use crate::mcp::version::Version;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::pipe::PipeLink;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
@@ -33,7 +33,7 @@ pub(super) enum Link {
 }
 
 impl Link {
-    pub(super) fn call(&self, permit: &Permit, out: Outbound) -> Messages {
+    pub(super) fn call(&self, permit: &PlacedPermit, out: Outbound) -> Messages {
         match self {
             Self::Http(link) => link.call(permit, out),
             Self::Pipe(link) => link.call(permit, out),
@@ -41,14 +41,14 @@ impl Link {
     }
 
     /// A call that may be silent for hours.
-    pub(super) fn subscribe(&self, permit: &Permit, out: Outbound) -> Messages {
+    pub(super) fn subscribe(&self, permit: &PlacedPermit, out: Outbound) -> Messages {
         match self {
             Self::Http(link) => link.subscribe(permit, out),
             Self::Pipe(link) => link.call(permit, out),
         }
     }
 
-    pub(super) async fn post(&self, permit: &Permit, out: Outbound) -> Result<(), Failure> {
+    pub(super) async fn post(&self, permit: &PlacedPermit, out: Outbound) -> Result<(), Failure> {
         match self {
             Self::Http(link) => link.post(permit, out).await,
             Self::Pipe(link) => link.post(permit, out).await,
@@ -155,7 +155,7 @@ impl Channel {
     }
 
     /// Sends what expects no answer; a failure is of no interest then.
-    pub(super) async fn tell(&self, permit: &Permit, body: Vec<u8>, method: &str) {
+    pub(super) async fn tell(&self, permit: &PlacedPermit, body: Vec<u8>, method: &str) {
         let out = Outbound { id: 0, body, headers: self.headers(method, None), resumable: false };
         drop(self.link.post(permit, out).await);
     }
@@ -239,7 +239,7 @@ pub(super) fn headers(
 /// Makes a request of our own and waits for its result; what else comes on its stream is passed over.
 pub(super) async fn request(
     link: &Link,
-    permit: &Permit,
+    permit: &PlacedPermit,
     id: u64,
     lines: Vec<(String, String)>,
     (method, params): (&str, &[u8]),

@@ -23,14 +23,14 @@ use crate::gateway::hub::tasks::{self as whose, Way};
 use crate::limits;
 use crate::mcp::bridge::tasks::{self, Status, Task};
 use crate::mcp::rpc::{self, RpcError};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::{Failure, Outbound};
 
 /// One task that is waited for.
 pub(super) struct Drive {
     hub: Rc<Hub>,
     channel: Rc<Channel>,
-    permit: Permit,
+    permit: PlacedPermit,
     /// The server's id of it.
     pub(super) id: String,
     /// Whether its result has been asked for, so that nothing is looked at meanwhile.
@@ -70,7 +70,7 @@ impl Drive {
     pub(super) fn new(
         hub: &Rc<Hub>,
         channel: &Rc<Channel>,
-        permit: &Permit,
+        permit: &PlacedPermit,
         task: Task,
         patience: Duration,
     ) -> Self {
@@ -172,7 +172,7 @@ pub(super) async fn step(drive: Option<&mut Drive>) -> Step {
     }
 }
 
-fn look(hub: &Hub, channel: &Rc<Channel>, permit: &Permit, id: &str) -> Look {
+fn look(hub: &Hub, channel: &Rc<Channel>, permit: &PlacedPermit, id: &str) -> Look {
     let (asked, permit, params) = (hub.next_id(), permit.clone(), tasks::params_about(id));
     let channel = Rc::clone(channel);
     Box::pin(async move {

@@ -19,7 +19,7 @@ use crate::mcp::message::{self, Kind, Message};
 use crate::mcp::method::Method;
 use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::version::Version;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::backoff::Backoff;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
 
@@ -101,7 +101,8 @@ async fn get_stream(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
     let mut backoff = Backoff::default();
     let (mut last_event_id, mut again) = (None, false);
     while !channel.closed.get() && !peer.retired.get() {
-        let mut messages = link.listen(&Permit::own(), channel.headers("", None), last_event_id.clone());
+        let mut messages =
+            link.listen(&PlacedPermit::own(), channel.headers("", None), last_event_id.clone());
         while let Some(incoming) = messages.recv().await {
             match incoming {
                 Incoming::Message(doc) => {
@@ -149,7 +150,7 @@ async fn listen(hub: Rc<Hub>, peer: Rc<Peer>, channel: Rc<Channel>) {
         rpc::write_request(&mut body, id, "subscriptions/listen", Some(&params));
         let headers = channel.headers("subscriptions/listen", None);
         let out = Outbound { id, body, headers, resumable: false };
-        let mut messages = channel.link.subscribe(&Permit::own(), out);
+        let mut messages = channel.link.subscribe(&PlacedPermit::own(), out);
         let again = loop {
             tokio::select! {
                 incoming = messages.recv() => match incoming {
@@ -267,12 +268,12 @@ async fn asked(hub: &Hub, channel: &Channel, doc: &[u8], read: &Message) {
         _ => rpc::write_error(&mut body, Some(id), &RpcError::method_not_found(read.method.name())),
     }
     let _ = hub;
-    channel.tell(&Permit::own(), body, "").await;
+    channel.tell(&PlacedPermit::own(), body, "").await;
 }
 
 /// Tells the server that what it has asked of a call that has ended, and what nobody has read since, gets no
 /// answer; from here on nothing more is taken for that call.
-pub(super) async fn refuse_unread(channel: &Channel, permit: &Permit, asks: &mut Receiver<Vec<u8>>) {
+pub(super) async fn refuse_unread(channel: &Channel, permit: &PlacedPermit, asks: &mut Receiver<Vec<u8>>) {
     asks.close();
     while let Ok(doc) = asks.try_recv() {
         let Ok(read) = message::read(&doc) else { continue };
@@ -323,7 +324,7 @@ async fn subscribe(hub: &Hub, channel: &Channel, uri: &str, more: bool) {
     crate::json::write_string(&mut params, uri);
     params.push(b'}');
     let lines = channel.headers(method, None);
-    let permit = Permit::own();
+    let permit = PlacedPermit::own();
     let asked = channel::request(&channel.link, &permit, hub.next_id(), lines, (method, &params));
     if let Err(why) = asked.await {
         hub.log(Level::Info, "a server does not watch a resource", |line| {

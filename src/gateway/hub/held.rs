@@ -38,7 +38,7 @@ use crate::mcp::bridge::tasks::{Inside, Status, params_about, read_task, task_fo
 use crate::mcp::message::{self, Kind, Message};
 use crate::mcp::method::Method;
 use crate::mcp::rpc::{self, RpcError};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
 
 /// The server, what was declared in the session, and the server's id of the task.
@@ -52,7 +52,7 @@ pub(super) struct Talks(RefCell<HashMap<Which, Rc<Talk>>>);
 struct Talk {
     key_id: Arc<str>,
     channel: Rc<Channel>,
-    permit: Permit,
+    permit: PlacedPermit,
     /// What the caller can be asked.
     declared: CapabilitySet,
     /// What has been asked and not been answered, under the keys that the caller sees.
@@ -68,7 +68,7 @@ pub(super) struct AboutTask<'a> {
     pub(super) caller: &'a Caller,
     pub(super) question: &'a Question,
     pub(super) peer: &'a Rc<Peer>,
-    pub(super) permit: &'a Permit,
+    pub(super) permit: &'a PlacedPermit,
     pub(super) target: &'a Target,
 }
 

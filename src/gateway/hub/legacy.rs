@@ -59,7 +59,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     let scope = asking.scope.as_ref();
     let patience = listing::patience(scope, false);
     let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
-        return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
+        return leg.refuse(&caller, &modern::unknown_server(hub, &caller)).await;
     };
     if !hub.sessions.open(Rc::clone(&session)) {
         let text = "too many sessions are open; end some with DELETE, or wait until they expire";
@@ -155,7 +155,7 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
             let scope = caller.scope.as_ref();
             let patience = listing::patience(scope, false);
             let Some(seen) = listing::seen(hub, &caller.principal, scope, patience).await else {
-                return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
+                return leg.refuse(&caller, &modern::unknown_server(hub, &caller)).await;
             };
             match question.method {
                 Method::ToolsList
@@ -325,7 +325,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
     let scope = asking.scope.as_ref();
     let patience = listing::patience(scope, false);
     let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
-        return leg.refuse(&caller, &modern::unknown_server(&caller)).await;
+        return leg.refuse(&caller, &modern::unknown_server(hub, &caller)).await;
     };
     hub.sessions.replace(agreed);
     leg.result(&seen.initialize_result(version)).await;

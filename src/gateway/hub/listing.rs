@@ -134,6 +134,25 @@ pub(super) const fn patience(scope: Option<&ServerName>, hurried: bool) -> Durat
     if hurried || scope.is_none() { limits::MCP_FIRST_LISTS_DEADLINE } else { limits::MCP_OPEN_DEADLINE }
 }
 
+/// Why servers that the caller may use otherwise are not shown to it: the rule about places, and the servers
+/// that it keeps away. With a scope, only if that is one of them.
+pub(super) fn kept_away(hub: &Hub, principal: &Principal, scope: Option<&ServerName>) -> Option<String> {
+    let snapshot = hub.snapshot();
+    let residency = snapshot.rules.residency(principal);
+    if residency.is_free() {
+        return None;
+    }
+    let peers = hub.peers();
+    let away = peers.iter().filter(|peer| {
+        let name = &peer.server.name;
+        scope.is_none_or(|scope| scope == name)
+            && !residency.allows(&peer.server.place)
+            && snapshot.rules.may_see(principal, name).is_ok()
+    });
+    let places: Vec<_> = away.map(|peer| &*peer.server.place).collect();
+    (!places.is_empty()).then(|| residency.outside("a call", places).to_string())
+}
+
 /// What a caller sees at an address. At the very start it waits for the first lists, within bounds; `None`
 /// when the address names a server that does not exist or that the caller may not see.
 pub(super) async fn seen(
@@ -146,9 +165,11 @@ pub(super) async fn seen(
     let (snapshot, peers) = loop {
         let number = hub.config_number();
         let snapshot = hub.snapshot();
+        let residency = snapshot.rules.residency(principal);
         let visible = |peer: &&Rc<Peer>| {
             scope.is_none_or(|name| *name == peer.server.name)
                 && hub.decisions.may_see(&snapshot.rules, principal, &peer.server.name).is_ok()
+                && residency.allows(&peer.server.place)
         };
         let peers: Vec<Rc<Peer>> = hub.peers().iter().filter(visible).cloned().collect();
         if scope.is_some() && peers.is_empty() {

@@ -29,7 +29,7 @@ pub(super) async fn take(
     let hurried = matches!(question.method, Method::Discover | Method::Listen);
     let patience = listing::patience(scope, hurried);
     let Some(seen) = listing::seen(hub, &caller.principal, scope, patience).await else {
-        return leg.refuse(caller, &unknown_server(caller)).await;
+        return leg.refuse(caller, &unknown_server(hub, caller)).await;
     };
     let about =
         || About { method: question.method.name(), version: caller.version.as_str(), ..About::default() };
@@ -66,7 +66,10 @@ pub(super) async fn take(
 }
 
 /// What an address that names no server of this caller is answered with.
-pub(super) fn unknown_server(caller: &Caller) -> RpcError {
+pub(super) fn unknown_server(hub: &Hub, caller: &Caller) -> RpcError {
+    if let Some(why) = listing::kept_away(hub, &caller.principal, caller.scope.as_ref()) {
+        return RpcError::not_allowed(why);
+    }
     let name = caller.scope.as_ref().map_or("", |name| name.as_str());
     RpcError::not_allowed(format!("there is no MCP server {name:?} for your key"))
 }

@@ -28,7 +28,7 @@ use crate::mcp::presentation::Presentation;
 use crate::mcp::rpc;
 use crate::mcp::version::Version;
 use crate::mcp::view::Part;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::backoff::Backoff;
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::pipe::{PipeLink, PipeSender};
@@ -330,7 +330,7 @@ impl Peer {
         match &self.server.transport {
             Transport::Http(remote) => self.over_http(hub, remote, opening).await,
             Transport::Sse(remote) => {
-                let permit = Permit::own();
+                let permit = PlacedPermit::own();
                 let pool = Rc::clone(&hub.pool);
                 let (sender, receiver) = sse::open(pool, remote.clone(), hub.timeouts(), &permit).await?;
                 let link = PipeLink::new(PipeSender::Sse(sender), receiver, self.server.call_deadline);
@@ -449,7 +449,7 @@ impl Peer {
         let version = Version::LATEST_LEGACY;
         let info = channel::OUR_INFO.as_bytes();
         let params = capabilities::initialize_params(version, opening.capabilities, info);
-        let permit = Permit::own();
+        let permit = PlacedPermit::own();
         let lines = channel::headers(Version::LATEST_LEGACY, None, "initialize", None);
         let asked =
             channel::request(&link, &permit, hub.next_id(), lines, ("initialize", params.as_slice())).await;
@@ -490,7 +490,7 @@ fn tell(hub: &Hub, name: &ServerName, remark: Remark<'_>) {
 async fn discover(hub: &Hub, link: &Link) -> Result<Answered, NoResult> {
     let params = channel::own_params(Version::V2026_07_28, "");
     let lines = channel::headers(Version::V2026_07_28, None, "server/discover", None);
-    channel::request(link, &Permit::own(), hub.next_id(), lines, ("server/discover", &params)).await
+    channel::request(link, &PlacedPermit::own(), hub.next_id(), lines, ("server/discover", &params)).await
 }
 
 /// Why a program that has ended before its first answer is not called.
@@ -514,7 +514,7 @@ async fn end(channel: Rc<Channel>) {
     match &channel.link {
         Link::Http(link) => {
             if channel.session.is_some() {
-                link.end(&Permit::own(), channel.headers("", None)).await;
+                link.end(&PlacedPermit::own(), channel.headers("", None)).await;
             }
         }
         Link::Pipe(link) => link.stop().await,

@@ -24,7 +24,7 @@ use crate::limits;
 use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::diff::difference;
 use crate::mcp::list::{List, Pages, ServerLists};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::Failure;
 use crate::upstream::mcp::backoff::Backoff;
 use crate::upstream::mcp::server::Transport;
@@ -291,7 +291,7 @@ async fn all(hub: &Rc<Hub>, channel: &Rc<Channel>, kind: ItemKind, offered: bool
         });
         let params = channel::own_params(channel.version, members.as_deref().unwrap_or_default());
         let lines = channel.headers(method, None);
-        let permit = Permit::own();
+        let permit = PlacedPermit::own();
         let asked = channel::request(&channel.link, &permit, hub.next_id(), lines, (method, &params));
         let answered = match asked.await {
             // The session is gone: the next try opens another.

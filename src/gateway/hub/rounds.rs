@@ -22,7 +22,7 @@ use crate::mcp::bridge::errors;
 use crate::mcp::bridge::rounds::{self as input, InputMethod};
 use crate::mcp::message::{self, Kind};
 use crate::mcp::rpc::{self, RpcError};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 
 /// Why a caller could not be asked.
 pub(super) enum Unasked {
@@ -158,5 +158,5 @@ pub(super) async fn set_log_level(hub: &Hub, channel: &Rc<Channel>, caller: &Cal
     let lines = channel.headers("logging/setLevel", None);
     let what = ("logging/setLevel", params.as_bytes());
     // A server that declines logs as it likes.
-    drop(channel::request(&channel.link, &Permit::own(), hub.next_id(), lines, what).await);
+    drop(channel::request(&channel.link, &PlacedPermit::own(), hub.next_id(), lines, what).await);
 }

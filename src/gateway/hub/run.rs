@@ -34,7 +34,7 @@ use crate::mcp::edit::Edits;
 use crate::mcp::message::{self, Kind, Message};
 use crate::mcp::method::Method;
 use crate::mcp::rpc::{self, RpcError};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
 
 /// How a call ended, for the counters.
@@ -54,7 +54,7 @@ pub(super) enum Ending {
 pub(super) struct Run<'a> {
     pub(super) hub: &'a Rc<Hub>,
     pub(super) peer: &'a Rc<Peer>,
-    pub(super) permit: &'a Permit,
+    pub(super) permit: &'a PlacedPermit,
     pub(super) caller: &'a Caller,
     pub(super) leg: Leg,
     pub(super) target: Target,

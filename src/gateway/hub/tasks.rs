@@ -24,7 +24,7 @@ use crate::mcp::definition::TaskSupport;
 
 use crate::mcp::message::{self, Message};
 use crate::mcp::method::Method;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 
 /// How a call goes to a server that may run it as a task of 2025-11-25.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ pub(super) fn answer(answer: Vec<u8>, task: Option<&str>) -> Vec<u8> {
 }
 
 /// Tells a legacy server to give a task up; nobody waits for what it says to that.
-pub(super) fn give_up(hub: &Rc<Hub>, channel: &Rc<Channel>, permit: &Permit, id: &str) {
+pub(super) fn give_up(hub: &Rc<Hub>, channel: &Rc<Channel>, permit: &PlacedPermit, id: &str) {
     let (hub, channel, permit) = (Rc::clone(hub), Rc::clone(channel), permit.clone());
     let params = tasks::params_about(id);
     drop(spawn_local(async move {

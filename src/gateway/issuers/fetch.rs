@@ -20,7 +20,7 @@ use crate::limits::{self, Timeouts};
 use crate::mcp::openapi::HttpRequest;
 use crate::net::engine::{Engine, EngineChoice};
 use crate::net::runtime::Runtime;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::api::ApiLink;
 use crate::upstream::mcp::server::Remote;
 use crate::upstream::pool::Pool;
@@ -151,7 +151,7 @@ async fn get(remote: &Remote, engine: Engine) -> Result<(Vec<u8>, Option<u64>), 
     let link = ApiLink::new(pool, remote.clone(), Timeouts::default(), limits::JWKS_DEADLINE);
     let headers = vec![("accept".to_owned(), "application/json".to_owned())];
     let request = HttpRequest { method: "GET", path_and_query: String::new(), headers, body: None };
-    let answer = link.call(&Permit::own(), &request).await.map_err(|failure| failure.to_string())?;
+    let answer = link.call(&PlacedPermit::own(), &request).await.map_err(|failure| failure.to_string())?;
     match answer.status {
         200 if answer.whole && answer.body.len() <= limits::JWKS_BYTES_MAX => {
             Ok((answer.body, answer.max_age_s))

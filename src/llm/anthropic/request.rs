@@ -29,6 +29,8 @@ pub struct Request {
     pub thinking_tokens: Option<u64>,
     /// What is asked for that a price depends on.
     pub terms: Terms,
+    /// Whether there is an `inference_geo` that is no text, or too long a one, to be read.
+    pub geo_unreadable: bool,
     /// Where the list of `tools` stands in the body, brackets included; [`tools`] reads it.
     ///
     /// [`tools`]: crate::llm::anthropic::tools
@@ -110,7 +112,9 @@ pub fn read(body: &[u8]) -> Result<Request, Refusal> {
     ] {
         value.iter().for_each(|value| terms.take(name.as_bytes(), body, value));
     }
+    let no_geo = found.inference_geo.as_ref().is_none_or(|value| value.kind == Kind::Null);
     Ok(Request {
+        geo_unreadable: !no_geo && terms.inference_geo.is_none(),
         model,
         model_span,
         stream,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::limits::{self, Timeouts};
 use crate::mcp::openapi::HttpRequest;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::Failure;
 use crate::upstream::mcp::http::answer::{Answer, Content, Door, JSON, Request, Silence};
 use crate::upstream::mcp::server::Remote;
@@ -46,7 +46,7 @@ impl ApiLink {
     ///
     /// # Errors
     /// `Unreachable`, `Ended`, `TimedOut`, and `Garbage` for what is not HTTP.
-    pub async fn call(&self, permit: &Permit, request: &HttpRequest) -> Result<ApiAnswer, Failure> {
+    pub async fn call(&self, permit: &PlacedPermit, request: &HttpRequest) -> Result<ApiAnswer, Failure> {
         let path = format!("{}{}", self.door.remote.path, request.path_and_query);
         // What the config says of a header holds, whatever the document made an argument of.
         let fixed = &self.door.remote.headers;
@@ -84,7 +84,7 @@ impl ApiLink {
     ///
     /// # Errors
     /// As `call`, and `Status`, `TooLarge`, or `Garbage` for what is no text.
-    pub async fn document(&self, permit: &Permit) -> Result<String, Failure> {
+    pub async fn document(&self, permit: &PlacedPermit) -> Result<String, Failure> {
         let request = Request {
             method: "GET",
             path: &self.door.remote.path,
@@ -148,7 +148,7 @@ mod tests {
     ) -> (String, Result<ApiAnswer, Failure>) {
         let server = Server::start(vec![steps]);
         let link = ApiLink::new(Rc::clone(pool), server.remote("/v1"), Timeouts::default(), SOON);
-        let answered = link.call(&Permit::own(), request).await;
+        let answered = link.call(&PlacedPermit::own(), request).await;
         (server.request().await, answered)
     }
 
@@ -193,7 +193,7 @@ mod tests {
             let mut remote = server.remote("");
             remote.headers = vec![("x-tenant".to_owned(), crate::secret::Secret::new("ours"))];
             let link = ApiLink::new(Rc::clone(&pool), remote, Timeouts::default(), SOON);
-            link.call(&Permit::own(), &wanted("GET", &[("x-tenant", "theirs")], None)).await.unwrap();
+            link.call(&PlacedPermit::own(), &wanted("GET", &[("x-tenant", "theirs")], None)).await.unwrap();
             let seen = server.request().await;
             assert!(seen.contains("\r\nx-tenant: ours\r\n") && !seen.contains("theirs"), "{seen}");
         });
@@ -217,7 +217,7 @@ mod tests {
             let server = Server::start(vec![vec![Step::Read, Step::Hang]]);
             let link = ApiLink::new(Rc::clone(&pool), server.remote(""), Timeouts::default(), SOON);
             let wanted = wanted("GET", &[], None);
-            let permit = Permit::own();
+            let permit = PlacedPermit::own();
             let left = tokio::time::timeout(Duration::from_millis(100), link.call(&permit, &wanted)).await;
             assert!(left.is_err());
             assert!(matches!(server.seen().await, Seen::Request(_)));
@@ -231,7 +231,7 @@ mod tests {
             let fetched = async |step: Step| {
                 let server = Server::start(vec![vec![Step::Read, step]]);
                 let link = ApiLink::new(Rc::clone(&pool), server.remote("/spec"), Timeouts::default(), SOON);
-                link.document(&Permit::own()).await
+                link.document(&PlacedPermit::own()).await
             };
             assert_eq!(fetched(answer(200, "", "{}")).await.unwrap(), "{}");
             let failed = fetched(answer(500, "", "oops")).await;

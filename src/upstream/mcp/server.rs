@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::ServerName;
+use crate::policy::residency::Place;
 use crate::secret::Secret;
 use crate::upstream::site::Site;
 
@@ -26,6 +27,8 @@ pub struct Server {
     pub sharing: Sharing,
     /// How long a session or process of callers is kept without a call.
     pub idle: Duration,
+    /// Where it runs.
+    pub place: Arc<Place>,
 }
 
 impl Server {
@@ -33,7 +36,10 @@ impl Server {
     pub fn is_same(&self, other: &Self) -> bool {
         let facts =
             |server: &Self| (server.era, server.trusted, server.call_deadline, server.sharing, server.idle);
-        self.name == other.name && facts(self) == facts(other) && self.transport.is_same(&other.transport)
+        self.name == other.name
+            && facts(self) == facts(other)
+            && self.place == other.place
+            && self.transport.is_same(&other.transport)
     }
 }
 

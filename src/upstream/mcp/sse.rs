@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::limits::{self, Timeouts};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::http::answer::{
     ACCEPT_ANY, ACCEPT_EVENTS, Answer, Content, Door, JSON, Request, Silence,
 };
@@ -45,7 +45,7 @@ pub async fn open(
     pool: Rc<Pool>,
     remote: Remote,
     timeouts: Timeouts,
-    permit: &Permit,
+    permit: &PlacedPermit,
 ) -> Result<(SseSender, Messages), Failure> {
     let door = Rc::new(Door::new(pool, remote, timeouts));
     let mut silence = Silence::new(Some(limits::MCP_ENDPOINT_DEADLINE));
@@ -96,7 +96,7 @@ impl SseSender {
     ///
     /// # Errors
     /// Why it has not. An answer that is no success is `Status`.
-    pub async fn send(&self, permit: &Permit, body: Vec<u8>) -> Result<(), Failure> {
+    pub async fn send(&self, permit: &PlacedPermit, body: Vec<u8>) -> Result<(), Failure> {
         let request = Request {
             method: "POST",
             path: &self.path,
@@ -253,7 +253,7 @@ mod tests {
 
     use super::{endpoint, open};
     use crate::limits::{self, Timeouts};
-    use crate::policy::decide::Permit;
+    use crate::policy::residency::PlacedPermit;
     use crate::upstream::mcp::scripted::{
         EVENTS, LAST, Seen, Server, Step, all, answer, chunk, failed, on_each, send, short,
     };
@@ -267,7 +267,7 @@ mod tests {
 
     async fn opened(pool: &Rc<Pool>, server: &Server) -> Result<(super::SseSender, Messages), Failure> {
         let remote = server.remote("/a/sse?key=1");
-        open(Rc::clone(pool), remote, Timeouts::default(), &Permit::for_tests()).await
+        open(Rc::clone(pool), remote, Timeouts::default(), &PlacedPermit::for_tests()).await
     }
 
     fn event(data: &str) -> String {
@@ -291,8 +291,9 @@ mod tests {
             let posts = vec![Step::Read, answer(202, "", "Accepted"), Step::Read, answer(400, "", "why")];
             let server = Server::start(vec![script, posts]);
             let (sender, messages) = opened(&pool, &server).await.unwrap();
-            sender.send(&Permit::for_tests(), CALL.as_bytes().to_vec()).await.unwrap();
-            let failure = sender.send(&Permit::for_tests(), CALL.as_bytes().to_vec()).await.unwrap_err();
+            sender.send(&PlacedPermit::for_tests(), CALL.as_bytes().to_vec()).await.unwrap();
+            let failure =
+                sender.send(&PlacedPermit::for_tests(), CALL.as_bytes().to_vec()).await.unwrap_err();
             assert_eq!(failed(&failure), "failed: 400 \"why\" None");
             let too_large = "failed: it sent a message that is too large";
             let ended = "failed: it ended before it answered";

@@ -20,7 +20,7 @@ use crate::json::{Cursor, Fault, Kind};
 use crate::limits;
 use crate::net::child::{Child, Graces, Input, Start, Started, start};
 use crate::net::lines::{Line, Lines};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::remarks::{Remark, Remarks};
 use crate::upstream::mcp::server::Program;
 use crate::upstream::mcp::{Failure, Incoming, Messages};
@@ -129,7 +129,7 @@ impl StdioSender {
     /// # Errors
     /// `Unreachable` when the process has ended or closed its input, `Ended` when that happens meanwhile,
     /// `TimedOut` when it does not read.
-    pub async fn send(&self, _permit: &Permit, body: Vec<u8>) -> Result<(), Failure> {
+    pub async fn send(&self, _permit: &PlacedPermit, body: Vec<u8>) -> Result<(), Failure> {
         match timeout(self.patience, self.queued(one_line(body))).await {
             Ok(sent) => sent,
             Err(_elapsed) => Err(Failure::TimedOut),
@@ -328,7 +328,7 @@ mod tests {
     use crate::net::child::Graces;
     use crate::net::engine::EngineChoice;
     use crate::net::runtime::Runtime;
-    use crate::policy::decide::Permit;
+    use crate::policy::residency::PlacedPermit;
     use crate::secret::Secret;
     use crate::upstream::mcp::server::Program;
     use crate::upstream::mcp::{Failure, Incoming, Messages};
@@ -369,7 +369,7 @@ mod tests {
     }
 
     async fn send(sender: &StdioSender, body: &str) -> Result<(), Failure> {
-        sender.send(&Permit::for_tests(), body.as_bytes().to_vec()).await
+        sender.send(&PlacedPermit::for_tests(), body.as_bytes().to_vec()).await
     }
 
     #[test]

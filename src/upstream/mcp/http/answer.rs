@@ -17,7 +17,7 @@ use crate::http::head::{Framing, ResponseHead};
 use crate::limits::{self, Timeouts};
 use crate::net::buffer::Buffer;
 use crate::net::deadline::Deadline;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::exchange::{self, Exchange};
 use crate::upstream::mcp::Failure;
 use crate::upstream::mcp::server::Remote;
@@ -161,7 +161,7 @@ impl Door {
     /// `Unreachable`, `Ended`, `TimedOut` and, for what is not HTTP, `Garbage`.
     pub(in crate::upstream::mcp) async fn ask(
         &self,
-        permit: &Permit,
+        permit: &PlacedPermit,
         request: &Request<'_>,
         silence: &mut Silence,
     ) -> Result<Answer, Failure> {
@@ -187,7 +187,7 @@ impl Door {
     /// Those of `ask`.
     pub(in crate::upstream::mcp) async fn ask_once(
         &self,
-        permit: &Permit,
+        permit: &PlacedPermit,
         request: &Request<'_>,
         silence: &mut Silence,
     ) -> Result<Answer, Failure> {

@@ -18,7 +18,7 @@ use crate::json::{self, Fault, Kind};
 use crate::limits::{self, Timeouts};
 use crate::mcp::message;
 use crate::mcp::method::Method;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::server::Remote;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
 use crate::upstream::pool::Pool;
@@ -63,7 +63,7 @@ enum Ending {
 /// One task: whom it tells, and what it remembers of its streams.
 struct Task {
     link: Rc<HttpLink>,
-    permit: Permit,
+    permit: PlacedPermit,
     out: Outbound,
     tx: mpsc::Sender<Incoming>,
     silence: Silence,
@@ -87,14 +87,14 @@ impl HttpLink {
     ///
     /// An answer that is no success is `Head` and then `Message` when its body is an error of JSON-RPC and
     /// there is no challenge, else `Head` and then `Failed(Status)`. Redirects are not followed.
-    pub fn call(self: &Rc<Self>, permit: &Permit, out: Outbound) -> Messages {
+    pub fn call(self: &Rc<Self>, permit: &PlacedPermit, out: Outbound) -> Messages {
         let silence = Silence::new(Some(self.call_deadline));
         self.spawn(permit, out, silence, Task::call)
     }
 
     /// Like `call`, for a request whose answer is meant to stay open (`subscriptions/listen`): the server may
     /// be silent for as long as it likes.
-    pub fn subscribe(self: &Rc<Self>, permit: &Permit, out: Outbound) -> Messages {
+    pub fn subscribe(self: &Rc<Self>, permit: &PlacedPermit, out: Outbound) -> Messages {
         self.spawn(permit, out, Silence::new(None), Task::call)
     }
 
@@ -103,7 +103,7 @@ impl HttpLink {
     /// closed it and may be asked again, with the last `EventId`, after its `Retry`.
     pub fn listen(
         self: &Rc<Self>,
-        permit: &Permit,
+        permit: &PlacedPermit,
         headers: Vec<(String, String)>,
         last_event_id: Option<String>,
     ) -> Messages {
@@ -119,14 +119,14 @@ impl HttpLink {
     ///
     /// # Errors
     /// Why it has not. An answer that is no success is `Status`.
-    pub async fn post(&self, permit: &Permit, out: Outbound) -> Result<(), Failure> {
+    pub async fn post(&self, permit: &PlacedPermit, out: Outbound) -> Result<(), Failure> {
         let mut silence = Silence::new(Some(self.call_deadline));
         let request = self.request_of(&out);
         self.door.post(permit, &request, &mut silence).await
     }
 
     /// Ends a legacy session: its id is in `headers`. Best effort, for `limits::MCP_END_DEADLINE` at most.
-    pub async fn end(&self, permit: &Permit, headers: Vec<(String, String)>) {
+    pub async fn end(&self, permit: &PlacedPermit, headers: Vec<(String, String)>) {
         let out = Outbound { headers, ..Outbound::default() };
         let request = Request { method: "DELETE", body: None, again: true, ..self.request_of(&out) };
         let mut silence = Silence::new(Some(limits::MCP_END_DEADLINE));
@@ -137,7 +137,7 @@ impl HttpLink {
 
     fn spawn(
         self: &Rc<Self>,
-        permit: &Permit,
+        permit: &PlacedPermit,
         out: Outbound,
         silence: Silence,
         run: impl AsyncFnOnce(&mut Task) -> Result<Ending, Halt> + 'static,
@@ -199,7 +199,7 @@ impl Door {
     /// Those of `ask`, and `Status`.
     pub(in crate::upstream::mcp) async fn post(
         &self,
-        permit: &Permit,
+        permit: &PlacedPermit,
         request: &Request<'_>,
         silence: &mut Silence,
     ) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{HttpLink, is_error, is_response, may_run_twice, unbatched};
 use crate::limits::{self, Timeouts};
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::scripted::{
     EVENTS, LAST, SOON, Seen, Server, Step, all, answer, chunk, failed, on_each, send, short, stream,
 };
@@ -30,7 +30,7 @@ fn link(pool: &Rc<Pool>, server: &Server, deadline: Duration) -> Rc<HttpLink> {
 }
 
 fn call(pool: &Rc<Pool>, server: &Server) -> Messages {
-    link(pool, server, SOON).call(&Permit::for_tests(), out())
+    link(pool, server, SOON).call(&PlacedPermit::for_tests(), out())
 }
 
 /// Calls a server that does this on its one connection, and compares what comes.
@@ -80,7 +80,7 @@ fn header_lines_of_a_call_go_before_those_of_the_config_and_never_before_ours() 
         let mut out = out();
         let lines = [("Authorization", "Bearer of-user"), ("Host", "evil"), ("user-agent", "me\r\nx: y")];
         out.headers = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        all(link(&pool, &server, SOON).call(&Permit::for_tests(), out)).await;
+        all(link(&pool, &server, SOON).call(&PlacedPermit::for_tests(), out)).await;
         let request = server.request().await;
         assert!(request.contains("Authorization: Bearer of-user\r\n"), "{request}");
         assert!(!request.contains("of-config") && !request.contains("evil"), "{request}");
@@ -189,7 +189,8 @@ fn silence_is_given_up() {
     ] {
         on_each(async |pool| {
             let server = Server::start(vec![script.clone()]);
-            let messages = link(&pool, &server, Duration::from_millis(600)).call(&Permit::for_tests(), out());
+            let messages =
+                link(&pool, &server, Duration::from_millis(600)).call(&PlacedPermit::for_tests(), out());
             assert_eq!(all(messages).await, expected);
             server.request().await;
             assert_eq!(server.seen().await, Seen::Closed);
@@ -205,10 +206,12 @@ fn each_message_breaks_the_silence_and_a_subscription_has_none() {
             script.extend([Step::Pause(Duration::from_millis(300)), send(chunk(&event(text)))]);
         }
         let server = Server::start(vec![script.clone()]);
-        let messages = link(&pool, &server, Duration::from_millis(1000)).call(&Permit::for_tests(), out());
+        let messages =
+            link(&pool, &server, Duration::from_millis(1000)).call(&PlacedPermit::for_tests(), out());
         assert_eq!(all(messages).await, ["200 ", PROGRESS, PROGRESS, PROGRESS, RESULT]);
         let server = Server::start(vec![script]);
-        let messages = link(&pool, &server, Duration::from_millis(10)).subscribe(&Permit::for_tests(), out());
+        let messages =
+            link(&pool, &server, Duration::from_millis(10)).subscribe(&PlacedPermit::for_tests(), out());
         assert_eq!(all(messages).await, ["200 ", PROGRESS, PROGRESS, PROGRESS, RESULT]);
     });
 }
@@ -334,11 +337,12 @@ fn a_stream_is_not_taken_up_again_for_ever_nor_where_it_may_not() {
         // Polling goes on for as long as a call may be silent.
         let polls = (0..100).flat_map(|_| [Step::Read, primed()]).collect();
         let server = Server::start(vec![polls]);
-        let messages = link(&pool, &server, Duration::from_millis(1000)).call(&Permit::for_tests(), out());
+        let messages =
+            link(&pool, &server, Duration::from_millis(1000)).call(&PlacedPermit::for_tests(), out());
         assert_eq!(all(messages).await, ["200 ", "failed: it did not answer in time"]);
         let server = Server::start(vec![vec![Step::Read, primed(), Step::Hang]]);
         let once = Outbound { resumable: false, ..out() };
-        let messages = link(&pool, &server, SOON).call(&Permit::for_tests(), once);
+        let messages = link(&pool, &server, SOON).call(&PlacedPermit::for_tests(), once);
         assert_eq!(all(messages).await, ["200 ", ENDED]);
     });
 }
@@ -350,12 +354,12 @@ fn a_listener_hears_everything_and_what_it_needs_to_go_on() {
         let server = Server::start(vec![vec![Step::Read, send(script), Step::Read, answer(405, "", "no")]]);
         let link = link(&pool, &server, Duration::from_millis(1));
         let headers = vec![("mcp-session-id".to_owned(), "s-1".to_owned())];
-        let found = all(link.listen(&Permit::for_tests(), headers, Some("7".to_owned()))).await;
+        let found = all(link.listen(&PlacedPermit::for_tests(), headers, Some("7".to_owned()))).await;
         assert_eq!(found, ["200 ", "id 8", "retry 700", PROGRESS, RESULT, "id ", ENDED]);
         let request = server.request().await;
         assert!(request.starts_with("GET ") && request.contains("last-event-id: 7\r\n"), "{request}");
         assert!(request.contains("mcp-session-id: s-1\r\n"), "{request}");
-        let found = all(link.listen(&Permit::for_tests(), Vec::new(), None)).await;
+        let found = all(link.listen(&PlacedPermit::for_tests(), Vec::new(), None)).await;
         assert_eq!(found, ["405 ", "failed: 405 \"no\" None"]);
         assert!(!server.request().await.contains("last-event-id"));
     });
@@ -382,7 +386,7 @@ fn posts_and_ends() {
             vec![Step::Read, Step::Hang],
         ]);
         let link = link(&pool, &server, SOON);
-        let permit = Permit::for_tests();
+        let permit = PlacedPermit::for_tests();
         let note = Outbound { body: PROGRESS.as_bytes().to_vec(), ..Outbound::default() };
         link.post(&permit, note.clone()).await.unwrap();
         link.post(&permit, note.clone()).await.unwrap();
@@ -417,7 +421,7 @@ fn a_tool_is_not_called_twice_where_a_kept_connection_dies() {
         assert_eq!(all(call(&pool, &server)).await, [ENDED]);
         assert_eq!(all(call(&pool, &server)).await, ["200 ", RESULT]);
         let list = Outbound { body: br#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#.to_vec(), ..out() };
-        let found = all(link(&pool, &server, SOON).call(&Permit::for_tests(), list)).await;
+        let found = all(link(&pool, &server, SOON).call(&PlacedPermit::for_tests(), list)).await;
         assert_eq!(found, ["200 ", RESULT], "a list is asked for again");
     });
 }
@@ -477,7 +481,7 @@ fn a_server_that_has_moved_on_its_own_origin_is_followed_once() {
         let server = Server::start(vec![script]);
         let link = link(&pool, &server, SOON);
         for _ in 0..2 {
-            assert_eq!(all(link.call(&Permit::for_tests(), out())).await, ["200 ", RESULT]);
+            assert_eq!(all(link.call(&PlacedPermit::for_tests(), out())).await, ["200 ", RESULT]);
         }
         for wanted in ["POST /mcp?x=1 ", "POST /mcp/?x=1 ", "POST /mcp/?x=1 "] {
             let request = server.request().await;

@@ -21,7 +21,7 @@ use tokio::time::sleep_until;
 use crate::clock;
 use crate::json::{Fault, Key, Kind, elements, fields, fields_at, text};
 use crate::limits;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::sse::SseSender;
 use crate::upstream::mcp::stdio::StdioSender;
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
@@ -36,7 +36,7 @@ pub enum PipeSender {
 }
 
 impl PipeSender {
-    async fn send(&self, permit: &Permit, body: Vec<u8>) -> Result<(), Failure> {
+    async fn send(&self, permit: &PlacedPermit, body: Vec<u8>) -> Result<(), Failure> {
         match self {
             Self::Stdio(sender) => sender.send(permit, body).await,
             Self::Sse(sender) => sender.send(permit, body).await,
@@ -89,7 +89,7 @@ impl PipeLink {
     /// be known.
     ///
     /// Failures: `Unreachable` (not sent), `Ended`, `TimedOut`, `TooLarge`.
-    pub fn call(self: &Rc<Self>, permit: &Permit, out: Outbound) -> Messages {
+    pub fn call(self: &Rc<Self>, permit: &PlacedPermit, out: Outbound) -> Messages {
         let (tell, messages) = mpsc::channel(limits::MCP_MESSAGES_MAX);
         match self.table.open(out.id, &tell) {
             Ok(over) => {
@@ -108,7 +108,7 @@ impl PipeLink {
     ///
     /// # Errors
     /// `Unreachable` (not sent), `Ended`, `TimedOut`.
-    pub async fn post(&self, permit: &Permit, out: Outbound) -> Result<(), Failure> {
+    pub async fn post(&self, permit: &PlacedPermit, out: Outbound) -> Result<(), Failure> {
         self.sender.send(permit, out.body).await
     }
 
@@ -156,7 +156,7 @@ impl PipeLink {
     /// Sends the request and looks after it until it is over.
     async fn attend(
         &self,
-        permit: &Permit,
+        permit: &PlacedPermit,
         out: Outbound,
         tell: mpsc::Sender<Incoming>,
         mut over: oneshot::Receiver<()>,

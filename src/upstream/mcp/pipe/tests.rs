@@ -12,7 +12,7 @@ use super::{Meaning, PipeLink, PipeSender, apart, meaning};
 use crate::limits::{MCP_MESSAGES_MAX, MCP_PIPE_CALLS_MAX};
 use crate::net::engine::EngineChoice;
 use crate::net::runtime::Runtime;
-use crate::policy::decide::Permit;
+use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::server::Program;
 use crate::upstream::mcp::stdio::{Patience, open};
 use crate::upstream::mcp::{Failure, Incoming, Messages, Outbound};
@@ -84,7 +84,7 @@ fn asked(id: u64, method: &str, n: usize) -> Outbound {
 }
 
 fn call(link: &Rc<PipeLink>, id: u64, method: &str, n: usize) -> Messages {
-    link.call(&Permit::for_tests(), asked(id, method, n))
+    link.call(&PlacedPermit::for_tests(), asked(id, method, n))
 }
 
 async fn all(mut messages: Messages) -> Vec<Incoming> {
@@ -163,7 +163,7 @@ fn the_end_of_the_pipe_ends_every_call() {
         assert!(matches!(events.recv().await, Some(Incoming::Failed(Failure::Ended))));
         let late = all(call(&link, 3, "echo", 0)).await;
         assert!(matches!(late[..], [Incoming::Failed(Failure::Unreachable(_))]));
-        let posted = link.post(&Permit::for_tests(), asked(0, "echo", 0)).await;
+        let posted = link.post(&PlacedPermit::for_tests(), asked(0, "echo", 0)).await;
         assert!(matches!(posted, Err(Failure::Unreachable(_))));
     });
 }
