@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 mod content;
+mod guard;
 mod index;
 mod ledger;
 mod mcp;
 mod meter;
 
-// One list in five files.
+// One list in a few files.
 pub use content::*;
+pub use guard::*;
 pub use index::*;
 pub use ledger::*;
 pub use mcp::*;
