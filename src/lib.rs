@@ -9,7 +9,9 @@ pub mod glob;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod scan;
 pub mod secret;
+pub mod shell;
 
 #[cfg(test)]
 mod corpus;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 mod content;
+mod guard;
 mod identity;
 mod index;
 mod ledger;
@@ -14,6 +15,7 @@ mod search;
 
 // One list in several files.
 pub use content::*;
+pub use guard::*;
 pub use identity::*;
 pub use index::*;
 pub use ledger::*;

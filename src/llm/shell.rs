@@ -5,6 +5,7 @@
 //! that run others) makes it a no. The other words need one command that is on a list.
 
 use crate::llm::action::Class;
+use crate::shell::{RUNNERS, Script, Word, is_name};
 
 /// Programs that write nothing, whatever their options and operands are.
 const READERS: &[&str] = &[
@@ -118,12 +119,6 @@ const DESTROYERS_WITH: &[(&str, &[&str])] = &[
     ("rsync", &["--delete"]),
     ("terraform", &["destroy"]),
     ("tofu", &["destroy"]),
-];
-
-/// Programs that run the program named behind them, and words of the shell that a command follows.
-const RUNNERS: &[&str] = &[
-    "!", "command", "do", "doas", "elif", "else", "env", "exec", "if", "nice", "nohup", "sudo", "then",
-    "time", "timeout", "until", "while", "xargs", "{",
 ];
 
 /// What the command line `line` does: the worst of what its commands are known to do, `Unknown` when there
@@ -243,148 +238,4 @@ fn verb(operands: &[Word]) -> &str {
         }
     }
     ""
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// A word with its quotes taken off.
-#[derive(Debug, Default)]
-struct Word {
-    text: String,
-    /// It was written without quotes, escapes and variables.
-    bare: bool,
-    /// The shell may make other words of it: it begins with a variable, a pattern or braces, or is an option
-    /// with some in it.
-    expands: bool,
-}
-
-impl Word {
-    /// The program that it names, without its folder.
-    fn program(&self) -> &str {
-        self.text.rsplit_once('/').map_or(self.text.as_str(), |(_, name)| name)
-    }
-
-    fn is_option(&self) -> bool {
-        self.text.starts_with('-') && self.text.len() > 1
-    }
-
-    /// Whether it is a group of short options with one of these among them.
-    fn has_letter(&self, letters: &[char]) -> bool {
-        self.is_option() && !self.text.starts_with("--") && self.text.contains(letters)
-    }
-}
-
-/// A line taken apart.
-#[derive(Debug, Default)]
-struct Script {
-    commands: Vec<Vec<Word>>,
-    /// Something is written to a file that a redirection names.
-    writes: bool,
-    /// There may be commands that were not seen.
-    hidden: bool,
-}
-
-impl Script {
-    fn read(line: &str) -> Self {
-        let mut script = Self { commands: vec![Vec::new()], ..Self::default() };
-        let mut word: Option<Word> = None;
-        let mut letters = line.chars().peekable();
-        let mut quoted = false;
-        while let Some(letter) = letters.next() {
-            match letter {
-                '"' => {
-                    quoted = !quoted;
-                    begun(&mut word).bare = false;
-                }
-                '\'' if !quoted => {
-                    let held = begun(&mut word);
-                    held.bare = false;
-                    held.text.extend(letters.by_ref().take_while(|&letter| letter != '\''));
-                }
-                '\\' => {
-                    let held = begun(&mut word);
-                    held.bare = false;
-                    held.text.extend(letters.next().filter(|&letter| letter != '\n'));
-                }
-                '`' => {
-                    script.hidden = true;
-                    script.end_command(&mut word);
-                }
-                '$' if letters.peek() == Some(&'(') => {
-                    script.hidden = true;
-                    script.end_command(&mut word);
-                }
-                '$' | '{' | '*' | '?' | '[' if !quoted || letter == '$' => {
-                    let held = begun(&mut word);
-                    held.bare = false;
-                    held.expands |= held.text.is_empty() || held.text.starts_with('-');
-                    // `${x:=y}` sets a variable, and the text of it may run.
-                    script.hidden |= letter == '$' && letters.peek() == Some(&'{');
-                    held.text.push(letter);
-                }
-                '#' if !quoted && word.is_none() => {
-                    while letters.next_if(|&letter| letter != '\n').is_some() {}
-                }
-                _ if quoted => begun(&mut word).text.push(letter),
-                ' ' | '\t' => script.end_word(&mut word),
-                '\n' | ';' | '|' | '&' | '(' | ')' => script.end_command(&mut word),
-                '<' if letters.peek() == Some(&'<') => {
-                    // What follows on the next lines is text, and may look like commands.
-                    script.hidden = true;
-                    let rest: String = letters.by_ref().take_while(|&letter| letter != '\n').collect();
-                    script.writes |= rest.contains('>');
-                    script.end_command(&mut word);
-                    break;
-                }
-                '<' => {
-                    script.hidden |= letters.peek() == Some(&'(');
-                    script.end_word(&mut word);
-                }
-                '>' => {
-                    // A number in front of it says what is sent, and is no word of the command.
-                    word = word.take().filter(|held| !held.text.bytes().all(|byte| byte.is_ascii_digit()));
-                    script.end_word(&mut word);
-                    script.writes |= !goes_nowhere(&mut letters);
-                }
-                '\r' => script.hidden = true,
-                _ => begun(&mut word).text.push(letter),
-            }
-        }
-        script.end_command(&mut word);
-        script.hidden |= quoted;
-        script
-    }
-
-    fn end_word(&mut self, word: &mut Option<Word>) {
-        if let (Some(word), Some(command)) = (word.take(), self.commands.last_mut()) {
-            command.push(word);
-        }
-    }
-
-    fn end_command(&mut self, word: &mut Option<Word>) {
-        self.end_word(word);
-        self.commands.push(Vec::new());
-    }
-}
-
-/// The word under way.
-fn begun(word: &mut Option<Word>) -> &mut Word {
-    word.get_or_insert_with(|| Word { bare: true, ..Word::default() })
-}
-
-/// Reads the target of a redirection from behind its sign: whether it is `/dev/null` or another descriptor.
-fn goes_nowhere(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
-    while letters.next_if(|letter| matches!(letter, '>' | '|' | ' ' | '\t')).is_some() {}
-    let to_descriptor = letters.next_if_eq(&'&').is_some();
-    let mut target = String::new();
-    while let Some(letter) = letters.next_if(|letter| !letter.is_whitespace() && !";|&()<>".contains(*letter))
-    {
-        target.push(letter);
-    }
-    if to_descriptor {
-        return !target.is_empty() && target.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    }
-    target == "/dev/null"
 }

@@ -10,9 +10,9 @@ use proptest::sample::select;
 use proptest::strategy::Strategy;
 use serde_json::{Value as Tree, json};
 
-use super::rules::{Letters, PREFIXED};
 use super::{redact, redact_text};
 use crate::limits;
+use crate::scan::rules::{Letters, PREFIXED};
 
 /// Bytes that look random, drawn from a set of letters; always the same ones.
 fn random(letters: &[u8], bytes: usize) -> String {
@@ -215,7 +215,8 @@ fn code_hashes_and_names_stay() {
 fn the_sources_of_this_house_hold_no_secret() {
     for text in [
         include_str!("mod.rs"),
-        include_str!("rules.rs"),
+        include_str!("../../scan/rules.rs"),
+        include_str!("../../scan/secrets.rs"),
         include_str!("tests.rs"),
         include_str!("../../config/tests/good.rs"),
         include_str!("../../http/headers.rs"),

@@ -4,6 +4,7 @@ pub mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod gather;
+pub mod guard;
 pub mod request;
 pub mod response;
 pub mod stream;

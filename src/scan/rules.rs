@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 /// The bytes that a secret goes on with behind its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Letters {
+pub(crate) enum Letters {
     /// Letters and digits.
     Alnum,
     /// Those and `_`.
@@ -20,7 +20,7 @@ pub(super) enum Letters {
 }
 
 impl Letters {
-    pub(super) fn has(self, byte: u8) -> bool {
+    pub(crate) fn has(self, byte: u8) -> bool {
         match self {
             Self::Alnum => byte.is_ascii_alphanumeric(),
             Self::Name => is_name(byte),
@@ -33,18 +33,18 @@ impl Letters {
 }
 
 /// Whether the byte is of those that names in programs are made of.
-pub(super) fn is_name(byte: u8) -> bool {
+pub(crate) fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// A secret that can be told by its prefix.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Prefixed {
-    pub(super) prefix: &'static [u8],
-    pub(super) letters: Letters,
+pub(crate) struct Prefixed {
+    pub(crate) prefix: &'static [u8],
+    pub(crate) letters: Letters,
     /// Bytes behind the prefix, at least and at most.
-    pub(super) bytes: (usize, usize),
-    pub(super) rule: &'static str,
+    pub(crate) bytes: (usize, usize),
+    pub(crate) rule: &'static str,
 }
 
 const fn rule(
@@ -62,7 +62,7 @@ const OPEN: usize = 4096;
 
 /// By their prefixes; of two that fit the first one counts. The formats are those that the issuers publish
 /// for scanners; where an issuer leaves the length open, the least is what keeps names in programs out.
-pub(super) const PREFIXED: &[Prefixed] = &[
+pub(crate) const PREFIXED: &[Prefixed] = &[
     rule(b"tg_", Letters::Url, 40, 64, "tollgate"),
     rule(b"sk-ant-", Letters::Url, 20, OPEN, "anthropic"),
     rule(b"sk-proj-", Letters::Url, 20, OPEN, "openai"),
@@ -166,7 +166,7 @@ static FIRST: LazyLock<[u128; 128]> = LazyLock::new(|| {
 const _: () = assert!(PREFIXED.len() <= 128);
 
 /// The first rule whose prefix the bytes begin with.
-pub(super) fn beginning(bytes: &[u8]) -> Option<&'static Prefixed> {
+pub(crate) fn beginning(bytes: &[u8]) -> Option<&'static Prefixed> {
     // A look at the second byte is cheaper than a comparison.
     let (first, second) = (*bytes.first()?, bytes.get(1));
     let mut left = FIRST.get(usize::from(first)).copied().unwrap_or(0);
@@ -181,7 +181,7 @@ pub(super) fn beginning(bytes: &[u8]) -> Option<&'static Prefixed> {
 }
 
 /// How the names end under which people keep secrets, in lower case and without `_` and `-`.
-pub(super) const NAMES: &[&[u8]] = &[
+pub(crate) const NAMES: &[&[u8]] = &[
     b"password",
     b"passwd",
     b"pwd",
@@ -205,5 +205,5 @@ pub(super) const NAMES: &[&[u8]] = &[
 ];
 
 /// Names that end so, and are for others to see: places in lists, and ids.
-pub(super) const PUBLIC_NAMES: &[&[u8]] =
+pub(crate) const PUBLIC_NAMES: &[&[u8]] =
     &[b"pagetoken", b"continuationtoken", b"nexttoken", b"synctoken", b"canceltoken", b"progresstoken"];
