@@ -17,6 +17,6 @@ pub const POLICY_DECISIONS_MAX: usize = 256 * 1024;
 /// those with the same rules share.
 pub const POLICY_PRINCIPALS_MAX: usize = 64 * 1024;
 
-/// As how many decisions a set of policies counts that is kept to make more of them: one for each action and
-/// server, for one group of people with the same rights. Ten policies take some 5 KB.
-pub const POLICY_SLICE_DECISIONS: usize = 32;
+/// As how many decisions the rights of one group of people with the same rights count, for the policies that
+/// are kept to make more decisions: some 10 to 20 KB for ten policies.
+pub const POLICY_RIGHTS_DECISIONS: usize = 64;

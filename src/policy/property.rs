@@ -62,7 +62,7 @@ fn lists() -> impl Strategy<Value = Lists> {
 fn catalog() -> impl Strategy<Value = Vec<(String, String, Class)>> {
     let class =
         prop_oneof![Just(Class::Read), Just(Class::Write), Just(Class::Destructive), Just(Class::Unknown),];
-    vec(("[ab]{1,2}", "[xy]{1,2}", class), 1..4)
+    vec(("[ab]{1,2}", "[xy]{1,2}", class), 1..3)
 }
 
 /// Whether a pattern fits, told without our own globs.
@@ -159,18 +159,21 @@ proptest! {
         let all = if in_team { vec![&own, &of_team] } else { vec![&own] };
         let table = Table::default();
         let lister = table.lister(&rules, &caller);
-        for (server, tool, class) in &catalog {
+        for (place, (server, tool, class)) in catalog.iter().enumerate() {
             let (server, class) = (ServerName::new(server), *class);
             let wanted = plain(&all, unwritten, (server.as_str(), tool, class));
             prop_assert_eq!(lister(&server, tool, class), wanted, "{} {} {:?}", server, tool, class);
-            // The calls are decided by another table, so nothing is told from what was listed.
-            let calls = Table::default();
             for can_ask in [true, false] {
                 let call = ToolCall { server: &server, tool, class, can_ask };
                 let allowed = wanted == Answer::Allow || wanted == Answer::Ask && can_ask;
-                prop_assert_eq!(calls.decide_tool(&rules, &caller, &call).is_ok(), allowed);
+                prop_assert_eq!(table.decide_tool(&rules, &caller, &call).is_ok(), allowed);
+                // One that remembers nothing says the same; one tool of each is enough of that.
+                if place == 0 && can_ask {
+                    prop_assert_eq!(rules.decide_tool(&caller, &call).is_ok(), allowed);
+                }
             }
-            prop_assert_eq!(table.may_name(&rules, &caller, tool), plain_model(&all, unwritten, tool));
         }
+        let model = catalog.first().map(|(_, tool, _)| tool.as_str()).unwrap_or_default();
+        prop_assert_eq!(table.may_name(&rules, &caller, model), plain_model(&all, unwritten, model));
     }
 }

@@ -1,7 +1,8 @@
 //! The readable form of the config as Cedar: one policy a pattern, each with an id that people can read.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{
@@ -93,7 +94,7 @@ impl Scope {
     /// # Errors
     /// Only if Cedar refuses a policy that it has accepted in our tests.
     pub(super) fn compile(whose: Whose, written: &Written<'_>) -> Result<Self, PstConstructionError> {
-        let mut out = Compiler { whose: whose.clone(), rules: Vec::new() };
+        let mut out = Compiler { whose: whose.clone(), rules: Vec::new(), seen: HashSet::new() };
         for model in written.models.unwrap_or_default() {
             let name = model.as_str();
             out.add(format!("models {name}"), &Said::permit(Action::Use, Some(like("name", name))))?;
@@ -110,8 +111,13 @@ impl Scope {
     }
 
     /// The rule that holds where nobody has written anything.
-    pub(super) fn open() -> Result<Self, PstConstructionError> {
-        let mut out = Compiler { whose: Whose::Nobody, rules: Vec::new() };
+    pub(super) fn open() -> Option<&'static Arc<Self>> {
+        static OPEN: LazyLock<Option<Arc<Scope>>> = LazyLock::new(|| Scope::make_open().ok().map(Arc::new));
+        OPEN.as_ref()
+    }
+
+    fn make_open() -> Result<Self, PstConstructionError> {
+        let mut out = Compiler { whose: Whose::Nobody, rules: Vec::new(), seen: HashSet::new() };
         out.add("no rule: all models".to_owned(), &Said::permit(Action::Use, None))?;
         for action in [Action::Call, Action::See] {
             out.add("no rule: all servers".to_owned(), &Said::permit(action, None))?;
@@ -141,6 +147,7 @@ impl Said<'_> {
 struct Compiler {
     whose: Whose,
     rules: Vec<Rule>,
+    seen: HashSet<(RuleId, Action)>,
 }
 
 impl Compiler {
@@ -176,7 +183,7 @@ impl Compiler {
     /// Adds a policy unless its like is there: an id says everything that a rule says.
     fn add(&mut self, text: String, said: &Said<'_>) -> Result<(), PstConstructionError> {
         let id = RuleId { whose: self.whose.clone(), text: text.into() };
-        if self.rules.iter().any(|rule| rule.id == id && rule.action == said.action) {
+        if !self.seen.insert((id.clone(), said.action)) {
             return Ok(());
         }
         let principal = match &self.whose {

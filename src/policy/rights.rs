@@ -16,7 +16,7 @@ use crate::limits;
 use crate::policy::raw::RawRule;
 use crate::policy::readable::{Rule, RuleId, Scope, Whose};
 use crate::policy::rules::{Book, Own, Unwritten};
-use crate::policy::words::Action;
+use crate::policy::words::{Action, Words};
 
 /// What a decision comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,7 +75,7 @@ pub(super) struct Rights {
     scopes: Vec<Arc<Scope>>,
     raw: Vec<Arc<RawRule>>,
     authorizer: Authorizer,
-    slices: RefCell<HashMap<(Action, Option<ServerName>), Rc<Slice>>>,
+    slices: RefCell<Vec<(Action, Option<ServerName>, Rc<Slice>)>>,
     tools: RefCell<HashMap<ServerName, Tools>>,
     models: RefCell<HashMap<Box<str>, Arc<Verdict>>>,
 }
@@ -122,7 +122,7 @@ impl Rights {
                 None => lost = lost.or(Some(Whose::Team(name.clone()))),
             }
         }
-        let who = book.words.as_ref().and_then(|words| words.principal(principal));
+        let who = Words::all().and_then(|words| words.principal(principal));
         let above: HashSet<EntityUid> =
             who.iter().flat_map(|(_, entities)| entities.iter().map(Entity::uid)).collect();
         let about = |rule: &&Arc<RawRule>| rule.about.as_ref().is_none_or(|uid| above.contains(uid));
@@ -145,8 +145,8 @@ impl Rights {
         if let Some(known) = self.models.borrow().get(model) {
             return Arc::clone(known);
         }
-        let slice = self.slice(Action::Use, None, room);
-        let entity = self.book.words.as_ref().and_then(|words| words.model(model));
+        let slice = self.slice(Action::Use, None);
+        let entity = Words::all().and_then(|words| words.model(model));
         let verdict = self.judge(&slice, Action::Use, entity.map(|entity| vec![entity]));
         // Names of models come from callers: those that are refused are not worth the room.
         if verdict.answer != Answer::Deny && model.len() <= limits::PATTERN_CHARS_MAX && take(room, 1) {
@@ -156,9 +156,9 @@ impl Rights {
     }
 
     /// Whether what of a server is no tool may be used.
-    pub(super) fn see(&self, server: &ServerName, room: &Cell<usize>) -> Arc<Verdict> {
-        let slice = self.slice(Action::See, Some(server), room);
-        let entity = self.book.words.as_ref().and_then(|words| words.server(server.as_str()));
+    pub(super) fn see(&self, server: &ServerName) -> Arc<Verdict> {
+        let slice = self.slice(Action::See, Some(server));
+        let entity = Words::all().and_then(|words| words.server(server.as_str()));
         self.judge(&slice, Action::See, entity.map(|entity| vec![entity]))
     }
 
@@ -175,7 +175,7 @@ impl Rights {
         if let Some(verdict) = self.tools.borrow().get(server).and_then(known) {
             return verdict;
         }
-        let verdict = self.judge_tool(server, tool, class, room);
+        let verdict = self.judge_tool(server, tool, class);
         if tool.len() <= limits::MCP_NAME_BYTES_MAX && take(room, 1) {
             let mut tools = self.tools.borrow_mut();
             let tools = tools.entry(server.clone()).or_default();
@@ -186,13 +186,13 @@ impl Rights {
         verdict
     }
 
-    fn judge_tool(&self, server: &ServerName, tool: &str, class: Class, room: &Cell<usize>) -> Arc<Verdict> {
-        let entities = self.book.words.as_ref().and_then(|words| {
+    fn judge_tool(&self, server: &ServerName, tool: &str, class: Class) -> Arc<Verdict> {
+        let entities = Words::all().and_then(|words| {
             Some(vec![words.tool(server.as_str(), tool, class)?, words.server(server.as_str())?])
         });
-        let slice = self.slice(Action::Call, Some(server), room);
+        let slice = self.slice(Action::Call, Some(server));
         let verdict = self.judge(&slice, Action::Call, entities.clone());
-        let unasked = self.slice(Action::CallUnasked, Some(server), room);
+        let unasked = self.slice(Action::CallUnasked, Some(server));
         if verdict.answer == Answer::Deny || !unasked.forbids {
             return verdict;
         }
@@ -244,7 +244,7 @@ impl Rights {
         let (who, facts) = self.who.as_ref()?;
         let about = about?;
         let resource = about.first()?.uid();
-        let action = self.book.words.as_ref()?.action(action)?.clone();
+        let action = Words::all()?.action(action)?.clone();
         let entities = Entities::from_entities(facts.iter().cloned().chain(about), None).ok()?;
         let request = Request::new(who.clone(), action, resource, Context::empty(), None).ok()?;
         let response = self.authorizer.is_authorized(&request, set, &entities);
@@ -258,15 +258,18 @@ impl Rights {
         Some(Found { allows: response.decision() == Decision::Allow, ids })
     }
 
-    fn slice(&self, action: Action, server: Option<&ServerName>, room: &Cell<usize>) -> Rc<Slice> {
-        let key = (action, server.cloned());
-        if let Some(known) = self.slices.borrow().get(&key) {
+    /// The last slice of each action is kept: lists are made server by server.
+    fn slice(&self, action: Action, server: Option<&ServerName>) -> Rc<Slice> {
+        let mut slices = self.slices.borrow_mut();
+        let is_it = |(of, about, _): &&(Action, Option<ServerName>, Rc<Slice>)| {
+            *of == action && about.as_ref() == server
+        };
+        if let Some((_, _, known)) = slices.iter().find(is_it) {
             return Rc::clone(known);
         }
         let slice = Rc::new(self.make_slice(action, server));
-        if take(room, limits::POLICY_SLICE_DECISIONS) {
-            self.slices.borrow_mut().insert(key, Rc::clone(&slice));
-        }
+        slices.retain(|(of, _, _)| *of != action);
+        slices.push((action, server.cloned(), Rc::clone(&slice)));
         slice
     }
 
@@ -278,7 +281,7 @@ impl Rights {
         let mut layers: Vec<(Whose, Option<&Arc<Scope>>)> =
             self.scopes.iter().filter(speaks).map(|scope| (scope.whose.clone(), Some(scope))).collect();
         if layers.is_empty() {
-            let open = self.book.open.as_ref().filter(|_| self.book.unwritten == Unwritten::Allow);
+            let open = Scope::open().filter(|_| self.book.unwritten == Unwritten::Allow);
             layers.push((Whose::Nobody, open));
         }
         let fits = |rule: &&Rule| {
@@ -311,7 +314,7 @@ impl Rights {
 }
 
 /// Takes the room for more decisions, if there is so much.
-fn take(room: &Cell<usize>, decisions: usize) -> bool {
+pub(super) fn take(room: &Cell<usize>, decisions: usize) -> bool {
     let left = room.get().checked_sub(decisions);
     room.set(left.unwrap_or_default());
     left.is_some()

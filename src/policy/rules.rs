@@ -14,7 +14,7 @@ use crate::policy::alias::Aliases;
 use crate::policy::raw::{self, Known, RawFault, RawFile, RawRule, Read};
 use crate::policy::readable::{Scope, Whose, Written};
 use crate::policy::residency::Territory;
-use crate::policy::words::{Spoken, Words};
+use crate::policy::words::Spoken;
 
 /// All rules. A small handle: copies share what they hold.
 #[derive(Clone)]
@@ -65,13 +65,9 @@ pub struct Sources {
 /// What all handles share.
 #[derive(Debug)]
 pub(super) struct Book {
-    /// Nothing is allowed to anybody without them.
-    pub(super) words: Option<Words>,
     pub(super) teams: HashMap<TeamName, (Team, Option<Arc<Scope>>)>,
     own: HashMap<Own, Option<Arc<Scope>>>,
     pub(super) unwritten: Unwritten,
-    /// What holds where no list speaks.
-    pub(super) open: Option<Arc<Scope>>,
     pub(super) raw: Vec<Arc<RawRule>>,
     /// The facts about principals that the files can tell apart.
     pub(super) spoken: Spoken,
@@ -142,9 +138,8 @@ impl Rules {
             }
         }
         let spoken = raw.iter().fold(Spoken::default(), |all, rule| all.or(rule.spoken));
-        let open = Scope::open().ok().map(Arc::new);
         let unwritten = sources.unwritten;
-        Self(Arc::new(Book { words: Words::read(), teams, own, unwritten, open, raw, spoken, version }))
+        Self(Arc::new(Book { teams, own, unwritten, raw, spoken, version }))
     }
 
     /// The rules of a team, if the config knows it.

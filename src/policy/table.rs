@@ -10,7 +10,7 @@ use crate::identity::principal::Principal;
 use crate::ids::{ServerName, TeamName};
 use crate::limits;
 use crate::policy::decide::{Denial, Permit, ToolCall};
-use crate::policy::rights::{Answer, Rights};
+use crate::policy::rights::{Answer, Rights, take};
 use crate::policy::rules::{Own, Rules};
 use crate::policy::words::Told;
 
@@ -73,7 +73,7 @@ impl Table {
         principal: &Principal,
         server: &ServerName,
     ) -> Result<Permit, Denial> {
-        let verdict = self.rights(rules, principal).see(server, &self.room);
+        let verdict = self.rights(rules, principal).see(server);
         rules.settle_server(principal, server, verdict)
     }
 
@@ -109,7 +109,10 @@ impl Table {
         }
         let told = Told::of(principal, rules.spoken());
         let same = Same { own: Own::of(principal), team: principal.team.clone(), told };
-        let made = held.by_rights.entry(same).or_insert_with(|| Rc::new(rules.rights(principal)));
+        let made = held.by_rights.entry(same).or_insert_with(|| {
+            take(&self.room, limits::POLICY_RIGHTS_DECISIONS);
+            Rc::new(rules.rights(principal))
+        });
         let rights = Rc::clone(made);
         held.by_key.insert(Arc::clone(&principal.key_id), (principal.clone(), Rc::clone(&rights)));
         rights

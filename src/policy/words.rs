@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
@@ -78,8 +78,13 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Reads them; nothing only if Cedar refuses words that it has accepted in our tests.
-    pub(super) fn read() -> Option<Self> {
+    /// All of them; nothing only if Cedar refuses words that it has accepted in our tests.
+    pub(super) fn all() -> Option<&'static Self> {
+        static WORDS: LazyLock<Option<Words>> = LazyLock::new(Words::read);
+        WORDS.as_ref()
+    }
+
+    fn read() -> Option<Self> {
         let of = |text: &str| EntityTypeName::from_str(text).ok();
         let action = of("Action")?;
         Some(Self {

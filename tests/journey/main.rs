@@ -47,6 +47,7 @@ mod mcp_old_sdks;
 mod mcp_openapi;
 mod mcp_sessions;
 mod mcp_tasks;
+mod policies;
 
 // Where calls may run, and which model they get.
 mod residency;

@@ -59,7 +59,9 @@ pub(super) async fn call(
     let (peer, target) = match resolve(hub, &question, caller, seen) {
         Ok(found) => found,
         Err(error) => {
+            let denial = denial(hub, caller, (&question, seen), &mut about);
             leg.about(about).await;
+            let error = denial.map_or(error, |denial| RpcError::not_allowed(denial.to_string()));
             return leg.refuse(caller, &error).await;
         }
     };
@@ -335,6 +337,26 @@ fn completion(question: &Question, seen: &Seen) -> Result<(Rc<Peer>, Target), Rp
         }
         _ => Err(missing()),
     }
+}
+
+/// Why a tool that the caller does not see may not be called; nothing where there is no such tool.
+fn denial(
+    hub: &Hub,
+    caller: &Caller,
+    (question, seen): (&Question, &Seen),
+    about: &mut About,
+) -> Option<Denial> {
+    let name =
+        question.text(question.params.name.as_ref()).filter(|_| question.method == Method::ToolsCall)?;
+    let entry = seen.hidden(hub, &name)?;
+    let server = &seen.peer(entry.server)?.server.name;
+    let call = ToolCall { server, tool: entry.definition.key(), class: entry.class, can_ask: caller.can_ask };
+    let denial = hub.decisions.decide_tool(&hub.snapshot().rules, &caller.principal, &call).err()?;
+    about.server = Some(server.clone());
+    entry.definition.key().clone_into(&mut about.name);
+    about.note_tool(entry);
+    denial.decision().clone_into(&mut about.decision);
+    Some(denial)
 }
 
 /// The tool that a request is about: the one that it calls, or the one whose call has made a task.

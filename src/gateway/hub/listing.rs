@@ -1,6 +1,6 @@
 //! Lists as callers see them, made once for all who see the same.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::mcp::bridge::opening::{
     Keeping, ServerCapabilities, merge_instructions, write_discover_result, write_initialize_result,
 };
 use crate::mcp::definition::ItemKind;
+use crate::mcp::list::ServerLists;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Admission, Allow, Entry, Part, Plan, Scope, View};
 use crate::policy::decide::ViewKey;
@@ -47,6 +48,8 @@ pub(super) struct Seen {
     pub(super) peers: Vec<Rc<Peer>>,
     /// Whether the address names no server.
     pub(super) is_all: bool,
+    /// With the tools that the caller may not call: made when somebody calls one.
+    whole: OnceCell<View>,
 }
 
 impl Seen {
@@ -107,6 +110,18 @@ impl Seen {
         self.view.entries(ItemKind::Tool).iter().find(fits)
     }
 
+    /// A tool of these servers that is not seen, by the name that it would have.
+    pub(super) fn hidden(&self, hub: &Hub, name: &str) -> Option<&Entry> {
+        let whole = self.whole.get_or_init(|| {
+            let lists = lists_of(&self.peers);
+            let parts = parts_of(&self.peers, &lists);
+            let endpoint_key = &hub.snapshot().mcp.endpoint_key;
+            let scope = if self.is_all { Scope::All { endpoint_key } } else { Scope::One(0) };
+            View::new(&Plan { parts: &parts, scope, allow: None, ttl_ms: 0 })
+        });
+        whole.find(ItemKind::Tool, name)
+    }
+
     /// The server of this number.
     pub(super) fn peer(&self, place: usize) -> Option<&Rc<Peer>> {
         self.peers.get(place)
@@ -126,6 +141,14 @@ fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[
         config: snapshot.version.clone(),
     };
     hub.showcase.put(key.clone(), Arc::new(shown));
+}
+
+fn lists_of(peers: &[Rc<Peer>]) -> Vec<Arc<ServerLists>> {
+    peers.iter().map(|peer| peer.shelf.lists.borrow().clone().unwrap_or_default()).collect()
+}
+
+fn parts_of<'a>(peers: &'a [Rc<Peer>], lists: &'a [Arc<ServerLists>]) -> Vec<Part<'a>> {
+    peers.iter().zip(lists).map(|(peer, lists)| peer.part(lists)).collect()
 }
 
 /// How long a question waits for the first lists: one for all servers not for long, and neither does
@@ -190,9 +213,8 @@ pub(super) async fn seen(
     if let Some(seen) = hub.views.0.borrow().get(&key) {
         return Some(Rc::clone(seen));
     }
-    let lists: Vec<_> =
-        peers.iter().map(|peer| peer.shelf.lists.borrow().clone().unwrap_or_default()).collect();
-    let parts: Vec<Part<'_>> = peers.iter().zip(&lists).map(|(peer, lists)| peer.part(lists)).collect();
+    let lists = lists_of(&peers);
+    let parts = parts_of(&peers, &lists);
     let scope_of = match scope {
         Some(_) => Scope::One(0),
         None => Scope::All { endpoint_key: &snapshot.mcp.endpoint_key },
@@ -214,7 +236,7 @@ pub(super) async fn seen(
     let allow: Option<Allow<'_>> = if public { None } else { Some(&allow) };
     let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, ttl_ms }));
     show(hub, &snapshot, &key, &view, &peers);
-    let seen = Rc::new(Seen { view, peers, is_all: scope.is_none() });
+    let seen = Rc::new(Seen { view, peers, is_all: scope.is_none(), whole: OnceCell::new() });
     let mut views = hub.views.0.borrow_mut();
     if views.len() < limits::MCP_VIEWS_MAX {
         views.insert(key, Rc::clone(&seen));

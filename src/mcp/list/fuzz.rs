@@ -43,6 +43,11 @@ fn changed(item: &crate::mcp::definition::Definition, mut tree: Tree) {
     let members = tree.as_object_mut().expect("a definition that is an object");
     members.insert(item.kind().key().to_owned(), "k".into());
     members.insert("description".to_owned(), "d \"e\"\n".into());
+    let meta = members.entry("_meta").or_insert(Tree::Null);
+    if !meta.is_object() {
+        *meta = Tree::Object(Default::default());
+    }
+    meta["anthropic/requiresUserInteraction"] = true.into();
     if item.has_loose_output() {
         members.remove("outputSchema");
     }

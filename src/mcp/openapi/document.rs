@@ -24,6 +24,9 @@ pub(super) fn read(text: &str) -> Result<OpenApi, DocumentFault> {
     let mut found = OpenApi { operations: Vec::new(), left_out: Vec::new() };
     let mut names = BTreeSet::new();
     let mut room = limits::MCP_LIST_BYTES_MAX;
+    // In the order of paths, however the document is written: names that are taken are given by it.
+    let mut paths: Vec<_> = paths.iter().collect();
+    paths.sort_unstable_by_key(|(path, _)| *path);
     for (path, item) in paths {
         let Some(item) = resolved(&document, item) else { continue };
         for (word, verb) in Verb::ALL {
@@ -244,7 +247,8 @@ impl Plan<'_> {
 
 /// The schema of a parameter, with its description, and how lists and objects are written.
 fn shape_of(members: &Members, place: Place, inliner: &mut Inliner<'_>) -> (Value, Style) {
-    let media = members.get("content").and_then(Value::as_object).and_then(|all| all.values().next());
+    let media = members.get("content").and_then(Value::as_object);
+    let media = media.and_then(|all| all.iter().min_by_key(|(kind, _)| *kind)).map(|(_, media)| media);
     let schema = media.map_or_else(|| members.get("schema"), |media| media.get("schema"));
     let mut schema = schema.map_or_else(|| json!({}), |schema| inliner.schema(schema, 0));
     if let (Value::Object(schema), Some(Value::String(text))) = (&mut schema, members.get("description")) {
