@@ -48,6 +48,10 @@ mod mcp_openapi;
 mod mcp_sessions;
 mod mcp_tasks;
 
+// Who may call.
+mod keys;
+mod sign_in;
+
 // Money and records.
 mod budgets;
 mod ledger;

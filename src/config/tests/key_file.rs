@@ -67,7 +67,7 @@ fn keys_come_and_go() {
     assert!(matches!(file.create(named("ci")), Err(KeyFault::NameTaken(_))));
     assert!(matches!(file.create(named("a b")), Err(KeyFault::Name(_))));
     assert!(matches!(file.revoke("nobody"), Err(KeyFault::Unknown(_))));
-    assert_eq!(ids(file.revoke("ci")), [made.stored.id.clone()]);
+    assert_eq!(ids(file.revoke("ci")), std::slice::from_ref(&made.stored.id));
     assert!(matches!(file.revoke("ci"), Err(KeyFault::Revoked(_))));
     // The name is free again, and the new key can be revoked by its id.
     let second = file.create(named("ci")).unwrap();
@@ -81,7 +81,7 @@ fn a_revoked_key_opens_nothing() {
     let folder = Folder::new();
     let file = KeyFile::of(&folder.path().join("tollgate-data"));
     let (one, two) = (file.create(named("one")).unwrap(), file.create(named("two")).unwrap());
-    let opens = |secret: &crate::secret::Secret| {
+    let opens = |secret: &Secret| {
         let loaded = load_text(&folder, "", &[], &Keys::MakeFirst).unwrap();
         assert!(loaded.first_key.is_none());
         loaded.snapshot.keys.find(secret.expose().as_bytes(), 0).is_ok()
