@@ -420,7 +420,7 @@ fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
 /// A time; a while from now on would never end in a file that is read again and again.
 fn read_expires(node: &Node, reader: &mut Reader) -> Option<u64> {
     let text = reader.text(node, "keys.expires")?;
-    let found = key_terms::moment(&text.value).map(|at| clock::unix_ms(at));
+    let found = key_terms::moment(&text.value).map(clock::unix_ms);
     let wanted = "keys.expires: expected a time such as 2027-01-31T00:00:00Z";
     found
         .inspect_err(|_why| reader.fault(node.mark, format!("{wanted}, found {}", quoted(&text.value))))

@@ -2,9 +2,9 @@
 //!
 //! Shape: `{"version":1,"keys":[{"name","id","sha256","team"?,"user"?,"role"?,"service"?,"models"?,
 //! "servers"?,"generation"?,"created","expires"?,"revoked"?}],"users"?:[{"user","revoked"}]}`, times as RFC
-//! 3339; `"admin":true` of older files is the role of an owner. Writers take an advisory lock on `keys.lock` beside it, read, change and replace the file whole, so
-//! that readers need no lock and two writers lose nothing. A file that cannot be understood is never
-//! overwritten.
+//! 3339; `"admin":true` of older files is the role of an owner. Writers take an advisory lock on `keys.lock`
+//! beside it, read, change and replace the file whole, so that readers need no lock and two writers lose
+//! nothing. A file that cannot be understood is never overwritten.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -450,7 +450,7 @@ fn rotate_in(
     expires: Option<SystemTime>,
 ) -> Result<Created, KeyFault> {
     let known = keys.iter().any(|key| key.name == name);
-    let newest = keys.iter_mut().filter(|key| key.name == name && key.is_valid()).next_back();
+    let newest = keys.iter_mut().rfind(|key| key.name == name && key.is_valid());
     let Some(old) = newest else {
         let fault = if known { KeyFault::Revoked } else { KeyFault::Unknown };
         return Err(fault(name.to_owned()));

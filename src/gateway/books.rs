@@ -58,6 +58,11 @@ impl Books {
         self.kept(written).await;
     }
 
+    /// Writes down what nobody waits for; false when there is no room now.
+    fn event_at_once(&self, entry: &Entry) -> bool {
+        self.journal.borrow_mut().append_event(entry).is_ok()
+    }
+
     /// Writes down that a call goes out.
     pub(super) async fn open(&self, opening: &Open) {
         let ticket = self.append(|journal| journal.append_open(opening)).await;
@@ -123,7 +128,7 @@ impl Worker {
     }
 
     /// Writes down how many strangers were refused beside those who have entries of their own.
-    pub(super) async fn note_strangers(&self, count: u64) {
+    pub(super) fn note_strangers(&self, count: u64) {
         let decision = format!("{count} more requests without a valid key were refused");
         let entry = Entry {
             decision,
@@ -131,7 +136,9 @@ impl Worker {
             status: Code::Unauthenticated.status(),
             ..Entry::new(self.next_id(), Kind::Refusal, clock::unix_ms(clock::wall()))
         };
-        drop(timeout(limits::LEDGER_EVENT_DEADLINE, self.books.event(&entry)).await);
+        if !self.books.event_at_once(&entry) {
+            self.strangers.give_back(count);
+        }
     }
 
     /// Writes down that a call goes out now, at what it may cost.

@@ -95,9 +95,7 @@ pub(super) async fn identify<'a>(
                 Some(_) => {
                     "is an administrator's: it opens /admin alone; take one of your own for models and tools"
                 }
-                None => {
-                    "is no administrator's; make one with `tollgate key create --role viewer`, or another role"
-                }
+                None => "is no administrator's; make one with `tollgate key create --role`",
             };
             Err(CallError::new(Code::Forbidden).context(format!("key \"{}\" {text}", known.key)))
         }

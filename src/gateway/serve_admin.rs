@@ -26,8 +26,8 @@ use crate::meter::book;
 /// Serves `GET /admin/ledger`, `/admin/spend` and `/admin/budgets`.
 ///
 /// # Errors
-/// 401 and 403 without an administrator's key, or one whose role does not allow it, 404 for what there is not, 400 for a question that cannot be
-/// understood.
+/// 401 and 403 without an administrator's key, or with one whose role does not allow it, 404 for what there
+/// is not, 400 for a question that cannot be understood.
 pub(super) async fn serve(
     worker: &Worker,
     caller: &mut Caller,

@@ -21,6 +21,7 @@ use crate::gateway::clerk::Clerk;
 use crate::gateway::contents::Contents;
 use crate::gateway::herald::Herald;
 use crate::gateway::hub;
+use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers::Keeper;
 use crate::gateway::log::{CoreLog, Level, Sink};
 use crate::gateway::published::Published;
@@ -161,18 +162,8 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
     }
     drop((report, hub));
-    let parts = hub::Parts {
-        log: CoreLog::new(log.clone()),
-        asks,
-        mail: hub_mail,
-        published: Arc::clone(&published),
-        repeats,
-        showcase,
-        books: accounts.books().ok_or(StartFault::CoreLost)?,
-        limits: accounts.limits.clone(),
-        seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
-    };
-    cores.push(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?);
+    let common = (repeats, showcase, Arc::clone(&published));
+    cores.push(start_hub(&log, (asks, hub_mail), common, &mut accounts)?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
     let books = accounts.books().ok_or(StartFault::CoreLost)?;
     let Accounts { ledger, limits, indexer, contents, herald, .. } = accounts;
@@ -281,6 +272,27 @@ fn bind_all(fixed: &Fixed) -> Result<(Vec<SocketAddr>, Vec<Vec<Socket>>), StartF
         addresses.push(address);
     }
     Ok((addresses, cores))
+}
+
+/// Starts the hub's thread.
+fn start_hub(
+    log: &Sink,
+    (asks, mail): (Receiver<Ask>, Receiver<Mail>),
+    (repeats, showcase, published): (Arc<Repeats>, Arc<Showcase>, Arc<Published>),
+    accounts: &mut Accounts,
+) -> Result<JoinHandle<()>, StartFault> {
+    let parts = hub::Parts {
+        log: CoreLog::new(log.clone()),
+        asks,
+        mail,
+        published,
+        repeats,
+        showcase,
+        books: accounts.books().ok_or(StartFault::CoreLost)?,
+        limits: accounts.limits.clone(),
+        seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
+    };
+    Ok(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?)
 }
 
 /// The hub's thread.

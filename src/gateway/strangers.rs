@@ -36,6 +36,11 @@ impl Strangers {
         Some(self.beyond.take())
     }
 
+    /// Takes back what could not be told: it is told with what comes.
+    pub(super) fn give_back(&self, count: u64) {
+        self.beyond.set(self.beyond.get() + count);
+    }
+
     /// The same at the end, whenever that is.
     pub(super) fn take_rest(&self) -> Option<u64> {
         Some(self.beyond.take()).filter(|&count| count > 0)

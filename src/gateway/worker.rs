@@ -262,8 +262,7 @@ impl Worker {
                     ticks += 1;
                     self.log.borrow_mut().flush();
                     if let Some(count) = self.strangers.take(clock::unix_s(clock::wall())) {
-                        let worker = Rc::clone(&self);
-                        drop(spawn_local(async move { worker.note_strangers(count).await }));
+                        self.note_strangers(count);
                     }
                     if ticks.is_multiple_of(TICKS_PER_REAP) {
                         self.pool.reap(clock::now());
@@ -273,7 +272,7 @@ impl Worker {
             }
             if self.phase.get() != Phase::Running && self.connections.get() == 0 {
                 if let Some(count) = self.strangers.take_rest() {
-                    self.note_strangers(count).await;
+                    self.note_strangers(count);
                 }
                 self.log.borrow_mut().flush();
                 return;

@@ -53,6 +53,10 @@ mod policies;
 mod residency;
 mod versions;
 
+// Who may call.
+mod keys;
+mod sign_in;
+
 // Money and records.
 mod budgets;
 mod ledger;

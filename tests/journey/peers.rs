@@ -71,6 +71,9 @@ const ARROW: &[&str] = &["pyarrow==26.0.1"];
 const AWS: &[&str] =
     &["botocore==1.44.5", "jmespath==1.1.0", "python-dateutil==2.9.0.post0", "six==1.17.0", "urllib3==2.8.0"];
 
+/// A library that makes tokens, and what it needs. From PyPI.
+const JWT: &[&str] = &["PyJWT==2.15.1", "cryptography==50.0.2", "cffi==2.1.1", "pycparser==3.12"];
+
 /// One TypeScript SDK of each revision of MCP, side by side under names of their own.
 const MCP_TYPESCRIPT: &[&str] = &[
     "sdk-1.0.4@npm:@modelcontextprotocol/sdk@1.0.4",
@@ -218,6 +221,12 @@ pub(crate) fn arrow_python() -> &'static Path {
 pub(crate) fn aws_python() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| python_with("aws", AWS))
+}
+
+/// The Python that makes tokens.
+pub(crate) fn jwt_python() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| python_with("jwt", JWT))
 }
 
 /// The folder in whose `node_modules` the TypeScript SDKs are.

@@ -65,7 +65,8 @@ fn what_is_shown_reads_like_what_was_written() {
          - issuer: https://login.example.com\n      \
          audience: tollgate # keys from https://login.example.com/.well-known/openid-configuration\n      \
          user_claim: email\n      groups_claim: roles\n      clock_skew_s: 0\n      \
-         teams: { \"Domain Users\": payments, \"platform-*\": platform }\n      default_team: platform\n      \
+         teams: { \"Domain Users\": payments, \"platform-*\": platform }\n      \
+         default_team: platform\n      \
          algorithms: [RS256, EdDSA]\n";
     assert!(shown.contains(lines), "{shown}");
     assert!(shown.contains("      roles: { admins: owner, \"audit-*\": auditor }\n"), "{shown}");

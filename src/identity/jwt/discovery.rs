@@ -12,9 +12,7 @@ pub enum DiscoveryFault {
     #[error("the discovery document cannot be read")]
     Shape,
     /// It speaks for somebody else.
-    #[error(
-        "the discovery document names another `issuer` than the config, which has to be the same to the letter"
-    )]
+    #[error("the discovery document names another `issuer` than the config; they must agree to the letter")]
     Issuer,
     /// It does not say it.
     #[error("the discovery document has no `jwks_uri`; write `jwks_url`")]

@@ -257,7 +257,7 @@ fn broken_texts_are_refused() {
     }
     // Cut at any place it is another token or none.
     for end in 0..good.len() {
-        assert!(verify(&good[..end]).is_err(), "{end}");
+        assert!(verify(good.get(..end).unwrap()).is_err(), "{end}");
     }
     assert!(verify(&good).is_ok());
     assert_eq!(verify(&format!("{head}.{body}.")), Err(Fault::Signature));
@@ -457,7 +457,7 @@ fn nothing_prints_a_token() {
     let token = signed(Algorithm::EdDsa, &header(Algorithm::EdDsa), &claims(|_| {}));
     let signature = token.rsplit('.').next().unwrap();
     for end in [token.len() - 1, token.len() / 2] {
-        let fault = verify(&token[..end]).unwrap_err();
+        let fault = verify(token.get(..end).unwrap()).unwrap_err();
         assert!(!fault.to_string().contains(signature.get(..20).unwrap()), "{fault}");
     }
 }
