@@ -28,7 +28,7 @@ use crate::mcp::edit::Edits;
 use crate::mcp::message;
 use crate::mcp::method::Method;
 use crate::mcp::repeat::{self, Turn};
-use crate::mcp::rpc::RpcError;
+use crate::mcp::rpc::{self, RpcError};
 use crate::meter::rate::Pass;
 use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::server::Transport;
@@ -56,6 +56,9 @@ pub(super) async fn call(
     let (peer, target) = match resolve(hub, &question, caller, seen) {
         Ok(found) => found,
         Err(error) => {
+            if error.code == rpc::NOT_ALLOWED {
+                about.decision = error.message.to_string();
+            }
             leg.about(about).await;
             return leg.refuse(caller, &error).await;
         }
