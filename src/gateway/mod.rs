@@ -34,6 +34,7 @@ pub mod start;
 mod stream_back;
 pub mod survey;
 mod today;
+pub mod trial;
 mod worker;
 
 #[cfg(test)]

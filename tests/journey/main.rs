@@ -49,6 +49,7 @@ mod mcp_sessions;
 mod mcp_tasks;
 
 // Where calls may run, and which model they get.
+mod policy;
 mod residency;
 mod versions;
 

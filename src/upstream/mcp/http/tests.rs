@@ -389,7 +389,7 @@ fn posts_and_ends() {
         let permit = PlacedPermit::for_tests();
         let note = Outbound { body: PROGRESS.as_bytes().to_vec(), ..Outbound::default() };
         let elsewhere = link.post(&PlacedPermit::for_tests_at("another"), note.clone()).await.unwrap_err();
-        assert_eq!(failed(&elsewhere), "unreachable: the permit is for another place");
+        assert_eq!(failed(&elsewhere), "failed: unreachable");
         link.post(&PlacedPermit::for_tests_at("scripted"), note.clone()).await.unwrap();
         link.post(&permit, note.clone()).await.unwrap();
         let failure = link.post(&permit, note.clone()).await.unwrap_err();
