@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::cli::key_args::{KEY_EXAMPLES, KeyCommand};
 use crate::cli::ledger_args::{EntryCommand, SPEND_HELP, Spend};
+use crate::cli::policy_args::{POLICY_HELP, PolicyCommand};
 
 /// The org-wide ingress for Claude Code: one address and one key in front of every model.
 #[derive(Debug, Parser)]
@@ -58,6 +59,13 @@ pub(crate) enum Command {
         /// What to do with the ledger
         #[command(subcommand)]
         command: LedgerCommand,
+    },
+    /// Ask the rules: what becomes of a call, and what another config would change
+    #[command(after_help = POLICY_HELP)]
+    Policy {
+        /// What to ask
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// See how budgets stand
     Budget {
@@ -256,6 +264,7 @@ Examples:
   tollgate ledger verify
   tollgate ledger search 'user:ana class:write since:7d'
   tollgate spend --by team,model --per day
+  tollgate policy explain --key ci --model claude-opus-5
   eval \"$(tollgate claude --key-env ADAS_KEY)\" && claude
 
 A config to begin with (./tollgate.yaml):

@@ -19,6 +19,8 @@ mod ledger;
 mod ledger_args;
 mod ordered_json;
 mod output;
+mod policy;
+mod policy_args;
 mod prices;
 mod search;
 mod serve;
@@ -69,6 +71,7 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
             EntryCommand::Export(wish) => search::export(config, &wish, output),
             EntryCommand::Rebuild => entries::rebuild(config, output),
         },
+        Command::Policy { command } => policy::run(config, command, output),
         Command::Budget { command } => budget::run(config, &command, output),
         Command::Spend(wish) => spend::run(config, &wish, output),
         Command::Claude(wish) => claude::run(config, &wish, output),

@@ -175,16 +175,7 @@ impl fmt::Display for Shown {
             write_provider(provider, f)?;
         }
         writeln!(f, "models:")?;
-        for model in &self.models {
-            let (pattern, targets) = (word(&model.pattern), targets(&model.targets));
-            match &model.end {
-                None => writeln!(f, "  {pattern}: [{targets}]")?,
-                Some(end) => {
-                    let end = end.entries().join(", ");
-                    writeln!(f, "  {pattern}: {{ targets: [{targets}], {end} }}")?;
-                }
-            }
-        }
+        self.models.iter().try_for_each(|model| write_model(model, f))?;
         if !self.mcp_servers.is_empty() {
             writeln!(f, "mcp_servers:")?;
         }
@@ -242,6 +233,17 @@ impl fmt::Display for Shown {
             write!(f, "{}", self.identity)?;
         }
         writeln!(f, "{}", self.books)
+    }
+}
+
+fn write_model(model: &ShownModel, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (pattern, targets) = (word(&model.pattern), targets(&model.targets));
+    match &model.end {
+        None => writeln!(f, "  {pattern}: [{targets}]"),
+        Some(end) => {
+            let end = end.entries().join(", ");
+            writeln!(f, "  {pattern}: {{ targets: [{targets}], {end} }}")
+        }
     }
 }
 

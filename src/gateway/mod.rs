@@ -40,6 +40,7 @@ mod strangers;
 mod stream_back;
 pub mod survey;
 mod today;
+pub mod trial;
 mod worker;
 
 #[cfg(test)]

@@ -41,6 +41,12 @@ impl KeyRing {
         valid.map(|(_, held)| Arc::clone(&held.principal.key_id))
     }
 
+    /// Those behind all keys that are not revoked, in no order.
+    pub fn principals(&self) -> impl Iterator<Item = &Principal> {
+        let held = self.buckets.values().flatten().filter(|(_, held)| !held.revoked);
+        held.map(|(_, held)| &*held.principal)
+    }
+
     /// Builds the ring of valid keys. Of two entries with the same hash the first one counts.
     pub fn new(entries: impl IntoIterator<Item = (KeyHash, Principal)>) -> Self {
         let mut ring = Self::default();

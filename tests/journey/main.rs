@@ -50,6 +50,7 @@ mod mcp_tasks;
 mod policies;
 
 // Where calls may run, and which model they get.
+mod policy;
 mod residency;
 mod versions;
 

@@ -1,4 +1,4 @@
-//! Where calls may run: refusals before a byte leaves, failover within the region, and answers from elsewhere.
+//! Where calls may run: refused before a byte leaves, failover within the region, answers from elsewhere.
 
 use std::time::Duration;
 

@@ -22,12 +22,16 @@ const MODELS: &str = "  claude-pinned: { targets: [up], pinned: claude-pinned-20
       claude-next: [up]\n  \
       claude-away: [far]\n";
 
-const NARROW: &str = "{ models: [claude-pinned, claude-next, claude-over, claude-moved, claude-away, claude-soon], \
-      regions: [eu], aliases: { claude-fast: claude-pinned, shady: claude-hidden, opus: claude-next } }";
+/// A provider elsewhere, before the first one.
+const FAR: &str = "  far: { dialect: anthropic, base_url: \"http://127.0.0.1:9\", region: us }\n  up: {";
+
+const NARROW: &str = "{ models: [claude-pinned, claude-next, claude-over, claude-moved, claude-away, \
+      claude-soon], regions: [eu], aliases: { claude-fast: claude-pinned, shady: claude-hidden, opus: claude-next } }";
 
 fn started(engine: Engine, upstream: &Peer) -> Gateway {
     let text = config(engine, &upstream.url(), "")
-        .replace("  up: {", "  far: { dialect: anthropic, base_url: \"http://127.0.0.1:9\", region: us }\n  up: { region: eu,")
+        .replace("  up: {", FAR)
+        .replace("up: {", "up: { region: eu,")
         .replace("models:\n", &format!("models:\n{MODELS}"))
         .replace("{ models: [\"claude-allowed*\"] }", NARROW);
     assert!(text.contains(NARROW) && text.contains("region: eu,"), "{text}");

@@ -80,6 +80,11 @@ pub(super) fn find<'s>(
     Ok(Destination { permit, residency, plan, meant, notice })
 }
 
+/// Whom a call would be led to if every place were good; nobody where it is refused for another reason.
+pub(super) fn targets(snapshot: &Snapshot, principal: &Principal, model: &str, now_ms: u64) -> Vec<Target> {
+    named(snapshot, principal, model, now_ms).map(|named| named.plan.targets.into_owned()).unwrap_or_default()
+}
+
 /// A model by the name that it goes by at last.
 struct Named<'s> {
     permit: Permit,

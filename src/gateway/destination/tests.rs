@@ -90,11 +90,14 @@ fn told(
     Ok(text)
 }
 
+/// What is told of a call, or the code and some words of its refusal.
+type Expected = Result<&'static str, (Code, &'static str)>;
+
 #[test]
 fn names_versions_and_places_are_settled_in_this_order() {
     let snapshot = snapshot(CONFIG);
     let principal = principal(&snapshot, KEY);
-    let cases: &[(&str, Result<&str, (Code, &str)>)] = &[
+    let cases: &[(&str, Expected)] = &[
         ("claude-new", Ok("here=claude-new-20260101")),
         ("claude-fast", Ok("here=claude-new-20260101 for claude-new")),
         // A team's name comes before a model of the same name.

@@ -29,7 +29,7 @@ use crate::mcp::edit::Edits;
 use crate::mcp::message;
 use crate::mcp::method::Method;
 use crate::mcp::repeat::{self, Turn};
-use crate::mcp::rpc::RpcError;
+use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::view::Entry;
 use crate::meter::rate::Pass;
 use crate::policy::decide::ToolCall;
@@ -60,6 +60,9 @@ pub(super) async fn call(
         Ok(found) => found,
         Err(error) => {
             let denial = denial(hub, caller, (&question, seen), &mut about);
+            if denial.is_none() && error.code == rpc::NOT_ALLOWED {
+                about.decision = error.message.to_string();
+            }
             leg.about(about).await;
             let error = denial.map_or(error, |denial| RpcError::not_allowed(denial.to_string()));
             return leg.refuse(caller, &error).await;

@@ -261,6 +261,12 @@ impl PlacedPermit {
     pub(crate) const fn for_tests() -> Self {
         Self { place: None }
     }
+
+    /// The same for one place, for tests of those who compare it with where they are.
+    #[cfg(test)]
+    pub(crate) fn for_tests_at(name: &str) -> Self {
+        Self { place: Some(Place::of_server(name, &[], Tenancy::Shared)) }
+    }
 }
 
 /// Nothing that could serve a call is where it may run: one sentence for the developer who reads it.

@@ -388,7 +388,9 @@ fn posts_and_ends() {
         let link = link(&pool, &server, SOON);
         let permit = PlacedPermit::for_tests();
         let note = Outbound { body: PROGRESS.as_bytes().to_vec(), ..Outbound::default() };
-        link.post(&permit, note.clone()).await.unwrap();
+        let elsewhere = link.post(&PlacedPermit::for_tests_at("another"), note.clone()).await.unwrap_err();
+        assert_eq!(failed(&elsewhere), "failed: unreachable");
+        link.post(&PlacedPermit::for_tests_at("scripted"), note.clone()).await.unwrap();
         link.post(&permit, note.clone()).await.unwrap();
         let failure = link.post(&permit, note.clone()).await.unwrap_err();
         assert_eq!(failed(&failure), "failed: 401 \"why\" Some(\"Bearer\")");
