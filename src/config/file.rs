@@ -2,6 +2,7 @@
 //! otherwise.
 
 use crate::config::books_file::{self, Budget, RateLimit};
+use crate::config::guard_file::{self, Guard};
 use crate::config::mcp_file::{self, Endpoint, McpServer, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
@@ -37,6 +38,7 @@ pub(crate) struct File {
     pub(crate) budgets: Vec<Budget>,
     pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) prices: books_file::Prices,
+    pub(crate) guard: Guard,
     pub(crate) timeouts: Timeouts,
     pub(crate) log: Option<LogFormat>,
 }
@@ -102,6 +104,7 @@ pub(crate) struct Team {
     pub(crate) servers: Option<Vec<ServerGrant>>,
     pub(crate) budget: Option<Budget>,
     pub(crate) content: Option<Policy>,
+    pub(crate) guard: Guard,
 }
 
 /// `timeouts:`, milliseconds.
@@ -135,6 +138,8 @@ const KEYS: &[&str] = &[
     "budgets",
     "rate_limits",
     "prices",
+    "tool_inputs",
+    "scan",
     "timeouts",
     "log",
 ];
@@ -184,6 +189,7 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
         }
     }
     read_books(&fields, &mut file, reader);
+    file.guard = guard_file::read(&fields, "", reader);
     file
 }
 
@@ -376,7 +382,8 @@ fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {
 
 fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {
     let what = format!("teams.{}", name.value);
-    let fields = reader.fields(node, &what, &["models", "servers", "budget", "content"])?;
+    let fields =
+        reader.fields(node, &what, &["models", "servers", "budget", "content", "tool_inputs", "scan"])?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
     let servers = fields
         .get("servers")
@@ -385,5 +392,6 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
     let content = fields
         .get("content")
         .and_then(|node| books_file::read_policy(node, &format!("{what}.content"), reader));
-    Some(Team { name, models, servers, budget, content })
+    let guard = guard_file::read(&fields, &format!("{what}."), reader);
+    Some(Team { name, models, servers, budget, content, guard })
 }

@@ -10,6 +10,7 @@ use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::{Faults, Mark};
 use crate::config::file::{self, File};
+use crate::config::guard_file::ShownGuard;
 use crate::config::key_file::{KeyFile, StoredKey};
 use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
@@ -214,9 +215,11 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
                 models: team.models.as_deref().map(texts),
                 servers: team.servers.as_deref().map(shown_mcp::grants),
                 content: team.content.map(shown_books::word_of),
+                guard: ShownGuard::of(&team.guard),
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
+        guard: ShownGuard::of(&file.guard),
         books: ShownBooks::of(file, &snapshot.heads),
     }
 }

@@ -15,6 +15,7 @@ use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::Mark;
 use crate::config::file::{self, File};
+use crate::config::guard_file;
 use crate::config::heads;
 use crate::config::key_file::StoredKey;
 use crate::config::mcp_json;
@@ -162,6 +163,7 @@ impl<'e> Resolver<'e> {
         let snapshot = Snapshot {
             spending,
             contents: contents(file),
+            guards: guard_file::guards(file),
             heads: Arc::new(heads),
             keys: KeyRing::new(all),
             rules,

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use crate::config::guard_file::ShownGuard;
 use crate::config::shown_books::ShownBooks;
 use crate::config::shown_mcp::{ShownGrant, ShownMcp, ShownServer, grants_as_yaml};
 use crate::upstream::site::{Origin, Proxy};
@@ -43,6 +44,9 @@ pub struct Shown {
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
     pub keys: Vec<ShownKey>,
+    /// Rules about inputs, and what is looked for, of everyone.
+    #[serde(flatten)]
+    pub guard: ShownGuard,
     /// Money and records.
     #[serde(flatten)]
     pub books: ShownBooks,
@@ -94,6 +98,9 @@ pub struct ShownTeam {
     pub servers: Option<Vec<ShownGrant>>,
     /// What is kept of what is said; absent for what `ledger:` says.
     pub content: Option<&'static str>,
+    /// Its own rules about inputs, and what is looked for; those of everyone hold beside them.
+    #[serde(flatten)]
+    pub guard: ShownGuard,
 }
 
 /// One valid key.
@@ -160,9 +167,13 @@ impl fmt::Display for Shown {
             let models = team.models.as_ref().map(|models| format!("models: {}", list(models)));
             let servers = team.servers.as_ref().map(|grants| format!("servers: {}", grants_as_yaml(grants)));
             let content = team.content.map(|content| format!("content: {content}"));
-            let both: Vec<String> = [models, servers, content].into_iter().flatten().collect();
+            let both: Vec<String> =
+                [models, servers, content].into_iter().flatten().chain(team.guard.parts()).collect();
             let space = if both.is_empty() { "" } else { " " };
             writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))?;
+        }
+        for part in self.guard.parts() {
+            writeln!(f, "{part}")?;
         }
         writeln!(f, "keys:{}", if self.keys.is_empty() { " []" } else { "" })?;
         for key in &self.keys {

@@ -10,6 +10,7 @@ use crate::call::{Endpoint, Outcome};
 use crate::clock;
 use crate::gateway::charge::Charge;
 use crate::gateway::contents::Passing;
+use crate::gateway::guard::{self, Watch};
 use crate::gateway::hub::ask::{About, Charged};
 use crate::gateway::log::Level;
 use crate::gateway::offers::Weighed;
@@ -42,6 +43,7 @@ static NO_CALL: About = About {
     tool_hash: String::new(),
     class: Class::Unknown,
     decision: String::new(),
+    marks: String::new(),
     charged: Charged { cost_pico: 0, budgets: Vec::new() },
 };
 
@@ -91,6 +93,8 @@ pub(super) struct Record {
     pub(super) policy: Policy,
     /// The answer as far as it has passed, where it is kept.
     pub(super) passing: Option<Passing>,
+    /// Looks at the uses of tools in the answer, where rules hold for the caller.
+    pub(super) watch: Option<Box<Watch>>,
     /// What has become of the bodies.
     pub(super) content: &'static str,
     /// The definitions of tools that it brings along.
@@ -144,6 +148,7 @@ impl Record {
             marks: String::new(),
             policy: Policy::default(),
             passing: None,
+            watch: None,
             content: "",
             tools: None,
             charge: None,
@@ -171,6 +176,18 @@ impl Record {
             if place.is_empty() {
                 *place = kept(value);
             }
+        }
+    }
+
+    /// Adds to what was found, masked or held.
+    pub(super) fn mark(&mut self, mark: &str) {
+        guard::add_mark(&mut self.marks, mark);
+    }
+
+    /// Adds which uses of tools were denied in the answer so far.
+    pub(super) fn note_watch(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.take_marks().for_each(|mark| guard::add_mark(&mut self.marks, &mark));
         }
     }
 

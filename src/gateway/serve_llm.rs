@@ -15,6 +15,7 @@ use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::contents::Passing;
+use crate::gateway::guard::{self, Watch};
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
@@ -58,6 +59,7 @@ pub(super) async fn serve(
         .decide(principal, &request.model)
         .map_err(|denial| CallError::new(Code::Forbidden).context(denial.to_string()))?;
     record.decision = permit.to_string();
+    guard::check_request(&snapshot, record, whole.body())?;
     let plan = snapshot.routes.plan(&request.model).ok_or_else(|| {
         let shown: String = request.model.chars().take(limits::MODEL_SHOWN_CHARS_MAX).collect();
         let text = format!("no provider serves the model {shown:?}; see /v1/models for those that exist");
@@ -69,6 +71,7 @@ pub(super) async fn serve(
             .targets
             .first()
             .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
+        record.watch = Watch::new(worker, &snapshot, principal, whole.body());
         record.tools = worker.weigh(&snapshot, principal, (whole.body(), &request));
         let charge = worker.meter.reserve(&snapshot, record, &request, plan.targets)?;
         let estimate = charge.estimate_pico;

@@ -4,6 +4,7 @@
 //! compile. Nothing here reads a clock, a file or a socket.
 
 pub mod decide;
+pub mod guards;
 pub mod input;
 pub mod rules;
 

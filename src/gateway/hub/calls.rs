@@ -21,6 +21,7 @@ use crate::gateway::hub::park::{self, Resume, State};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{self, Ending, Run};
 use crate::gateway::hub::tasks;
+use crate::gateway::hub::watch;
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::definition::ItemKind;
@@ -37,8 +38,8 @@ use crate::upstream::mcp::server::Transport;
 pub(super) async fn call(
     hub: &Rc<Hub>,
     caller: &Caller,
-    leg: Leg,
-    question: Question,
+    mut leg: Leg,
+    mut question: Question,
     seen: &Seen,
     cancelled: Rc<Notify>,
 ) {
@@ -65,7 +66,11 @@ pub(super) async fn call(
     if let Some(tool) = &target.tool {
         about.note_tool(tool);
     }
-    let permit = permit(hub, caller, &peer, &question, &target);
+    let permit = permit(hub, caller, &peer, &question, &target).and_then(|permit| {
+        watch::admit(hub, caller, (&peer.server.name, &target.name), &mut question, &mut about.marks)?;
+        Ok(permit)
+    });
+    leg.sieve = watch::sieve(hub, caller, question.method);
     about.decision = permit.as_ref().map_or_else(|error| error.message.to_string(), Permit::to_string);
     leg.about(about).await;
     let permit = match permit {
