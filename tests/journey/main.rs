@@ -48,6 +48,9 @@ mod mcp_openapi;
 mod mcp_sessions;
 mod mcp_tasks;
 
+// What is watched.
+mod guards;
+
 // Money and records.
 mod budgets;
 mod ledger;
