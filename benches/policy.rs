@@ -4,7 +4,6 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tollgate::call::Class;
@@ -42,15 +41,9 @@ fn team(number: usize) -> (TeamName, Team) {
 fn key(number: usize) -> Principal {
     let own = ServerRules::new([ServerRule::allowing("server*", ["get_*", "create_*", "read/list_*"])]);
     Principal {
-        key: KeyName::new(&format!("key{number}")),
-        key_id: format!("{number:012x}").into(),
         team: Some(TeamName::new(&format!("team{}", number % TEAMS))),
-        user: None,
-        admin: false,
-        groups: Arc::default(),
-        models: None,
-        deny_models: Arc::default(),
         servers: number.is_multiple_of(10).then_some(own),
+        ..Principal::of_key(KeyName::new(&format!("key{number}")), format!("{number:012x}"))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::call::Class;
 use crate::cli::entries::{self, count, or_dash};
 use crate::cli::ledger_args::Zone;
 use crate::cli::output::{Failure, Output};
@@ -40,7 +41,7 @@ fn explain(config: Option<&Path>, wish: &Explain, output: &mut Output<'_>) -> Re
                     "--call {call:?}: write SERVER.TOOL, such as github.get_me"
                 )));
             };
-            Call::Tool { server, tool }
+            Call::Tool { server, tool, class: wish.class.class() }
         }
     };
     let loaded = load::read(config)?;
@@ -102,7 +103,7 @@ struct Made {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum What {
     Model(String),
-    Tool(String, String),
+    Tool(String, String, Class),
     Server(String),
 }
 
@@ -114,7 +115,7 @@ impl What {
             Kind::ModelCall | Kind::CountTokens if !entry.model.is_empty() => {
                 Some(Self::Model(entry.model.clone()))
             }
-            Kind::ToolCall => Some(Self::Tool(server()?, entry.tool.clone())),
+            Kind::ToolCall => Some(Self::Tool(server()?, entry.tool.clone(), entry.class)),
             Kind::ResourceRead | Kind::PromptGet => Some(Self::Server(server()?)),
             _ => None,
         }
@@ -123,7 +124,7 @@ impl What {
     fn call(&self) -> Call<'_> {
         match self {
             Self::Model(model) => Call::Model(model),
-            Self::Tool(server, tool) => Call::Tool { server, tool },
+            Self::Tool(server, tool, class) => Call::Tool { server, tool, class: *class },
             Self::Server(server) => Call::Server(server),
         }
     }
@@ -131,7 +132,7 @@ impl What {
     fn shown(&self) -> String {
         match self {
             Self::Model(model) => plain(model),
-            Self::Tool(server, tool) => plain(&format!("{server}.{tool}")),
+            Self::Tool(server, tool, _) => plain(&format!("{server}.{tool}")),
             Self::Server(server) => format!("{} (prompts and resources)", plain(server)),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+
+use crate::call::Class;
 
 /// `tollgate policy explain|test`
 #[derive(Debug, Subcommand)]
@@ -28,6 +30,10 @@ pub(crate) struct Explain {
     /// A tool, by its server and the server's own name for it
     #[arg(long, value_name = "SERVER.TOOL")]
     pub(crate) call: Option<String>,
+    /// What the tool does by the word of its server; it counts where the config says nothing of it and trusts
+    /// the server
+    #[arg(long, value_enum, default_value_t = ClassWord::Unknown, requires = "call")]
+    pub(crate) class: ClassWord,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -48,6 +54,31 @@ pub(crate) struct Test {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A class of tools.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ClassWord {
+    /// It only looks
+    Read,
+    /// It changes things
+    Write,
+    /// It may destroy things
+    Destructive,
+    /// Nobody has said, which counts as changing things
+    Unknown,
+}
+
+impl ClassWord {
+    /// The class itself.
+    pub(crate) const fn class(self) -> Class {
+        match self {
+            Self::Read => Class::Read,
+            Self::Write => Class::Write,
+            Self::Destructive => Class::Destructive,
+            Self::Unknown => Class::Unknown,
+        }
+    }
 }
 
 pub(crate) const POLICY_HELP: &str = "\

@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
+use crate::config::guard_file::{self, Guard};
 use crate::config::identity_file::{self, Identity, ROLES};
 use crate::config::key_terms;
 use crate::config::mcp_file::{self, Endpoint, McpServer};
@@ -46,6 +47,7 @@ pub(crate) struct File {
     pub(crate) budgets: Vec<Budget>,
     pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) prices: books_file::Prices,
+    pub(crate) guard: Guard,
     pub(crate) timeouts: Timeouts,
     pub(crate) log: Option<LogFormat>,
 }
@@ -112,6 +114,7 @@ pub(crate) struct Team {
     pub(crate) content: Option<Policy>,
     pub(crate) reach: Reach,
     pub(crate) aliases: Vec<Alias>,
+    pub(crate) guard: Guard,
 }
 
 /// `timeouts:`, milliseconds.
@@ -147,6 +150,8 @@ const KEYS: &[&str] = &[
     "budgets",
     "rate_limits",
     "prices",
+    "tool_inputs",
+    "scan",
     "timeouts",
     "log",
 ];
@@ -191,6 +196,7 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
         file.policy = policy_file::read(node, reader).unwrap_or_default();
     }
     read_books(&fields, &mut file, reader);
+    file.guard = guard_file::read(&fields, "", reader);
     file
 }
 
@@ -430,7 +436,18 @@ fn read_expires(node: &Node, reader: &mut Reader) -> Option<u64> {
 
 fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team> {
     let what = format!("teams.{}", name.value);
-    let known = ["models", "deny_models", "servers", "budget", "content", "regions", "tenancies", "aliases"];
+    let known = [
+        "models",
+        "deny_models",
+        "servers",
+        "budget",
+        "content",
+        "regions",
+        "tenancies",
+        "aliases",
+        "tool_inputs",
+        "scan",
+    ];
     let fields = reader.fields(node, &what, &known)?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
     let denied =
@@ -448,5 +465,6 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
         .map(|node| models_file::read_aliases(node, &format!("{what}.aliases"), reader))
         .unwrap_or_default();
     let deny_models = denied.unwrap_or_default();
-    Some(Team { name, models, deny_models, servers, budget, content, reach, aliases })
+    let guard = guard_file::read(&fields, &format!("{what}."), reader);
+    Some(Team { name, models, deny_models, servers, budget, content, reach, aliases, guard })
 }

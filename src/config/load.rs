@@ -10,6 +10,7 @@ use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::{Faults, Mark};
 use crate::config::file::{self, File};
+use crate::config::guard_file::ShownGuard;
 use crate::config::key_file::{KeyFile, Stored};
 use crate::config::key_terms;
 use crate::config::policies;
@@ -225,10 +226,12 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
                 servers: team.servers.as_deref().map(|grants| ShownGrant::all(&policies::servers(grants))),
                 content: team.content.map(shown_books::word_of),
                 reach: ShownReach::of(&team.reach, &team.aliases),
+                guard: ShownGuard::of(&team.guard),
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
         identity: ShownIdentity::of(&snapshot.identity),
+        guard: ShownGuard::of(&file.guard),
         books: ShownBooks::of(file, &snapshot.heads),
     }
 }

@@ -11,6 +11,7 @@ mod books_file;
 mod defaults;
 mod environment;
 mod file;
+pub mod guard_file;
 pub mod heads;
 pub mod identity;
 mod identity_file;

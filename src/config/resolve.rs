@@ -15,6 +15,7 @@ use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::Mark;
 use crate::config::file::{self, File};
+use crate::config::guard_file;
 use crate::config::heads;
 use crate::config::identity::Identity;
 use crate::config::key_file::{Stored, StoredKey};
@@ -165,6 +166,7 @@ impl<'e> Resolver<'e> {
         let snapshot = Snapshot {
             spending,
             contents: contents(file),
+            guards: guard_file::guards(file),
             heads: Arc::new(heads),
             keys,
             identity: Arc::new(identity),

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use crate::config::guard_file::ShownGuard;
 use crate::config::shown_books::ShownBooks;
 use crate::config::shown_identity::ShownIdentity;
 use crate::config::shown_mcp::{ShownMcp, ShownServer};
@@ -51,6 +52,9 @@ pub struct Shown {
     /// Who may call without one.
     #[serde(skip_serializing_if = "ShownIdentity::is_empty")]
     pub identity: ShownIdentity,
+    /// Rules about inputs, and what is looked for, of everyone.
+    #[serde(flatten)]
+    pub guard: ShownGuard,
     /// Money and records.
     #[serde(flatten)]
     pub books: ShownBooks,
@@ -114,6 +118,9 @@ pub struct ShownTeam {
     /// Where its calls may run, and its names for models.
     #[serde(flatten)]
     pub reach: ShownReach,
+    /// Its own rules about inputs, and what is looked for; those of everyone hold beside them.
+    #[serde(flatten)]
+    pub guard: ShownGuard,
 }
 
 /// One valid key.
@@ -197,8 +204,12 @@ impl fmt::Display for Shown {
                 (!team.deny_models.is_empty()).then(|| format!("deny_models: {}", list(&team.deny_models)));
             let mut both: Vec<String> = [models, denied, servers, content].into_iter().flatten().collect();
             both.extend(team.reach.entries());
+            both.extend(team.guard.parts());
             let space = if both.is_empty() { "" } else { " " };
             writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))?;
+        }
+        for part in self.guard.parts() {
+            writeln!(f, "{part}")?;
         }
         writeln!(f, "keys:{}", if self.keys.is_empty() { " []" } else { "" })?;
         for key in &self.keys {

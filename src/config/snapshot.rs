@@ -20,6 +20,7 @@ use crate::meter::budget::Definition;
 use crate::meter::rate::Rule;
 use crate::net::engine::EngineChoice;
 use crate::net::tls::ServerTls;
+use crate::policy::guards::Guards;
 use crate::policy::rules::Rules;
 use crate::route::model::Table;
 use crate::secret::Secret;
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub spending: Spending,
     /// What is kept of what is said.
     pub contents: ContentRules,
+    /// What is watched of what is said and done.
+    pub guards: Guards,
     /// Where signed heads of the ledger go.
     pub heads: Arc<HeadTargets>,
     /// How callers reach us over TLS; `None` when they come in plain.

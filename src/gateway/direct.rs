@@ -12,9 +12,11 @@ use bytes::Bytes;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::charge::Called;
+use crate::gateway::guard::{self, Arguments};
 use crate::gateway::hub::ask::{About, Charged, Final, HeadFacts, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::showcase::{Shown, Way};
+use crate::gateway::sieve::Sieve;
 use crate::gateway::worker::Worker;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
@@ -35,6 +37,7 @@ use crate::mcp::version::Version;
 use crate::mcp::view::{Entry, Reader};
 use crate::meter::rate::Pass;
 use crate::policy::decide::ToolCall;
+use crate::policy::guards::Guarding;
 use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::server::Transport;
@@ -149,6 +152,8 @@ fn begin<'w>(
     let allowed = worker.decisions.decide_tool(rules, post.principal, &asked).ok()?;
     let residency = rules.residency(post.principal);
     let permit = residency.place(&allowed, &way.server.place).ok()?;
+    let guarding = post.snapshot.guards.of(post.principal.team.as_ref());
+    about.marks = watched(post, guarding, (server, tool.key(), &name), arguments)?;
     let id = worker.next_message_id();
     let body = composed(doc, (read, params), entry, id).ok()?;
     let out = Outbound { id, body, headers: lines(entry, arguments)?, resumable: false };
@@ -193,10 +198,33 @@ fn begin<'w>(
         repeat,
         begun: clock::now(),
         ended: false,
+        sieve: Sieve::new(guarding.results, true, true),
+        last: None,
         permit,
         _pass: pass,
     };
     Some(Lane::Call(Box::new(about), Box::new(call)))
+}
+
+/// What is to be said of the arguments; nothing where the call is denied or its arguments change, which is the
+/// hub's to do.
+fn watched(
+    post: &Post<'_>,
+    guarding: &Guarding,
+    (server, tool, exposed): (&ServerName, &str, &str),
+    arguments: Option<&[u8]>,
+) -> Option<String> {
+    if !guarding.inputs.is_empty() {
+        let names = guard::names_of(post.snapshot, server.as_str(), tool, exposed);
+        if guard::denied(guarding, &names, arguments).is_some() {
+            return None;
+        }
+    }
+    match guard::look(guarding.arguments, arguments.unwrap_or(b"{}")) {
+        Arguments::Pass => Some(String::new()),
+        Arguments::Mark(mark) => Some(mark),
+        Arguments::Masked(..) | Arguments::Refuse(..) => None,
+    }
 }
 
 /// Charges the call; nothing where a limit refuses it, and then the hub says so.
@@ -288,6 +316,10 @@ pub(super) struct Call<'w> {
     repeat: Option<u128>,
     begun: Instant,
     ended: bool,
+    /// What is done with what is found in the result.
+    sieve: Option<Sieve>,
+    /// The response, when something has to be said before it.
+    last: Option<Reply>,
     permit: PlacedPermit,
     /// As long as it is there, the call counts as under way.
     _pass: Option<Pass>,
@@ -296,6 +328,9 @@ pub(super) struct Call<'w> {
 impl Call<'_> {
     /// The next step of the answer; `None` after the last.
     pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        if let Some(last) = self.last.take() {
+            return Poll::Ready(Some(last));
+        }
         if let Some((link, out)) = self.begin.take() {
             self.messages = Some(link.call(&self.permit, out));
         }
@@ -328,13 +363,22 @@ impl Call<'_> {
                 if edits.replace(place, &self.id).is_err() {
                     return Some(self.failed(&Failure::Garbage("an id inside of a result".to_owned())));
                 }
-                let body = edits.finish();
+                let mut body = edits.finish();
                 let result = read.result.and_then(|place| doc.get(place)).unwrap_or_default();
                 let (complete, is_error) = look(result);
                 let outcome = if is_error { "tool_error" } else { "ok" };
+                let mut error = failed(is_error);
+                let sifted = self.sieve.and_then(|sieve| sieve.sift(&self.id, &body));
+                let mark = sifted.map(|sifted| {
+                    body = sifted.body.unwrap_or_else(|| std::mem::take(&mut body));
+                    error = sifted.error.unwrap_or_else(|| std::mem::take(&mut error));
+                    sifted.mark
+                });
                 self.end(outcome, complete.then(|| Bytes::copy_from_slice(&body)));
-                let error = failed(is_error);
-                Some(Reply::Final(Box::new(Final { status: 200, session: None, body, error })))
+                let last = Reply::Final(Box::new(Final { status: 200, session: None, body, error }));
+                let Some(mark) = mark else { return Some(last) };
+                self.last = Some(last);
+                Some(Reply::Marks(mark))
             }
             (Kind::Error, _) => Some(self.error(doc, &read)),
             (Kind::Notification, _) => self.notification(doc, &read),

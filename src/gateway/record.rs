@@ -11,6 +11,7 @@ use crate::clock;
 use crate::error::Code;
 use crate::gateway::charge::Charge;
 use crate::gateway::contents::Passing;
+use crate::gateway::guard::{self, Watch};
 use crate::gateway::hub::ask::{About, Charged};
 use crate::gateway::log::Level;
 use crate::gateway::offers::Weighed;
@@ -44,6 +45,7 @@ static NO_CALL: About = About {
     tool_hash: String::new(),
     class: Class::Unknown,
     decision: String::new(),
+    marks: String::new(),
     charged: Charged { cost_pico: 0, budgets: Vec::new() },
     place: None,
 };
@@ -104,6 +106,8 @@ pub(super) struct Record {
     pub(super) policy: Policy,
     /// The answer as far as it has passed, where it is kept.
     pub(super) passing: Option<Passing>,
+    /// Looks at the uses of tools in the answer, where rules hold for the caller.
+    pub(super) watch: Option<Box<Watch>>,
     /// What has become of the bodies.
     pub(super) content: &'static str,
     /// The definitions of tools that it brings along.
@@ -164,6 +168,7 @@ impl Record {
             notice: None,
             policy: Policy::default(),
             passing: None,
+            watch: None,
             content: "",
             tools: None,
             charge: None,
@@ -192,6 +197,18 @@ impl Record {
             if place.is_empty() {
                 *place = kept(value);
             }
+        }
+    }
+
+    /// Adds to what was found, masked or held.
+    pub(super) fn mark(&mut self, mark: &str) {
+        guard::add_mark(&mut self.marks, mark);
+    }
+
+    /// Adds which uses of tools were denied in the answer so far.
+    pub(super) fn note_watch(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.take_marks().for_each(|mark| guard::add_mark(&mut self.marks, &mark));
         }
     }
 
@@ -275,14 +292,6 @@ impl Record {
         let place = self.place.as_deref().or(mcp.place.as_deref()).map_or("", Place::label);
         let said = || self.answer.terms.inference_geo.as_deref().unwrap_or_default();
         [self.region.as_str(), place].into_iter().find(|text| !text.is_empty()).unwrap_or_else(said)
-    }
-
-    /// Notes something beside what was decided.
-    pub(super) fn mark(&mut self, text: &str) {
-        if !self.marks.is_empty() {
-            self.marks.push_str("; ");
-        }
-        self.marks.push_str(text);
     }
 
     /// What a call of MCP is about by name. The names of resources are those of files and addresses.

@@ -16,6 +16,7 @@ use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::contents::Passing;
 use crate::gateway::destination::{self, Destination, Refused};
+use crate::gateway::guard::{self, Watch};
 use crate::gateway::identify::identify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
@@ -61,6 +62,7 @@ pub(super) async fn serve(
     })?;
     let Destination { permit, residency, plan, meant, notice } = destination;
     record.decision = residency.decision(&permit);
+    guard::check_request(&snapshot, record, whole.body())?;
     if let Some(end) = notice {
         record.notice = Some(Arc::clone(&end.notice));
         record.mark(&format!("deprecated {}", end.notice));
@@ -77,6 +79,7 @@ pub(super) async fn serve(
             .targets
             .first()
             .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
+        record.watch = Watch::new(worker, &snapshot, principal, whole.body());
         record.tools = worker.weigh(&snapshot, principal, (whole.body(), &request));
         let charge = worker.meter.reserve(&snapshot, record, &request, &plan.targets)?;
         let estimate = charge.estimate_pico;

@@ -107,6 +107,7 @@ pub(super) async fn serve(
                     }
                     Lane::Call(about, call) => {
                         record.decision.clone_from(&about.decision);
+                        record.mark(&about.marks);
                         record.mcp = Some(bounded(about));
                         // Its message leaves when its answer is first asked for.
                         let cost = record.mcp.as_ref().map_or(0, |about| about.charged.cost_pico);
@@ -320,6 +321,7 @@ impl<'a> Answer<'a> {
                 Wake::Reply(Some(Reply::About(about))) => {
                     let about = bounded(about);
                     record.decision.clone_from(&about.decision);
+                    record.mark(&about.marks);
                     record.mcp = Some(about);
                     Ok(())
                 }
@@ -327,6 +329,10 @@ impl<'a> Answer<'a> {
                     if let Some(about) = &mut record.mcp {
                         about.charged = charged;
                     }
+                    Ok(())
+                }
+                Wake::Reply(Some(Reply::Marks(mark))) => {
+                    record.mark(&mark);
                     Ok(())
                 }
                 Wake::Reply(Some(Reply::Open)) => self.open(caller, record).await,

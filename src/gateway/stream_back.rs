@@ -15,8 +15,9 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
-use crate::gateway::contents::Passing;
 use crate::gateway::destination;
+use crate::gateway::guard;
+use crate::gateway::read_along::Reader;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
@@ -26,9 +27,8 @@ use crate::http::encode::{self, CHUNK_END, CHUNK_HEADROOM, Fields, LAST_CHUNK, R
 use crate::http::head::{Framing, ResponseHead};
 use crate::limits;
 use crate::llm::anthropic;
-use crate::llm::anthropic::response::AnswerReader;
+use crate::llm::anthropic::guard::Form;
 use crate::llm::anthropic::stream::UsageReader;
-use crate::llm::usage::Answer;
 use crate::net::buffer::Buffer;
 use crate::net::outgoing::Outgoing;
 use crate::upstream::pool::Connection;
@@ -120,56 +120,6 @@ enum End {
     Broken(Outcome, String),
 }
 
-/// Reads along.
-enum Reader {
-    Events(Box<UsageReader>),
-    Document(Box<AnswerReader>),
-    Opaque,
-}
-
-impl Reader {
-    fn push(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Events(reader) => reader.push(bytes),
-            Self::Document(reader) => reader.push(bytes),
-            Self::Opaque => {}
-        }
-    }
-
-    /// An error that the provider told inside its stream, or usage that could not be read: either would
-    /// otherwise pass for a success that cost what was read.
-    fn fault(&self) -> Option<ReadFault> {
-        let Self::Events(reader) = self else { return None };
-        if let Some(kind) = reader.error_kind() {
-            return Some(ReadFault {
-                kind: "error_event",
-                text: format!("the provider ended its stream: {kind}"),
-            });
-        }
-        let unread = reader.unread();
-        (unread > 0).then(|| ReadFault {
-            kind: "usage_unread",
-            text: format!("{unread} events with usage could not be read"),
-        })
-    }
-
-    fn answer(&self) -> Answer {
-        match self {
-            Self::Events(reader) => reader.answer().clone(),
-            Self::Document(reader) => reader.answer().clone(),
-            Self::Opaque => Answer::default(),
-        }
-    }
-}
-
-/// What a provider did wrong inside an answer that began well.
-struct ReadFault {
-    /// For the counters.
-    kind: &'static str,
-    /// For the log.
-    text: String,
-}
-
 /// Why a wait for the provider ended.
 enum Wake {
     Received(io::Result<usize>),
@@ -248,6 +198,13 @@ impl<'a> Relay<'a> {
             }
             _ => Reader::Opaque,
         };
+        if let Some(watch) = record.watch.as_mut().filter(|_| head.status == 200) {
+            watch.begin(match self.reader {
+                Reader::Events(_) => Some(Form::Events),
+                Reader::Document(_) => Some(Form::Document),
+                Reader::Opaque => None,
+            });
+        }
         caller.keep_alive &= self.framing != Framing::UntilClose;
         let id = record.id.shown();
         let date = self.worker.today.date();
@@ -289,7 +246,7 @@ impl<'a> Relay<'a> {
         let mut front = Some(front);
         loop {
             let received = buffer.len();
-            let (done, clean) = match self.reframe(&mut buffer, record.passing.as_mut()) {
+            let (done, clean) = match self.reframe(&mut buffer, record) {
                 Ok(found) => found,
                 Err(why) => return self.after_fault(caller, front, why).await,
             };
@@ -340,6 +297,7 @@ impl<'a> Relay<'a> {
         if let Some(fault) = self.reader.fault() {
             record.error = fault.text;
         }
+        record.note_watch();
     }
 
     /// Has what the answer has cost so far covered; where a budget has no more, the answer ends here.
@@ -359,22 +317,27 @@ impl<'a> Relay<'a> {
 
     /// Takes the provider's framing off and puts ours on, in place. Says whether the answer is whole and
     /// whether nothing unexpected follows it.
-    fn reframe(
-        &mut self,
-        buffer: &mut Buffer,
-        passing: Option<&mut Passing>,
-    ) -> Result<(bool, bool), String> {
+    fn reframe(&mut self, buffer: &mut Buffer, record: &mut Record) -> Result<(bool, bool), String> {
         let received = buffer.len();
         let decoded = self.decoder.decode(buffer.filled_mut()).map_err(|fault| fault.text().to_owned())?;
         let clean = decoded.consumed == received;
         let done = decoded.done;
         let body = buffer.filled().get(decoded.body.clone()).unwrap_or_default();
         self.reader.push(body);
-        if let Some(passing) = passing {
+        let instead = match &mut record.watch {
+            Some(watch) => watch.pass(body, done)?,
+            None => None,
+        };
+        let body = instead.as_deref().unwrap_or(body);
+        if let Some(passing) = &mut record.passing {
             passing.push(body);
         }
         self.bytes += body.len() as u64;
         self.last = body.last().copied().unwrap_or(self.last);
+        if let Some(out) = &instead {
+            *buffer = guard::framed(out, self.framing == Framing::Chunked, done);
+            return Ok((done, clean));
+        }
         let bytes = body.len();
         let start = buffer.start() + decoded.body.start;
         let end = start + bytes;
@@ -512,10 +475,13 @@ impl<'a> Relay<'a> {
         {
             return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
         }
+        let held = match record.watch.as_mut().map_or(Ok(Vec::new()), |watch| watch.finish()) {
+            Ok(held) => held,
+            Err(why) => return End::Broken(Outcome::UpstreamCut, why),
+        };
         self.book(record).await;
-        if self.framing == Framing::Chunked
-            && self.send(caller, Outgoing::one(Buffer::from(LAST_CHUNK))).await.is_none()
-        {
+        let last = guard::framed(&held, self.framing == Framing::Chunked, true);
+        if !last.filled().is_empty() && self.send(caller, Outgoing::one(last)).await.is_none() {
             return End::CallerGone;
         }
         End::Done { clean: false }

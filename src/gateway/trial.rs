@@ -1,13 +1,16 @@
 //! What would become of a call: every decision of the way, and no call.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use crate::call::Class;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::destination::{self, Refused};
 use crate::identity::principal::Principal;
 use crate::ids::{KeyName, ServerName, TeamName};
 use crate::llm::anthropic::request::Request;
+use crate::mcp::names::overrides::Overrides;
+use crate::policy::decide::ToolCall;
+use crate::policy::table::Table;
 
 /// A call that somebody makes, or has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +23,9 @@ pub enum Call<'a> {
         server: &'a str,
         /// The tool.
         tool: &'a str,
+        /// What it does, by the word of its server. It counts where the config says nothing and trusts the
+        /// server.
+        class: Class,
     },
     /// What of a server is no tool: its prompts and resources.
     Server(&'a str),
@@ -56,6 +62,7 @@ pub struct PlaceVerdict {
 pub struct Trial<'s> {
     snapshot: &'s Snapshot,
     keys: HashMap<&'s str, &'s Principal>,
+    decisions: Table,
 }
 
 impl<'s> Trial<'s> {
@@ -64,7 +71,7 @@ impl<'s> Trial<'s> {
         let named = snapshot.keys.principals().map(|one| (one.key.as_str(), one));
         // An id says more than a name: of keys with one name it is the one that counts.
         let keys = named.chain(snapshot.keys.principals().map(|one| (&*one.key_id, one)));
-        Self { snapshot, keys: keys.collect() }
+        Self { snapshot, keys: keys.collect(), decisions: Table::default() }
     }
 
     /// The valid key of this name or id.
@@ -76,7 +83,7 @@ impl<'s> Trial<'s> {
     pub fn verdict(&self, principal: &Principal, call: Call<'_>, now_ms: u64) -> Verdict {
         match call {
             Call::Model(model) => self.model(principal, model, now_ms),
-            Call::Tool { server, tool } => self.tool(principal, server, Some(tool)),
+            Call::Tool { server, tool, class } => self.tool(principal, server, Some((tool, class))),
             Call::Server(server) => self.tool(principal, server, None),
         }
     }
@@ -84,7 +91,7 @@ impl<'s> Trial<'s> {
     fn model(&self, principal: &Principal, model: &str, now_ms: u64) -> Verdict {
         let snapshot = self.snapshot;
         let request = Request { model: model.to_owned(), ..Request::default() };
-        let mut verdict = match destination::find(snapshot, principal, &request, now_ms) {
+        let mut verdict = match destination::find((snapshot, &self.decisions), principal, &request, now_ms) {
             Ok(found) => Verdict {
                 allowed: true,
                 why: found.residency.decision(&found.permit),
@@ -96,7 +103,7 @@ impl<'s> Trial<'s> {
         };
         // Where it would have gone, and why not: also of what is refused for its place alone.
         let residency = snapshot.rules.residency(principal);
-        let targets = destination::targets(snapshot, principal, model, now_ms);
+        let targets = destination::targets((snapshot, &self.decisions), principal, model, now_ms);
         verdict.places = targets
             .iter()
             .filter_map(|target| {
@@ -108,7 +115,7 @@ impl<'s> Trial<'s> {
         verdict
     }
 
-    fn tool(&self, principal: &Principal, server: &str, tool: Option<&str>) -> Verdict {
+    fn tool(&self, principal: &Principal, server: &str, tool: Option<(&str, Class)>) -> Verdict {
         let Some(known) = self.snapshot.mcp.servers.iter().find(|one| one.server.name.as_str() == server)
         else {
             return Verdict { why: format!("there is no MCP server {server:?}"), ..Verdict::default() };
@@ -116,7 +123,12 @@ impl<'s> Trial<'s> {
         let rules = &self.snapshot.rules;
         let name = ServerName::new(server);
         let decided = match tool {
-            Some(tool) => rules.decide_tool(principal, &name, tool),
+            Some((tool, said)) => {
+                let by_config = Overrides::new(&known.presentation).of(tool).class;
+                let class = by_config.unwrap_or(if known.server.trusted { said } else { Class::Unknown });
+                // Whether somebody can be asked is a matter of the client; that the rules want it is told.
+                rules.decide_tool(principal, &ToolCall { server: &name, tool, class, can_ask: true })
+            }
             None => rules.may_see(principal, &name),
         };
         let (residency, place) = (rules.residency(principal), &known.server.place);
@@ -136,13 +148,7 @@ impl<'s> Trial<'s> {
 /// Somebody of whom only the ledger knows: a key that is gone, with what its team may do.
 pub fn stand_in(key: &str, key_id: &str, team: &str) -> Principal {
     Principal {
-        key: KeyName::new(key),
-        key_id: Arc::from(key_id),
         team: (!team.is_empty()).then(|| TeamName::new(team)),
-        user: None,
-        admin: false,
-        models: None,
-        servers: None,
-        regions: None,
+        ..Principal::of_key(KeyName::new(key), key_id)
     }
 }

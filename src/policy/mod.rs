@@ -10,6 +10,7 @@
 
 pub mod alias;
 pub mod decide;
+pub mod guards;
 pub mod input;
 pub mod raw;
 mod readable;

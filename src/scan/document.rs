@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::json::{Cursor, Fault, Field, Kind as Json, fields, text};
-use crate::scan::{Counts, Find, Kinds, find};
+use crate::scan::{Counts, Find, Kind, Kinds, find, secrets};
 
 /// What was found in a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,37 +31,49 @@ const SILENT: &[&[u8]] = &[
     b"signature",
     b"tool_use_id",
     b"type",
+    b"uri",
 ];
 
 /// Members that may hold encoded bytes.
 const BYTES: &[&[u8]] = &[b"blob", b"data"];
 
-/// Looks through a whole value.
+/// Looks through the arguments of a call: all of them, whatever they are called.
 ///
 /// # Errors
 /// It is no JSON, as far as that can be seen without looking into all of it.
-pub fn value(doc: &[u8], kinds: Kinds) -> Result<Found, Fault> {
-    let mut found = Found::default();
+pub fn arguments(doc: &[u8], kinds: Kinds) -> Result<Found, Fault> {
+    all(doc, kinds, &[])
+}
+
+/// Looks through a result.
+///
+/// # Errors
+/// As [`arguments`].
+pub fn result(doc: &[u8], kinds: Kinds) -> Result<Found, Fault> {
+    all(doc, kinds, SILENT)
+}
+
+fn all(doc: &[u8], kinds: Kinds, silent: &'static [&'static [u8]]) -> Result<Found, Fault> {
+    let mut look = Look { doc, kinds, silent, found: Found::default() };
     let mut cursor = Cursor::new(doc);
-    walk(doc, &mut cursor, kinds, &mut found)?;
+    look.walk(&mut cursor, b"")?;
     cursor.finish()?;
-    Ok(found)
+    Ok(look.found)
 }
 
 /// Looks through the member `messages` of a request to a model.
 ///
 /// # Errors
-/// As [`value`].
+/// As [`arguments`].
 pub fn messages(body: &[u8], kinds: Kinds) -> Result<Found, Fault> {
-    let mut found = Found::default();
+    let mut look = Look { doc: body, kinds, silent: SILENT, found: Found::default() };
     fields(body, |Field { key, value }| {
         if text(key.raw)? == "messages" {
-            let mut cursor = Cursor::within(body, value.span);
-            walk(body, &mut cursor, kinds, &mut found)?;
+            look.walk(&mut Cursor::within(body, value.span), b"")?;
         }
         Ok::<_, Fault>(())
     })?;
-    Ok(found)
+    Ok(look.found)
 }
 
 /// The document with masks where something was found; each find is one of its own.
@@ -77,69 +89,80 @@ pub fn masked(doc: &[u8], finds: &[Find]) -> Vec<u8> {
     out
 }
 
-/// Looks through the value that comes next; its depth is the cursor's to bound.
-fn walk(doc: &[u8], cursor: &mut Cursor<'_>, kinds: Kinds, found: &mut Found) -> Result<(), Fault> {
-    match cursor.ahead() {
-        Some(Json::Object) => {
-            cursor.enter_object()?;
-            while let Some(key) = cursor.key()? {
-                // A name with an escape in it is none of these.
-                if SILENT.contains(&key.raw) {
-                    cursor.skip()?;
-                } else if BYTES.contains(&key.raw) && cursor.ahead() == Some(Json::String) {
-                    let value = cursor.skip()?;
-                    let inner = value.inner_span().unwrap_or_default();
-                    if !is_encoded(doc.get(inner.clone()).unwrap_or_default()) {
-                        look(doc, inner, kinds, found);
+/// A walk over a document.
+struct Look<'a> {
+    doc: &'a [u8],
+    kinds: Kinds,
+    /// Members that are passed over.
+    silent: &'static [&'static [u8]],
+    found: Found,
+}
+
+impl Look<'_> {
+    /// Looks through the value that comes next, that of the member `name`; its depth is the cursor's to bound.
+    fn walk(&mut self, cursor: &mut Cursor<'_>, name: &[u8]) -> Result<(), Fault> {
+        match cursor.ahead() {
+            Some(Json::Object) => {
+                cursor.enter_object()?;
+                while let Some(key) = cursor.key()? {
+                    // A name with an escape in it is none of these.
+                    if self.silent.contains(&key.raw) {
+                        cursor.skip()?;
+                    } else {
+                        self.walk(cursor, key.raw)?;
                     }
-                } else {
-                    walk(doc, cursor, kinds, found)?;
                 }
             }
-        }
-        Some(Json::Array) => {
-            cursor.enter_array()?;
-            while cursor.element()? {
-                walk(doc, cursor, kinds, found)?;
+            Some(Json::Array) => {
+                cursor.enter_array()?;
+                while cursor.element()? {
+                    self.walk(cursor, name)?;
+                }
             }
+            Some(Json::String) => {
+                let inner = cursor.skip()?.inner_span().unwrap_or_default();
+                let raw = self.doc.get(inner.clone()).unwrap_or_default();
+                if !(BYTES.contains(&name) && is_encoded(raw)) {
+                    self.text(inner, name);
+                }
+            }
+            _ => drop(cursor.skip()?),
         }
-        Some(Json::String) => {
-            let value = cursor.skip()?;
-            look(doc, value.inner_span().unwrap_or_default(), kinds, found);
-        }
-        _ => drop(cursor.skip()?),
+        Ok(())
     }
-    Ok(())
+
+    /// Looks at one text.
+    fn text(&mut self, span: Range<usize>, name: &[u8]) {
+        let raw = self.doc.get(span.clone()).unwrap_or_default();
+        if raw.len() < 6 {
+            return;
+        }
+        if self.kinds.has(Kind::Secret) && secrets::is_named(name, raw) {
+            self.found.counts.add(Kind::Secret);
+            self.found.finds.push(Find { span, kind: Kind::Secret });
+            return;
+        }
+        // Half of a surrogate pair is no text for us; such a one is looked at as it is written.
+        let written = String::from_utf8_lossy(raw);
+        let text = text(raw).unwrap_or_else(|_half| written.clone());
+        let escaped = text.len() != raw.len();
+        let mut place = Places { raw, at: 0, passed: 0 };
+        for mut one in find(&text, self.kinds) {
+            if escaped {
+                let (start, end) = (place.of(one.span.start), place.of(one.span.end));
+                one.span = start..end;
+            }
+            self.found.counts.add(one.kind);
+            let place = span.start + one.span.start..span.start + one.span.end;
+            self.found.finds.push(Find { span: place, kind: one.kind });
+        }
+    }
 }
 
 /// Whether this is Base64 and no text: so long without a blank, nobody writes.
 fn is_encoded(inner: &[u8]) -> bool {
     let head = inner.get(..512).unwrap_or(inner);
     head.len() >= 64 && head.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte))
-}
-
-/// Looks at one text.
-fn look(doc: &[u8], span: Range<usize>, kinds: Kinds, found: &mut Found) {
-    let raw = doc.get(span.clone()).unwrap_or_default();
-    if raw.len() < 6 {
-        return;
-    }
-    // Half of a surrogate pair is no text for us, and is none that is sent on as one; what can be read of it
-    // is looked at as it is written.
-    let written = String::from_utf8_lossy(raw);
-    let text = text(raw).unwrap_or_else(|_half| written.clone());
-    let escaped = text.len() != raw.len();
-    let mut place = Places { raw, at: 0, passed: 0 };
-    for mut one in find(&text, kinds) {
-        if escaped {
-            let (start, end) = (place.of(one.span.start), place.of(one.span.end));
-            one.span = start..end;
-        }
-        found.counts.add(one.kind);
-        found
-            .finds
-            .push(Find { span: span.start + one.span.start..span.start + one.span.end, kind: one.kind });
-    }
 }
 
 /// Finds the places of a text in what it was written as, forwards only.

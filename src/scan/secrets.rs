@@ -233,16 +233,11 @@ impl<'a> Secrets<'a> {
         let quoted = before.iter().rev().take_while(|byte| b" \t\"'`\\]".contains(byte)).count();
         let before = before.get(..before.len() - quoted)?;
         // Most names of most documents end here.
-        if !matches!(before.last()?.to_ascii_lowercase(), b'd' | b'e' | b't' | b'n' | b'y' | b'l' | b's') {
+        if !may_end(*before.last()?) {
             return None;
         }
         let bytes = before.iter().rev().take_while(|&&byte| is_name(byte) || byte == b'-').count();
-        let name = before.get(before.len() - bytes..)?;
-        let name: Vec<u8> =
-            name.iter().filter(|byte| !b"_-".contains(byte)).map(u8::to_ascii_lowercase).collect();
-        let secret = NAMES.iter().any(|ending| name.ends_with(ending))
-            && !PUBLIC_NAMES.iter().any(|ending| name.ends_with(ending));
-        secret.then_some(name)
+        secret_name(before.get(before.len() - bytes..)?)
     }
 
     /// `-----BEGIN ... PRIVATE KEY-----` up to its end, or as far as a key can go on, in
@@ -274,6 +269,31 @@ impl<'a> Secrets<'a> {
             rest.get(head..len)?.split(|byte| !byte.is_ascii_alphanumeric() && !b"+/".contains(byte));
         lines.any(|line| line.len() >= 40).then_some(Match { span: at..at + len, rule: "private-key" })
     }
+}
+
+/// Whether a value is a secret by the name of its member, and by looking drawn at random.
+pub(crate) fn is_named(name: &[u8], value: &[u8]) -> bool {
+    let part = |&byte: &u8| is_name(byte) || b"-+/=".contains(&byte);
+    name.last().is_some_and(|&last| may_end(last))
+        && (16..=limits::REDACTED_VALUE_BYTES_MAX).contains(&value.len())
+        && value.iter().all(part)
+        && looks_random(value)
+        && secret_name(name.get(name.len().saturating_sub(limits::REDACTED_NAME_BYTES_MAX)..).unwrap_or(name))
+            .is_some()
+}
+
+/// Whether names of secrets end so.
+fn may_end(last: u8) -> bool {
+    matches!(last.to_ascii_lowercase(), b'd' | b'e' | b't' | b'n' | b'y' | b'l' | b's')
+}
+
+/// A name when it is one for secrets; in lower case, without `_` and `-`.
+fn secret_name(name: &[u8]) -> Option<Vec<u8>> {
+    let name: Vec<u8> =
+        name.iter().filter(|byte| !b"_-".contains(byte)).map(u8::to_ascii_lowercase).collect();
+    let secret = NAMES.iter().any(|ending| name.ends_with(ending))
+        && !PUBLIC_NAMES.iter().any(|ending| name.ends_with(ending));
+    secret.then_some(name)
 }
 
 /// Whether the bytes behind a prefix are more than a stand-in such as `********` or `your-key-here`.

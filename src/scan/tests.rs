@@ -3,7 +3,7 @@
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
-use super::document::{masked, messages, value};
+use super::document::{arguments, masked, messages, result};
 use super::{Kind, Kinds, find};
 
 fn all() -> Kinds {
@@ -132,7 +132,7 @@ fn only_what_is_said_counts() {
 fn masks_keep_the_document() {
     let doc = r#"{"a": "x \u0061da@lovelace.dev\ny", "b":["\ud83d\ude00 ada\u0040lovelace.dev \"z\"", 1.50, null],
         "n":{"text":"{\"iban\":\"DE89370400440532013000\"}"},"ada@lovelace.dev":true}"#;
-    let seen = value(doc.as_bytes(), all()).unwrap();
+    let seen = result(doc.as_bytes(), all()).unwrap();
     assert_eq!(seen.counts.to_string(), "mail 2, iban 1");
     let out = String::from_utf8(masked(doc.as_bytes(), &seen.finds)).unwrap();
     let expected = doc
@@ -141,8 +141,28 @@ fn masks_keep_the_document() {
         .replace("DE89370400440532013000", "[masked:iban]");
     assert_eq!(out, expected);
     serde_json::from_str::<Value>(&out).unwrap();
-    let again = value(out.as_bytes(), all()).unwrap();
+    let again = result(out.as_bytes(), all()).unwrap();
     assert!(again.counts.is_empty(), "a mask is nothing that is found");
+}
+
+#[test]
+fn arguments_are_looked_at_whatever_they_are_called() {
+    let doc = json!({
+        "id": "ada@lovelace.dev",
+        "password": "aB3dE5gH7jK9mN1pQ3",
+        "data": "A".repeat(100),
+        "max_tokens": "aB3dE5gH7jK9mN1pQ3",
+        "api_key": ["aB3dE5gH7jK9mN1pQ3"],
+    });
+    let doc = doc.to_string();
+    let seen = arguments(doc.as_bytes(), all()).unwrap();
+    assert_eq!(seen.counts.to_string(), "secret 2, mail 1");
+    assert_eq!(result(doc.as_bytes(), all()).unwrap().counts.to_string(), "secret 2");
+    let out = String::from_utf8(masked(doc.as_bytes(), &seen.finds)).unwrap();
+    assert!(
+        out.contains(r#""password":"[masked:secret]""#) && out.contains(r#"["[masked:secret]"]"#),
+        "{out}"
+    );
 }
 
 proptest! {
@@ -172,7 +192,7 @@ proptest! {
                 }
             }).collect();
         }
-        let seen = value(doc.as_bytes(), all()).unwrap();
+        let seen = result(doc.as_bytes(), all()).unwrap();
         let out = masked(doc.as_bytes(), &seen.finds);
         let read: Value = serde_json::from_slice(&out).unwrap();
         for (text, now) in texts.iter().zip(read["list"].as_array().unwrap()) {
@@ -189,7 +209,7 @@ proptest! {
 
     #[test]
     fn any_bytes(doc in proptest::collection::vec(any::<u8>(), 0..120)) {
-        if let Ok(seen) = value(&doc, all()) {
+        if let Ok(seen) = arguments(&doc, all()) {
             masked(&doc, &seen.finds);
         }
     }

@@ -58,6 +58,9 @@ mod versions;
 mod keys;
 mod sign_in;
 
+// What is watched.
+mod guards;
+
 // Money and records.
 mod budgets;
 mod ledger;

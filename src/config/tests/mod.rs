@@ -4,6 +4,7 @@ mod addresses;
 mod bad;
 mod books;
 mod good;
+mod guard;
 mod identity;
 mod key_file;
 mod mcp;

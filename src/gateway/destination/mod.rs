@@ -81,8 +81,13 @@ pub(super) fn find<'s>(
 }
 
 /// Whom a call would be led to if every place were good; nobody where it is refused for another reason.
-pub(super) fn targets(snapshot: &Snapshot, principal: &Principal, model: &str, now_ms: u64) -> Vec<Target> {
-    named(snapshot, principal, model, now_ms).map(|named| named.plan.targets.into_owned()).unwrap_or_default()
+pub(super) fn targets(
+    with: (&Snapshot, &Table),
+    principal: &Principal,
+    model: &str,
+    now_ms: u64,
+) -> Vec<Target> {
+    named(with, principal, model, now_ms).map(|named| named.plan.targets.into_owned()).unwrap_or_default()
 }
 
 /// A model by the name that it goes by at last.

@@ -76,6 +76,8 @@ pub(in crate::gateway) enum Reply {
     About(Box<About>),
     /// What the call is charged.
     Charged(Charged),
+    /// What was found, masked or refused in what is said.
+    Marks(String),
     /// Begins an event stream although there is nothing to send yet.
     Open,
     /// A message into the event stream, which begins with it if it has not.
@@ -122,6 +124,8 @@ pub(in crate::gateway) struct About {
     pub(in crate::gateway) class: Class,
     /// What was decided, and by which rule.
     pub(in crate::gateway) decision: String,
+    /// What was found, masked or denied in its arguments.
+    pub(in crate::gateway) marks: String,
     /// What it is charged.
     pub(in crate::gateway) charged: Charged,
     /// Where the server runs.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 use crate::gateway::hub::ask::{About, Charged, Final, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::hub::session::Session;
+use crate::gateway::sieve::Sieve;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::mcp::bridge::levels::Level;
@@ -38,6 +39,8 @@ pub(super) struct Leg {
     pub(super) id: Vec<u8>,
     /// Its progress token, as written.
     pub(super) progress: Option<Vec<u8>>,
+    /// What is done with what is found in its result.
+    pub(super) sieve: Option<Sieve>,
 }
 
 impl Leg {
@@ -76,7 +79,12 @@ impl Leg {
     }
 
     /// Answers with a whole message.
-    pub(super) async fn send(&self, status: u16, body: Vec<u8>, error: String) {
+    pub(super) async fn send(&self, status: u16, mut body: Vec<u8>, mut error: String) {
+        if let Some(sifted) = self.sieve.and_then(|sieve| sieve.sift(&self.id, &body)) {
+            drop(self.reply.send(Reply::Marks(sifted.mark)).await);
+            body = sifted.body.unwrap_or(body);
+            error = sifted.error.unwrap_or(error);
+        }
         let last = Final { status, session: None, body, error };
         drop(self.reply.send(Reply::Final(Box::new(last))).await);
     }

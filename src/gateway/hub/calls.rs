@@ -22,6 +22,7 @@ use crate::gateway::hub::park::{self, Resume, State};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{self, Ending, Run};
 use crate::gateway::hub::tasks;
+use crate::gateway::hub::watch;
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::definition::ItemKind;
@@ -32,7 +33,7 @@ use crate::mcp::repeat::{self, Turn};
 use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::view::Entry;
 use crate::meter::rate::Pass;
-use crate::policy::decide::ToolCall;
+use crate::policy::decide::{Denial, ToolCall};
 use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::server::Transport;
 
@@ -40,8 +41,8 @@ use crate::upstream::mcp::server::Transport;
 pub(super) async fn call(
     hub: &Rc<Hub>,
     caller: &Caller,
-    leg: Leg,
-    question: Question,
+    mut leg: Leg,
+    mut question: Question,
     seen: &Seen,
     cancelled: Rc<Notify>,
 ) {
@@ -76,7 +77,15 @@ pub(super) async fn call(
     }
     about.place = Some(Arc::clone(&peer.server.place));
     let class = entry.map_or(Class::Unknown, |entry| entry.class);
-    let permit = permit(hub, caller, (&peer, class), &question, &target);
+    let permit = permit(hub, caller, (&peer, class), &question, &target).and_then(|permitted| {
+        let names = (&peer.server.name, &*target.name);
+        let admitted = watch::admit(hub, caller, names, &mut question, &mut about.marks);
+        admitted.map(|()| permitted).map_err(|error| {
+            let text = error.message.to_string();
+            (error, text)
+        })
+    });
+    leg.sieve = watch::sieve(hub, caller, question.method);
     about.decision = match &permit {
         Ok((_, decision)) | Err((_, decision)) => decision.clone(),
     };

@@ -26,7 +26,7 @@ use crate::mcp::version::Version;
 /// Opens a session.
 pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question) {
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
-    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress: None };
+    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress: None, sieve: None };
     let capabilities = question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}");
     if let Err(error) = small(&question) {
         let mut body = Vec::new();
@@ -123,7 +123,7 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let meta = question.params.meta.as_ref();
     let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
-    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress };
+    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress, sieve: None };
     let about =
         About { method: question.method.name(), version: session.version.as_str(), ..About::default() };
     match question.method {
@@ -298,7 +298,7 @@ pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>
 /// `initialize` where the session is the stream: what is agreed upon replaces the session under its id.
 async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Session>, question: &Question) {
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
-    let leg = Leg { reply: asking.reply.clone(), id, progress: None };
+    let leg = Leg { reply: asking.reply.clone(), id, progress: None, sieve: None };
     if let Err(error) = small(question) {
         return leg.refuse(&caller(&asking, session), &error).await;
     }

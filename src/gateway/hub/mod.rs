@@ -29,6 +29,7 @@ mod session;
 mod streams;
 mod survey;
 mod tasks;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};

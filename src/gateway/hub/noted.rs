@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 
 use crate::call::Outcome;
 use crate::clock;
+use crate::gateway::guard;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::{About, Final, Reply};
 use crate::gateway::record::{self, kept, kind_of_method};
@@ -39,6 +40,12 @@ pub(super) async fn pass_on(
                 if let Some(entry) = &mut entry {
                     (entry.cost_pico, entry.budgets) = (charged.cost_pico, charged.budgets);
                     "tool".clone_into(&mut entry.priced);
+                }
+                continue;
+            }
+            Reply::Marks(mark) => {
+                if let Some(entry) = &mut entry {
+                    guard::add_mark(&mut entry.marks, &mark);
                 }
                 continue;
             }
@@ -89,6 +96,7 @@ fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
         class: about.class,
         tool_use_id: kept(about.tool_use_id.as_bytes()),
         decision: record::redacted(&about.decision).into_owned(),
+        marks: about.marks,
         ..Entry::new(id, kind, clock::unix_ms(clock::wall()))
     })
 }

@@ -35,7 +35,7 @@ fn answer(script: &Script, seen: &Seen, exchange: &mut Exchange) -> io::Result<A
 }
 
 /// Answers what Claude Code asks beside messages.
-pub(super) fn beside(seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+pub(crate) fn beside(seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
     let json = [("Content-Type", "application/json"), ("request-id", "req_upstream_1")];
     match (seen.method.as_str(), seen.path()) {
         ("POST", "/v1/messages/count_tokens") => exchange.answer(200, &json, b"{\"input_tokens\":42}")?,
@@ -72,7 +72,7 @@ fn message(script: &Script, seen: &Seen, exchange: &mut Exchange) -> io::Result<
 }
 
 /// Sends a whole stream, event by event.
-pub(super) fn stream_events(stream: &str, exchange: &mut Exchange) -> io::Result<()> {
+pub(crate) fn stream_events(stream: &str, exchange: &mut Exchange) -> io::Result<()> {
     exchange.start_events()?;
     for event in stream.split_inclusive("\n\n") {
         exchange.chunk(event.as_bytes())?;
