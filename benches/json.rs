@@ -11,6 +11,8 @@ use tollgate::http::sse::{Piece, Splitter};
 use tollgate::json::{Cursor, Fault, Value, fields};
 use tollgate::llm::anthropic::response::AnswerReader;
 use tollgate::llm::anthropic::stream::UsageReader;
+use tollgate::scan::document::messages;
+use tollgate::scan::{Kind, Kinds};
 
 criterion_group!(benches, scan, sse);
 criterion_main!(benches);
@@ -21,6 +23,10 @@ fn scan(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("60_KiB", |bench| bench.iter(|| model_and_stream(black_box(&body))));
     group.bench_function("60_KiB_with_tools", |bench| bench.iter(|| tools(black_box(&body))));
+    let kinds = Kinds::of(&Kind::ALL);
+    group.bench_function("60_KiB_for_what_must_not_be_said", |bench| {
+        bench.iter(|| messages(black_box(&body), kinds).expect("the body is good"));
+    });
     let call = mcp_call();
     group.throughput(Throughput::Bytes(call.len() as u64));
     group.bench_function(BenchmarkId::new("mcp_call", call.len()), |bench| {

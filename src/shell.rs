@@ -82,11 +82,7 @@ impl Script {
                     held.bare = false;
                     held.text.extend(letters.next());
                 }
-                '`' => {
-                    script.hidden = true;
-                    script.end_command(&mut word, letter);
-                }
-                '$' if letters.peek() == Some(&'(') => {
+                '`' | '$' if letter == '`' || letters.peek() == Some(&'(') => {
                     script.hidden = true;
                     script.end_command(&mut word, letter);
                 }

@@ -33,7 +33,7 @@ impl Sieve {
     }
 
     /// Looks at a whole response; nothing where there is nothing to say. `id` is the caller's.
-    pub(super) fn sift(&self, id: &[u8], body: &[u8]) -> Option<Sifted> {
+    pub(super) fn sift(self, id: &[u8], body: &[u8]) -> Option<Sifted> {
         let span = message::read(body).ok()?.result?;
         let result = body.get(span.clone())?;
         let Ok(found) = document::result(result, self.scan.kinds) else {
@@ -66,7 +66,7 @@ impl Sieve {
     }
 
     /// An error in the place of a result.
-    fn refused(&self, id: &[u8], text: &str, what: &str) -> Sifted {
+    fn refused(self, id: &[u8], text: &str, what: &str) -> Sifted {
         let mut body = Vec::with_capacity(256);
         if self.tool {
             let result =

@@ -126,7 +126,9 @@ impl Look<'_> {
                     self.text(inner, name);
                 }
             }
-            _ => drop(cursor.skip()?),
+            _ => {
+                cursor.skip()?;
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ fn all() -> Kinds {
 }
 
 fn found(text: &str) -> Vec<(&str, &'static str)> {
-    find(text, all()).into_iter().map(|find| (&text[find.span], find.kind.name())).collect()
+    find(text, all()).into_iter().map(|find| (text.get(find.span).unwrap(), find.kind.name())).collect()
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn test_of(words: &mut Words<'_>, tools: &[Glob]) -> Result<Test, RuleFault> {
     }
     let shell = SHELLS.iter().any(|shell| tools.iter().any(|tool| tool.matches(shell)));
     let test = match word {
-        "matching" => Test::Matching(each(words, &texts, |text| expression(text))?),
+        "matching" => Test::Matching(each(words, &texts, expression)?),
         "inside" | "outside" if shell => {
             let text = format!(
                 "`{word}` is for tools that are told a path; a command line hides its paths, \

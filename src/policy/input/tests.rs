@@ -327,6 +327,11 @@ fn wrong_rules_are_told_with_their_place() {
     assert!(Rule::parse(&format!("deny X matching {many}")).is_err());
 }
 
+#[test]
+fn the_fuzz_corpus_replays() {
+    crate::corpus::replay("input_rule", 4, super::fuzz::fuzz_input_rule);
+}
+
 /// The definition of a path pattern, as slow as it is plain.
 fn path_oracle(pattern: &[&str], path: &[&str]) -> bool {
     match pattern.split_first() {

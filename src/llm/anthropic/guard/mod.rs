@@ -323,7 +323,7 @@ impl State {
             Ok(())
         });
         let begun = match block {
-            Some(block) if read.is_ok() && !self.too_long => self.begin(&doc, &block, judge),
+            Some(block) if read.is_ok() && !self.too_long => begin(&doc, &block, judge),
             _ => Err(Fault::Trailing { at: 0 }),
         };
         match begun {
@@ -343,29 +343,6 @@ impl State {
             Err(_) => self.deny_all(),
         }
         self.data = doc;
-    }
-
-    /// Reads `{"type", "id", "name", "input"}`; nothing when it is no use of a tool that anybody judges.
-    fn begin(&self, doc: &[u8], block: &Value, judge: &mut dyn Judge) -> Result<Option<Open>, Fault> {
-        let (mut kind, mut id, mut tool, mut input) = (None, None, None, Vec::new());
-        fields_at(doc, block.span.clone(), |Field { key, value }| {
-            let word = |value: &Value| value.inner(doc).map(text).transpose();
-            match &*text(key.raw)? {
-                "type" => kind = word(&value)?,
-                "id" => id = word(&value)?,
-                "name" => tool = word(&value)?,
-                "input" => input = value.bytes(doc).to_vec(),
-                _ => {}
-            }
-            Ok::<_, Fault>(())
-        })?;
-        let is_use = kind.is_some_and(|kind| Block::USES.contains(&kind.as_bytes()));
-        let (Some(id), Some(tool)) = (id, tool.filter(|_| is_use)) else { return Ok(None) };
-        if !judge.concerns(&tool) {
-            return Ok(None);
-        }
-        let (id, tool) = (id.into(), tool.into());
-        Ok(Some(Open { index: None, id, tool, input, streamed: false, unknown: false }))
     }
 
     /// Reads `{"index", "delta": {"partial_json"}}`.
@@ -448,7 +425,7 @@ impl State {
         let mut listed = |span: Range<usize>| {
             elements(doc, span, |block| {
                 if block.kind == Kind::Object {
-                    uses.extend(self.begin(doc, &block, judge)?);
+                    uses.extend(begin(doc, &block, judge)?);
                 }
                 Ok::<_, Fault>(())
             })
@@ -499,7 +476,7 @@ impl State {
     }
 
     /// Where denied uses are called `not_flagged`: their ids and the places of that text with its quotes.
-    fn found(&self, doc: &[u8]) -> Result<Vec<(Box<str>, Range<usize>)>, Fault> {
+    fn found(&self, doc: &[u8]) -> Result<Found, Fault> {
         let mut found = Vec::new();
         fields(doc, |Field { key, value }| {
             match (&*text(key.raw)?, value.kind) {
@@ -549,6 +526,29 @@ impl State {
             })
         })
     }
+}
+
+/// Reads `{"type", "id", "name", "input"}`; nothing when it is no use of a tool that anybody judges.
+fn begin(doc: &[u8], block: &Value, judge: &mut dyn Judge) -> Result<Option<Open>, Fault> {
+    let (mut kind, mut id, mut tool, mut input) = (None, None, None, Vec::new());
+    fields_at(doc, block.span.clone(), |Field { key, value }| {
+        let word = |value: &Value| value.inner(doc).map(text).transpose();
+        match &*text(key.raw)? {
+            "type" => kind = word(&value)?,
+            "id" => id = word(&value)?,
+            "name" => tool = word(&value)?,
+            "input" => input = value.bytes(doc).to_vec(),
+            _ => {}
+        }
+        Ok::<_, Fault>(())
+    })?;
+    let is_use = kind.is_some_and(|kind| Block::USES.contains(&kind.as_bytes()));
+    let (Some(id), Some(tool)) = (id, tool.filter(|_| is_use)) else { return Ok(None) };
+    if !judge.concerns(&tool) {
+        return Ok(None);
+    }
+    let (id, tool) = (id.into(), tool.into());
+    Ok(Some(Open { index: None, id, tool, input, streamed: false, unknown: false }))
 }
 
 type Found = Vec<(Box<str>, Range<usize>)>;

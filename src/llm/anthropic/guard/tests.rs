@@ -175,6 +175,11 @@ fn what_a_request_says_of_its_place() {
     assert_eq!(asked(b"nothing"), None);
 }
 
+#[test]
+fn the_fuzz_corpus_replays() {
+    crate::corpus::replay("safeguards", 4, fuzz_guard);
+}
+
 proptest! {
     #[test]
     fn no_split_matters(sizes in vec(1..40_usize, 1..60), bad in vec(0..3_u8, 1..5), crlf in 0..2_u8) {
