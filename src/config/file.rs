@@ -3,6 +3,7 @@
 
 use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::mcp_file::{self, Endpoint, McpServer, ServerGrant};
+use crate::config::pinning;
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
@@ -30,6 +31,7 @@ pub(crate) struct File {
     pub(crate) models: Option<Vec<Model>>,
     pub(crate) mcp_servers: Vec<McpServer>,
     pub(crate) mcp: Endpoint,
+    pub(crate) pinning: pinning::Written,
     pub(crate) keys: Vec<Key>,
     pub(crate) teams: Vec<Team>,
     pub(crate) ledger: books_file::Ledger,
@@ -129,6 +131,7 @@ const KEYS: &[&str] = &[
     "models",
     "mcp_servers",
     "mcp",
+    "pinning",
     "keys",
     "teams",
     "ledger",
@@ -171,6 +174,9 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
     }
     if let Some(node) = fields.get("mcp") {
         file.mcp = mcp_file::read_endpoint(node, reader).unwrap_or_default();
+    }
+    if let Some(node) = fields.get("pinning") {
+        file.pinning = pinning::read(node, reader).unwrap_or_default();
     }
     if let Some(nodes) = fields.get("keys").and_then(|node| reader.list(node, "keys")) {
         file.keys = nodes.iter().filter_map(|node| read_key(node, reader)).collect();

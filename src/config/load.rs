@@ -16,7 +16,7 @@ use crate::config::resolve::{self, Resolved, Resolver};
 use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, ShownTeam, ShownTls};
 use crate::config::shown::{shown_origin, shown_proxy};
 use crate::config::shown_books::{self, ShownBooks};
-use crate::config::shown_mcp::{self, ShownGrant, ShownMcp};
+use crate::config::shown_mcp::{self, ShownGrant, ShownMcp, ShownPinning};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
 use crate::glob::Glob;
@@ -206,6 +206,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
         models: shown_models(snapshot),
         mcp_servers: resolved.shown_servers.clone(),
         mcp: ShownMcp::of(&snapshot.mcp),
+        pinning: ShownPinning::of(&snapshot.mcp.pinning),
         teams: file
             .teams
             .iter()

@@ -1,11 +1,13 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
 use crate::config::faults::Mark;
+use crate::config::pinning;
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::template::{self, Syntax, Template};
 use crate::config::yaml::Node;
 use crate::limits;
+use crate::mcp::pin::FirstSight;
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
 use crate::upstream::mcp::server::{EraChoice, Sharing};
 
@@ -21,6 +23,7 @@ pub(crate) struct McpServer {
     pub(crate) idle_s: Option<u64>,
     pub(crate) presentation: Presentation,
     pub(crate) proxy: Option<At<Source>>,
+    pub(crate) pin: Option<FirstSight>,
 }
 
 /// How a server is reached.
@@ -56,7 +59,7 @@ pub(crate) struct ServerGrant {
 }
 
 /// Keys that every server may have, then those of each way to reach one.
-const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools"];
+const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools", "pin"];
 const PROGRAM_KEYS: &[&str] = &["command", "type", "args", "env", "cwd", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
 const API_KEYS: &[&str] = &["openapi", "base_url", "headers", "proxy"];
@@ -79,6 +82,7 @@ const ALL_KEYS: &[&str] = &[
     "idle_s",
     "prefix",
     "tools",
+    "pin",
 ];
 
 /// Reads `mcp_servers:`.
@@ -146,7 +150,8 @@ pub(crate) fn read_server(
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
     let presentation = Presentation { prefix: prefix.unwrap_or_default(), tools: tools.unwrap_or_default() };
     let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
-    Some(McpServer { name, reach, era, trusted, call_timeout_ms, sharing, idle_s, presentation, proxy })
+    let pin = fields.get("pin").and_then(|node| pinning::read_word(node, &format!("{what}.pin"), reader));
+    Some(McpServer { name, reach, era, trusted, call_timeout_ms, sharing, idle_s, presentation, proxy, pin })
 }
 
 /// `type:`, in the words of our config and in those that other programs write.

@@ -29,6 +29,8 @@ pub mod faults;
 pub mod key_file;
 pub mod load;
 pub mod outline;
+pub mod pin_file;
+pub mod pinning;
 pub mod reload;
 pub mod shown;
 pub mod shown_books;

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use serde::Serialize;
 
 use crate::config::shown_books::ShownBooks;
-use crate::config::shown_mcp::{ShownGrant, ShownMcp, ShownServer, grants_as_yaml};
+use crate::config::shown_mcp::{ShownGrant, ShownMcp, ShownPinning, ShownServer, grants_as_yaml};
 use crate::upstream::site::{Origin, Proxy};
 
 /// A resolved config without its secrets.
@@ -39,6 +39,8 @@ pub struct Shown {
     pub mcp_servers: Vec<ShownServer>,
     /// `mcp:`.
     pub mcp: ShownMcp,
+    /// `pinning:`.
+    pub pinning: ShownPinning,
     /// By name.
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
@@ -153,6 +155,7 @@ impl fmt::Display for Shown {
             writeln!(f, "{server}")?;
         }
         writeln!(f, "{}", self.mcp)?;
+        writeln!(f, "{}", self.pinning)?;
         if !self.teams.is_empty() {
             writeln!(f, "teams:")?;
         }

@@ -11,6 +11,7 @@ use socket2::Socket;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::config::load::Loaded;
+use crate::config::pin_file::{LivePins, PinFileFault};
 use crate::config::reload::Watch;
 use crate::config::snapshot::Fixed;
 use crate::gateway::accounts::{Accounts, BudgetsFault};
@@ -22,6 +23,7 @@ use crate::gateway::contents::Contents;
 use crate::gateway::herald::Herald;
 use crate::gateway::hub;
 use crate::gateway::log::{CoreLog, Level, Sink};
+use crate::gateway::pins::Keeper;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Ids, Mail, Parts, Worker};
@@ -76,6 +78,9 @@ pub enum StartFault {
     /// Rate limits that no meter can have.
     #[error("cannot keep the rate limits: {0}")]
     Rates(RateFault),
+    /// Nobody knows what tools were when they were trusted.
+    #[error("cannot keep the pins of tools: {0}")]
+    Pins(#[from] PinFileFault),
     /// A core has ended by itself.
     #[error("a data thread has ended unexpectedly; see the log")]
     CoreLost,
@@ -124,6 +129,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (log, log_thread) = Sink::start(fixed.log)?;
     warn(&warnings, &log);
     raise_open_files(&log);
+    let pins = Keeper::start(LivePins::open(&fixed.data_dir)?, log.clone())?;
     let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
     let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
@@ -166,6 +172,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         books: accounts.books().ok_or(StartFault::CoreLost)?,
         limits: accounts.limits.clone(),
         seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
+        pins,
     };
     cores.push(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;

@@ -7,6 +7,7 @@ mod index;
 mod ledger;
 mod mcp;
 mod meter;
+mod pins;
 
 // One list in five files.
 pub use content::*;
@@ -14,6 +15,7 @@ pub use index::*;
 pub use ledger::*;
 pub use mcp::*;
 pub use meter::*;
+pub use pins::*;
 
 /// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;
 /// nginx allows 32 KiB.

@@ -71,7 +71,7 @@ fn keys_and_shapes() {
         "everything: {}",
         &["tollgate.yaml:1:1: unknown key \"everything\"; known here: \
              listen, data_dir, threads, engine, drain_s, tls, \
-         ca_file, providers, models, mcp_servers, mcp, keys, teams, ledger, budgets, rate_limits, \
+         ca_file, providers, models, mcp_servers, mcp, pinning, keys, teams, ledger, budgets, rate_limits, \
          prices, timeouts, log"],
     );
 }

@@ -56,6 +56,9 @@ pub(super) async fn call(
     let (peer, target) = match resolve(hub, &question, caller, seen) {
         Ok(found) => found,
         Err(error) => {
+            if error.status() == 403 {
+                note_unlisted(&question, seen, &error, &mut about);
+            }
             leg.about(about).await;
             return leg.refuse(caller, &error).await;
         }
@@ -90,6 +93,16 @@ pub(super) async fn call(
     }
     let run = Run { hub, peer: &peer, permit: &permit, caller, leg, target, question, cancelled, kept: None };
     once(run, begun).await;
+}
+
+/// Notes which tool it was that waits for somebody's approval.
+fn note_unlisted(question: &Question, seen: &Seen, error: &RpcError, about: &mut About) {
+    about.decision = error.message.to_string();
+    let name = question.text(question.params.name.as_ref()).unwrap_or_default();
+    if let Some(unlisted) = seen.view.unlisted(&name) {
+        about.server = seen.peer(unlisted.server).map(|peer| peer.server.name.clone());
+        about.name = unlisted.name.to_string();
+    }
 }
 
 /// Makes a call, unless the same use of a tool has been made already, which is then told again.
@@ -219,14 +232,18 @@ fn resolve(
             let name = question.text(params.name.as_ref());
             let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
             let found = seen.view.find(ItemKind::Tool, &name);
-            let found = found.ok_or_else(|| RpcError::invalid_params(format!("Unknown tool: {name}")))?;
+            let found = found.ok_or_else(|| match seen.view.unlisted(&name) {
+                Some(unlisted) => RpcError::not_allowed(unlisted.why.to_string()),
+                None => RpcError::invalid_params(format!("Unknown tool: {name}")),
+            })?;
             let renamed = (found.definition.key() != name).then_some("name");
+            let held = found.held.clone();
             let annotations = found.definition.annotations();
             let repeatable = annotations.idempotent == Some(true) || annotations.read_only == Some(true);
             let tool = Some(Arc::clone(&found.definition));
             Ok((
                 at(found.server)?,
-                Target { renamed, tool, repeatable, ..Target::of(found.definition.key().to_owned()) },
+                Target { renamed, tool, repeatable, held, ..Target::of(found.definition.key().to_owned()) },
             ))
         }
         Method::PromptsGet => {
@@ -337,7 +354,11 @@ fn permit(
         Some(tool) => rules.decide_tool(&caller.principal, &peer.server.name, tool),
         None => rules.may_see(&caller.principal, &peer.server.name),
     };
-    decided.map_err(|denial| RpcError::not_allowed(denial.to_string()))
+    let permit = decided.map_err(|denial| RpcError::not_allowed(denial.to_string()))?;
+    match &target.held {
+        Some(why) => Err(RpcError::not_allowed(why.to_string())),
+        None => Ok(permit),
+    }
 }
 
 /// Hands a retry to its parked call, which answers it.
