@@ -323,7 +323,7 @@ const PHRASES: &[(HintKind, usize, &str)] = &[
     (
         Exfiltration,
         6,
-        "bcc|cc|copy always|every|<mail>|also|all|message*|mail*|email* <mail>|address|to|message*|\
+        "bcc|cc always|every|<mail>|also|all|message*|mail*|email* <mail>|address|to|message*|\
          mail*|email*",
     ),
     (
@@ -335,10 +335,10 @@ const PHRASES: &[(HintKind, usize, &str)] = &[
     (
         Exfiltration,
         8,
-        "conversation*|chat|dialog*|messages history|so|log|transcript|up far|here|into|as|in|\
+        "conversation*|chat|dialog* history|so|log|transcript|up far|here|into|as|in|\
          verbatim|to|goes|belongs",
     ),
-    (Exfiltration, 3, "conversation|chat|full|system|previous history|prompt|transcript|messages"),
+    (Exfiltration, 3, "conversation|chat|full|system|previous history|prompt|transcript"),
     // In the place of others.
     (
         Shadowing,
