@@ -37,6 +37,21 @@ pub(super) struct Judged {
     pub(super) standings: Vec<Standing>,
 }
 
+impl Listed {
+    fn rule(&self, now_ms: u64) -> Rule<'_> {
+        let (server, lock) = (self.server.as_str(), self.lock.as_deref());
+        Rule { server, first_sight: self.first_sight, lock, now_ms }
+    }
+
+    fn sights(&self) -> Vec<Sight<'_>> {
+        // What is no UTF-8 was no definition.
+        self.tools
+            .iter()
+            .map(|tool| Sight { name: tool.key(), raw: str::from_utf8(tool.raw()).unwrap_or_default() })
+            .collect()
+    }
+}
+
 enum Ask {
     Judge(Listed, oneshot::Sender<Result<Judged, String>>),
     /// What the ledger does not have yet.
@@ -144,25 +159,23 @@ impl Keeping {
     fn serve(&mut self, asks: Vec<Ask>) {
         let (mut judging, mut recorded) = (Vec::new(), None);
         let mut asking = Vec::new();
+        let now_ms = clock::unix_ms(clock::wall());
         for ask in asks {
             match ask {
-                Ask::Judge(listed, reply) => judging.push((listed, reply)),
+                Ask::Judge(listed, reply) => match self.at_once(&listed, now_ms) {
+                    Some(answer) => drop(reply.send(answer)),
+                    None => judging.push((listed, reply)),
+                },
                 Ask::Recorded(number) => recorded = recorded.max(Some(number)),
                 Ask::Unrecorded(reply) => asking.push(reply),
             }
         }
         if !judging.is_empty() || recorded.is_some() {
-            let now_ms = clock::unix_ms(clock::wall());
             let changed = self.live.change(|pins| {
                 if let Some(number) = recorded {
                     pins.recorded(number);
                 }
-                let judge = |(listed, _): &(Listed, _)| {
-                    let sights: Vec<Sight<'_>> = listed.tools.iter().map(|tool| sight(tool)).collect();
-                    let lock = listed.lock.as_deref();
-                    let (server, first_sight) = (listed.server.as_str(), listed.first_sight);
-                    pins.judge(&Rule { server, first_sight, lock, now_ms }, &sights)
-                };
+                let judge = |(listed, _): &(Listed, _)| pins.judge(&listed.rule(now_ms), &listed.sights());
                 judging.iter().map(judge).collect::<Vec<_>>()
             });
             self.answer(judging, changed);
@@ -171,6 +184,18 @@ impl Keeping {
             // Who asked may have gone.
             drop(reply.send(self.live.pins().events.clone()));
         }
+    }
+
+    /// What can be said without a look at the disk: nearly every list is the same as before.
+    fn at_once(&mut self, listed: &Listed, now_ms: u64) -> Option<Result<Judged, String>> {
+        let pins = self.live.pins();
+        if pins.is_settled(&listed.rule(now_ms), &listed.sights()) {
+            self.turn += 1;
+            let standings = vec![Standing::AsListed; listed.tools.len()];
+            return Some(Ok(Judged { turn: self.turn, standings }));
+        }
+        let full = pins.events.len() >= limits::PIN_EVENTS_MAX;
+        full.then(|| Err("the ledger does not take what has happened to pins".to_owned()))
     }
 
     fn answer(
@@ -216,9 +241,4 @@ impl Keeping {
         }
         self.fault = text;
     }
-}
-
-fn sight(tool: &Definition) -> Sight<'_> {
-    // What is no UTF-8 was no definition.
-    Sight { name: tool.key(), raw: str::from_utf8(tool.raw()).unwrap_or_default() }
 }

@@ -68,7 +68,7 @@ fn poison_is_noticed_and_called_by_its_name() {
     eprintln!("kind: cases, noticed, by the right name: {caught:#?}");
     for kind in HintKind::ALL {
         let (all, any, named) = caught.get(kind.word()).copied().expect("every kind has cases");
-        assert!(any * 100 >= all * 95, "{}: only {any} of {all} are noticed", kind.word());
+        assert!(any * 100 >= all * 90, "{}: only {any} of {all} are noticed", kind.word());
         assert!(named * 100 >= all * 85, "{}: only {named} of {all} are called so", kind.word());
     }
 }

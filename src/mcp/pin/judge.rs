@@ -97,6 +97,20 @@ impl Pins {
         out
     }
 
+    /// Whether all tools of a list are, byte for byte, what is pinned: then there is nothing to judge.
+    pub fn is_settled(&self, rule: &Rule<'_>, listed: &[Sight<'_>]) -> bool {
+        let Some(tools) = self.servers.get(rule.server) else { return listed.is_empty() };
+        listed.iter().all(|sight| {
+            tools.get(sight.name).is_some_and(|known| match (&known.pinned, &known.proposed) {
+                (Some(pinned), None) => {
+                    let locked = rule.lock.map(|lock| lock.get(rule.server, sight.name));
+                    pinned.definition == sight.raw && locked.is_none_or(|locked| locked == Some(pinned.print))
+                }
+                _ => false,
+            })
+        })
+    }
+
     /// All tools that are known, for the hint scanner.
     pub fn neighbours(&self) -> Neighbours<'_> {
         let all = self

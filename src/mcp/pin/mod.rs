@@ -227,7 +227,8 @@ pub struct Pins {
     /// By server, then by the server's name of the tool.
     #[serde(default)]
     pub servers: BTreeMap<String, BTreeMap<String, Known>>,
-    /// What the ledger does not have yet, oldest first; at most `limits::PIN_EVENTS_MAX`.
+    /// What the ledger does not have yet, oldest first. None is ever dropped: from `limits::PIN_EVENTS_MAX` on
+    /// a gateway takes no more lists.
     #[serde(default)]
     pub events: Vec<Event>,
     /// The number of the next event.
@@ -338,8 +339,6 @@ impl Pins {
         let number = self.next_event;
         self.next_event = number.wrapping_add(1);
         self.events.push(Event { number, ..event });
-        let over = self.events.len().saturating_sub(limits::PIN_EVENTS_MAX);
-        self.events.drain(..over);
     }
 
     /// Forgets events that the ledger has: those before `number`.

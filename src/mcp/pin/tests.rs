@@ -196,11 +196,17 @@ fn a_rug_that_is_pulled_is_held_until_somebody_decides() {
     assert!(why.contains("`create_issue`") && why.contains("(description)"), "{why}");
     assert!(why.contains("tollgate tools diff github.create_issue"), "{why}");
     assert_eq!(state(&pins), State::Held);
+    let settled = |pins: &Pins, raw: &str| pins.is_settled(&trust, &[Sight { name: "create_issue", raw }]);
+    assert!(!settled(&pins, &old) && !settled(&pins, &new));
     let kept = pins.clone();
     assert_eq!(show(&mut pins, &trust, &new).1, []);
     assert_eq!(pins, kept, "what is known already touches no disk");
     // Back again, and away.
     assert_eq!(show(&mut pins, &trust, &old), (Standing::AsListed, vec![What::Returned]));
+    assert!(settled(&pins, &old) && !settled(&pins, &new) && !settled(&pins, &spaced));
+    let none = Lock::default();
+    let locked = rule(FirstSight::Trust, Some(&none), 1);
+    assert!(!pins.is_settled(&locked, &[Sight { name: "create_issue", raw: &old }]));
     assert_eq!(show(&mut pins, &trust, &new).1, [What::Held]);
     // Rejected: not asked again, still not called.
     let id = Fingerprint::of(new.as_bytes()).unwrap().id();
@@ -225,6 +231,44 @@ fn a_rug_that_is_pulled_is_held_until_somebody_decides() {
     let last = pins.events.last().unwrap().number;
     pins.recorded(last + 1);
     assert_eq!(pins.events, []);
+}
+
+#[test]
+fn what_is_let_through_becomes_what_is_pinned() {
+    let trust = rule(FirstSight::Trust, None, 1);
+    let more = with("/inputSchema/properties/page", json!({ "type": "integer" })).to_string();
+    let less = without("/annotations/idempotentHint").to_string();
+    let mut pins = Pins::default();
+    show(&mut pins, &trust, &less);
+    assert_eq!(show(&mut pins, &trust, &tool().to_string()), (Standing::AsListed, vec![What::Accepted]));
+    assert_eq!(show(&mut pins, &trust, &more), (Standing::AsListed, vec![What::Accepted]));
+    let told = pins.events.last().unwrap().decision();
+    assert!(told.ends_with("an optional parameter is new / inputSchema.properties.page"), "{told}");
+    assert!(
+        matches!(show(&mut pins, &trust, &tool().to_string()).0, Standing::Held(listed, _) if listed == more)
+    );
+}
+
+#[test]
+fn many_are_held_at_once_and_what_is_gone_is_remembered() {
+    let trust = rule(FirstSight::Trust, None, 1);
+    let raw = |n: usize, words: &str| {
+        json!({ "name": format!("t{n}"), "description": words, "inputSchema": { "type": "object" } })
+            .to_string()
+    };
+    let names: Vec<String> = (0..500).map(|n| format!("t{n}")).collect();
+    let judge = |pins: &mut Pins, words: &str, from: usize| {
+        let raws: Vec<String> = (from..500).map(|n| raw(n, words)).collect();
+        let sights = names.iter().skip(from).zip(&raws);
+        let sights: Vec<Sight<'_>> = sights.map(|(name, raw)| Sight { name, raw }).collect();
+        pins.judge(&trust, &sights)
+    };
+    let mut pins = Pins::default();
+    assert!(judge(&mut pins, "a", 0).iter().all(|standing| *standing == Standing::AsListed));
+    assert_eq!(judge(&mut pins, "a", 400).len(), 100);
+    let held = judge(&mut pins, "b", 0);
+    assert!(held.iter().all(|standing| matches!(standing, Standing::Held(..))));
+    assert_eq!(pins.events.len(), 1_000);
 }
 
 #[test]
