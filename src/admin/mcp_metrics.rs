@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::admin::metrics::{Histogram, escaped, head, line};
 use crate::ids::ServerName;
+use crate::mcp::hints::HintKind;
+use crate::mcp::pin::Event;
 
 /// The counters of one thread, or of several added up.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,10 @@ pub struct McpMetrics {
     restarts: BTreeMap<ServerName, u64>,
     /// Whether the lists are fresh, and how many tools they have. Known by the hub alone.
     states: BTreeMap<ServerName, (bool, u64)>,
+    /// How many tools are held, and how many wait for approval. Known by the hub alone.
+    barred: BTreeMap<ServerName, (u64, u64)>,
+    pins: BTreeMap<(ServerName, &'static str), u64>,
+    hints: BTreeMap<(ServerName, &'static str), u64>,
     /// Sessions of legacy callers that are open.
     pub sessions: u64,
     /// Calls that wait for a caller's answer.
@@ -57,12 +63,29 @@ impl McpMetrics {
         self.states.insert(server.clone(), (fresh, tools));
     }
 
+    /// Notes how many tools of a server are held, and how many are not listed.
+    pub fn barred(&mut self, server: &ServerName, held_and_unlisted: (u64, u64)) {
+        self.barred.insert(server.clone(), held_and_unlisted);
+    }
+
+    /// Counts something that has happened to a pin, and the hints in what it is about.
+    pub fn pin(&mut self, server: &ServerName, event: &Event) {
+        *self.pins.entry((server.clone(), event.what.label())).or_default() += 1;
+        for kind in
+            HintKind::ALL.iter().filter(|kind| event.marks.split(", ").any(|word| word == kind.word()))
+        {
+            *self.hints.entry((server.clone(), kind.word())).or_default() += 1;
+        }
+    }
+
     /// Adds the counters of another thread.
     pub fn add(&mut self, other: &Self) {
         for (sums, counts) in [
             (&mut self.calls, &other.calls),
             (&mut self.failures, &other.failures),
             (&mut self.lists, &other.lists),
+            (&mut self.pins, &other.pins),
+            (&mut self.hints, &other.hints),
         ] {
             for (labels, count) in counts {
                 *sums.entry(labels.clone()).or_default() += count;
@@ -78,6 +101,9 @@ impl McpMetrics {
         }
         for (server, state) in &other.states {
             self.states.insert(server.clone(), *state);
+        }
+        for (server, barred) in &other.barred {
+            self.barred.insert(server.clone(), *barred);
         }
         self.sessions += other.sessions;
         self.parked += other.parked;
@@ -100,6 +126,13 @@ impl McpMetrics {
                 "outcome",
                 &self.lists,
             ),
+            (
+                "tollgate_mcp_pin_events_total",
+                "What has happened to pinned definitions of tools.",
+                "event",
+                &self.pins,
+            ),
+            ("tollgate_mcp_hints_total", "Definitions with a hint of poison, by kind.", "kind", &self.hints),
         ];
         for (name, help, label, counts) in tables {
             head(out, name, "counter", help);
@@ -136,6 +169,16 @@ impl McpMetrics {
         head(out, name, "gauge", "Tools that a server offers.");
         for (server, (_, tools)) in &self.states {
             line(out, name, &format!("server=\"{}\"", escaped(server.as_str())), tools);
+        }
+        let tables: [(&str, &str, fn(&(u64, u64)) -> u64); 2] = [
+            ("tollgate_mcp_tools_held", "Tools that have changed and cannot be called.", |barred| barred.0),
+            ("tollgate_mcp_tools_unlisted", "Tools that wait for approval.", |barred| barred.1),
+        ];
+        for (name, help, which) in tables {
+            head(out, name, "gauge", help);
+            for (server, barred) in &self.barred {
+                line(out, name, &format!("server=\"{}\"", escaped(server.as_str())), which(barred));
+            }
         }
         let gauges = [
             ("tollgate_mcp_sessions_open", "Sessions of legacy callers that are open.", self.sessions),

@@ -39,7 +39,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
-    /// See what the MCP servers of the config offer, without a running gateway
+    /// See what the MCP servers of the config offer, and decide about tools that have changed
     #[command(after_help = TOOLS_EXAMPLES)]
     Tools {
         /// What to do with tools
@@ -109,6 +109,65 @@ pub(crate) enum ToolsCommand {
     /// Start the servers, list their tools once, and end them; exit 1 when one of them cannot be listed
     #[command(after_help = TOOLS_EXAMPLES)]
     List(ToolsList),
+    /// List what is pinned: every tool that was seen, how it stands, and what looks odd about it
+    #[command(after_help = PINS_EXAMPLES)]
+    Pins(ToolsPins),
+    /// Show what has changed about tools that are held, and all of those that wait
+    #[command(after_help = PINS_EXAMPLES)]
+    Diff(ToolsDiff),
+    /// Let a change, or a new tool, through; a running gateway shows it within a second
+    #[command(after_help = PINS_EXAMPLES)]
+    Approve(ToolsDecision),
+    /// Keep what is pinned, and do not ask about this change again
+    #[command(after_help = PINS_EXAMPLES)]
+    Reject(ToolsDecision),
+    /// Write what is pinned as a lock file, to be committed and enforced elsewhere (`pinning.lock`)
+    #[command(after_help = PINS_EXAMPLES)]
+    Lock(ToolsLock),
+}
+
+/// `tollgate tools pins`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsPins {
+    /// The tools of this server only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// Only what waits for a decision
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `tollgate tools diff`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsDiff {
+    /// One tool, or all of a server; without it, all that differ from what is pinned
+    #[arg(value_name = "SERVER[.TOOL]")]
+    pub(crate) which: Option<String>,
+}
+
+/// `tollgate tools approve` and `tollgate tools reject`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsDecision {
+    /// Tools, or servers for all of theirs that wait for a decision
+    #[arg(value_name = "SERVER[.TOOL]")]
+    pub(crate) which: Vec<String>,
+    /// The beginning of the hash of what was looked at, 12 digits or more; refused when it is another by now
+    #[arg(long, value_name = "HASH")]
+    pub(crate) hash: Option<String>,
+    /// Everything that waits for a decision
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `tollgate tools lock`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsLock {
+    /// The file; without it, standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// `tollgate tools list`
@@ -290,9 +349,26 @@ Servers are started and asked as the gateway does it, so programs of the config 
 that callers use, with prefixes, renaming and hiding applied. HASH is the beginning of the hash of its
 definition's canonical form: it is the same on every machine, and another when the server has changed what
 its tool says or takes. HINTS is what the server claims. ~TOKENS is an estimate, a quarter of the bytes of
-name, description and input schema, which clients put into prompts; models differ.
+name, description and input schema, which clients put into prompts; models differ. MARKS is what looks as if
+it were meant for a model behind its user's back: a reason to read, no verdict.
 
 Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
+
+const PINS_EXAMPLES: &str = "\
+Examples:
+  tollgate tools pins --open
+  tollgate tools diff github.create_issue
+  tollgate tools approve github.create_issue --hash 3f1c0a9be772
+  tollgate tools reject github
+  tollgate tools lock --output tools.lock
+
+A gateway pins the definition of every tool as it was trusted, in <data_dir>/pins.json. When a server changes
+it later in more than notation, an optional parameter without words, or a claim to do less, the tool is held:
+callers go on seeing the old definition, and calling it is refused until somebody approves. HASH is of both
+halves of a definition, what a model sees and everything else. HINTS is what looks as if it were meant for a
+model behind its user's back; it decides nothing.
+
+Exit codes: 0 done, 1 refused or not there, 2 not understood.";
 
 const PRICES_EXAMPLES: &str = "\
 Examples:

@@ -19,6 +19,8 @@ mod ledger;
 mod ledger_args;
 mod ordered_json;
 mod output;
+mod pin_diff;
+mod pins;
 mod policy;
 mod policy_args;
 mod prices;
@@ -62,7 +64,14 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Serve => serve::run(config, output),
         Command::Check { json } => check::run(config, json, output),
         Command::Key { command } => key::run(config, command, output),
-        Command::Tools { command: ToolsCommand::List(wish) } => tools::run(config, &wish, output),
+        Command::Tools { command } => match command {
+            ToolsCommand::List(wish) => tools::run(config, &wish, output),
+            ToolsCommand::Pins(wish) => pins::list(config, &wish, output),
+            ToolsCommand::Diff(wish) => pins::diff(config, &wish, output),
+            ToolsCommand::Approve(wish) => pins::decide(config, pins::Word::Approve, &wish, output),
+            ToolsCommand::Reject(wish) => pins::decide(config, pins::Word::Reject, &wish, output),
+            ToolsCommand::Lock(wish) => pins::write_lock(config, &wish, output),
+        },
         Command::Prices { command } => prices::run(&command, output),
         Command::Ledger { command: LedgerCommand::Chain(command) } => ledger::run(config, command, output),
         Command::Ledger { command: LedgerCommand::Entry(command) } => match command {

@@ -128,13 +128,14 @@ fn shown(survey: &Survey, width: Option<usize>) -> String {
     }));
     let mut out = columns(&servers, &[3, 4, 5], width);
     if !survey.tools.is_empty() {
-        let head = ["TOOL", "SERVER", "BYTES", "~TOKENS", "HASH", "HINTS", "DESCRIPTION"];
+        let head = ["TOOL", "SERVER", "BYTES", "~TOKENS", "HASH", "HINTS", "MARKS", "DESCRIPTION"];
         let mut tools = vec![head.map(str::to_owned)];
         tools.extend(survey.tools.iter().map(|tool| {
             let hash: String = hash(tool).chars().take(12).collect();
             let (bytes, tokens) = (thousands(tool.bytes), thousands(tokens(tool.shown_bytes)));
             let sentence = first_sentence(&tool.description);
-            [plain(&tool.exposed), plain(&tool.server), bytes, tokens, hash, hints(tool).to_owned(), sentence]
+            let (hints, marks) = (hints(tool).to_owned(), or_dash(&tool.marks));
+            [plain(&tool.exposed), plain(&tool.server), bytes, tokens, hash, hints, marks, sentence]
         }));
         out.push('\n');
         out.push_str(&columns(&tools, &[2, 3], width));
@@ -193,6 +194,8 @@ struct ToolForm<'a> {
     read_only: Option<bool>,
     destructive: Option<bool>,
     description: &'a str,
+    /// Kinds of hints, such as `instruction, secrecy`.
+    marks: &'a str,
 }
 
 #[derive(Serialize)]
@@ -237,6 +240,7 @@ fn form(survey: &Survey) -> Form<'_> {
         read_only: tool.read_only,
         destructive: tool.destructive,
         description: &tool.description,
+        marks: &tool.marks,
     });
     let sum = Sum::of(survey, None);
     let totals = Totals {
@@ -273,6 +277,7 @@ mod tests {
             read_only,
             destructive,
             description: description.to_owned(),
+            marks: if read_only.is_some() { String::new() } else { "secrecy".to_owned() },
         };
         let dead = Health::Unreachable("it ended\nbefore \u{1b}[2J it answered".to_owned());
         Survey {
@@ -298,9 +303,9 @@ SERVER  ERA     VERSION      TOOLS  BYTES  ~TOKENS  HEALTH
 files   legacy  2025-11-25  2 of 3  4,011    1,002  ok
 dead    -       -                0      0        0  unreachable: it ended before \u{fffd}[…
 
-TOOL   SERVER  BYTES  ~TOKENS  HASH          HINTS        DESCRIPTION
-read   files   4,001    1,000  00abcdef0123  read-only    Reads a file from disk.
-write  files      10        2  00abcdef0123  destructive
+TOOL   SERVER  BYTES  ~TOKENS  HASH          HINTS        MARKS    DESCRIPTION
+read   files   4,001    1,000  00abcdef0123  read-only    -        Reads a file fro…
+write  files      10        2  00abcdef0123  destructive  secrecy
 
 left out of dead: bad: it has no `inputSchema`
 2 servers, 2 tools, 4,011 bytes, about 1,002 tokens of a prompt (an estimate)

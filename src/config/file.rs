@@ -8,6 +8,7 @@ use crate::config::identity_file::{self, Identity, ROLES};
 use crate::config::key_terms;
 use crate::config::mcp_file::{self, Endpoint, McpServer};
 use crate::config::models_file::{self, Alias, Model};
+use crate::config::pinning;
 use crate::config::places_file::{self, Reach, STAND_KEYS, Stand};
 use crate::config::policy_file::{self, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
@@ -38,6 +39,7 @@ pub(crate) struct File {
     pub(crate) models: Option<Vec<Model>>,
     pub(crate) mcp_servers: Vec<McpServer>,
     pub(crate) mcp: Endpoint,
+    pub(crate) pinning: pinning::Written,
     pub(crate) keys: Vec<Key>,
     pub(crate) identity: Identity,
     pub(crate) teams: Vec<Team>,
@@ -142,6 +144,7 @@ const KEYS: &[&str] = &[
     "models",
     "mcp_servers",
     "mcp",
+    "pinning",
     "keys",
     "identity",
     "teams",
@@ -177,6 +180,9 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
     }
     if let Some(node) = fields.get("mcp") {
         file.mcp = mcp_file::read_endpoint(node, reader).unwrap_or_default();
+    }
+    if let Some(node) = fields.get("pinning") {
+        file.pinning = pinning::read(node, reader).unwrap_or_default();
     }
     if let Some(nodes) = fields.get("keys").and_then(|node| reader.list(node, "keys")) {
         file.keys = nodes.iter().filter_map(|node| read_key(node, reader)).collect();

@@ -20,7 +20,7 @@ use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, Sho
 use crate::config::shown::{shown_origin, shown_proxy};
 use crate::config::shown_books::{self, ShownBooks};
 use crate::config::shown_identity::ShownIdentity;
-use crate::config::shown_mcp::ShownMcp;
+use crate::config::shown_mcp::{ShownMcp, ShownPinning};
 use crate::config::shown_places::{ShownEnd, ShownReach, ShownStand};
 use crate::config::shown_policy::{ShownGrant, ShownPolicy};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
@@ -216,6 +216,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
         mcp_servers: resolved.shown_servers.clone(),
         mcp: ShownMcp::of(&snapshot.mcp),
         policy: shown_policy(file, snapshot),
+        pinning: ShownPinning::of(&snapshot.mcp.pinning),
         teams: file
             .teams
             .iter()

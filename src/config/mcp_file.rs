@@ -2,12 +2,14 @@
 
 use crate::call::Class;
 use crate::config::faults::Mark;
+use crate::config::pinning;
 use crate::config::places_file::{self, Stand};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::template::{self, Syntax, Template};
 use crate::config::yaml::Node;
 use crate::limits;
+use crate::mcp::pin::FirstSight;
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
 use crate::upstream::mcp::server::{EraChoice, Sharing};
 
@@ -24,6 +26,7 @@ pub(crate) struct McpServer {
     pub(crate) presentation: Presentation,
     pub(crate) proxy: Option<At<Source>>,
     pub(crate) stand: Stand,
+    pub(crate) pin: Option<FirstSight>,
 }
 
 /// How a server is reached.
@@ -52,7 +55,7 @@ pub(crate) struct Endpoint {
 }
 
 /// Keys that every server may have, then those of each way to reach one.
-const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools", "region", "tenancy"];
+const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools", "region", "tenancy", "pin"];
 const PROGRAM_KEYS: &[&str] = &["command", "type", "args", "env", "cwd", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
 const API_KEYS: &[&str] = &["openapi", "base_url", "headers", "proxy"];
@@ -77,6 +80,7 @@ const ALL_KEYS: &[&str] = &[
     "tools",
     "region",
     "tenancy",
+    "pin",
 ];
 
 /// Reads `mcp_servers:`.
@@ -145,6 +149,7 @@ pub(crate) fn read_server(
     let presentation = Presentation { prefix: prefix.unwrap_or_default(), tools: tools.unwrap_or_default() };
     let stand = places_file::read_stand(&fields, &what, reader);
     let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
+    let pin = fields.get("pin").and_then(|node| pinning::read_word(node, &format!("{what}.pin"), reader));
     Some(McpServer {
         name,
         reach,
@@ -156,6 +161,7 @@ pub(crate) fn read_server(
         presentation,
         proxy,
         stand,
+        pin,
     })
 }
 

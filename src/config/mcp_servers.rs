@@ -8,6 +8,7 @@ use crate::config::base_url::{self, UrlFault};
 use crate::config::faults::Mark;
 use crate::config::mcp_file::{self, Endpoint, Reach};
 use crate::config::openapi;
+use crate::config::pinning::Pinning;
 use crate::config::policy_file::ServerGrant;
 use crate::config::providers::{Surroundings, site};
 use crate::config::proxy;
@@ -23,7 +24,7 @@ use crate::upstream::mcp::server::{Api, Document, Program, Remote, Server, Trans
 use crate::upstream::site::Origin;
 
 /// `mcp:`, with the servers that go with it.
-pub(crate) fn mcp(written: &Endpoint, servers: Vec<McpServer>) -> Mcp {
+pub(crate) fn mcp(written: &Endpoint, servers: Vec<McpServer>, pinning: Pinning) -> Mcp {
     let globs = |texts: &[String]| texts.iter().map(|text| Glob::new(text)).collect();
     let default = Mcp::default();
     Mcp {
@@ -32,6 +33,7 @@ pub(crate) fn mcp(written: &Endpoint, servers: Vec<McpServer>) -> Mcp {
         allowed_hosts: globs(&written.allowed_hosts),
         legacy_sse: written.legacy_sse,
         endpoint_key: written.endpoint_key.clone().unwrap_or(default.endpoint_key),
+        pinning,
     }
 }
 

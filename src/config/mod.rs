@@ -37,6 +37,8 @@ pub mod key_file;
 pub mod key_terms;
 pub mod load;
 pub mod outline;
+pub mod pin_file;
+pub mod pinning;
 pub mod reload;
 pub mod shown;
 pub mod shown_books;

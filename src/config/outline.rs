@@ -25,6 +25,8 @@ pub struct Outline {
     pub tls: bool,
     /// The name under which developers mount our MCP endpoint.
     pub endpoint_key: String,
+    /// The lock file of tools, where there is one.
+    pub pinning_lock: Option<String>,
     /// The teams that keys may name.
     pub teams: Vec<String>,
     /// The keys that stand in the config itself.
@@ -87,6 +89,7 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
         listen: fixed.listen,
         tls: file.tls.is_some(),
         endpoint_key: file.mcp.endpoint_key.unwrap_or_else(|| defaults::ENDPOINT_KEY.to_owned()),
+        pinning_lock: file.pinning.lock.as_ref().map(|lock| lock.value.clone()),
         teams: file.teams.iter().map(|team| team.name.value.clone()).collect(),
         keys: keys.collect(),
     })

@@ -22,6 +22,7 @@ use crate::config::key_file::{Stored, StoredKey};
 use crate::config::mcp_json;
 use crate::config::mcp_servers;
 use crate::config::models_file;
+use crate::config::pinning::{self, Pinning};
 use crate::config::places_file;
 use crate::config::policies::{self, Beside};
 use crate::config::providers::{self, Surroundings};
@@ -146,6 +147,7 @@ impl<'e> Resolver<'e> {
         }
         let routes = routes(file, &names, reader);
         let servers = self.mcp_servers(file, reader);
+        let pinning = self.pinning(file, reader);
         self.check_grants(file, &servers);
         books::check(file, reader);
         let config_keys = self.config_keys(file, reader);
@@ -173,7 +175,7 @@ impl<'e> Resolver<'e> {
             rules,
             routes,
             providers,
-            mcp: mcp_servers::mcp(&file.mcp, servers),
+            mcp: mcp_servers::mcp(&file.mcp, servers, pinning),
             server_tls,
             timeouts: timeouts(&file.timeouts),
             version: String::new(),
@@ -208,9 +210,10 @@ impl<'e> Resolver<'e> {
     /// The servers of the config; where there is none, those of a `.mcp.json`, as far as they are of use.
     fn mcp_servers(&mut self, file: &File, reader: &mut Reader) -> Vec<McpServer> {
         let mut out: Vec<McpServer> = Vec::new();
+        let first = file.pinning.first_sight.unwrap_or_default();
         for written in &file.mcp_servers {
             let server = self.shared.mcp_server(written, reader);
-            self.shown_servers.extend(server.as_ref().map(|server| ShownServer::of(written, server)));
+            self.shown_servers.extend(server.as_ref().map(|server| ShownServer::of(written, server, first)));
             out.extend(server);
         }
         if file.absent {
@@ -224,7 +227,7 @@ impl<'e> Resolver<'e> {
                         self.shared.warnings.push(mcp_json::left_out(name, &fault.text));
                     }
                     None => {
-                        let shown = server.as_ref().map(|server| ShownServer::of(&written, server));
+                        let shown = server.as_ref().map(|server| ShownServer::of(&written, server, first));
                         self.shown_servers.extend(shown);
                         out.extend(server);
                     }
@@ -239,6 +242,16 @@ impl<'e> Resolver<'e> {
             self.facts.update(Sha256::digest(fact));
         }
         out
+    }
+
+    /// How definitions are pinned.
+    fn pinning(&mut self, file: &File, reader: &mut Reader) -> Pinning {
+        let written = (&file.pinning, file.mcp_servers.as_slice());
+        let pinning = pinning::resolve(written, self.folder, &mut self.shared.finder.files, reader);
+        if let Some(lock) = &pinning.lock {
+            self.facts.update(Sha256::digest(lock.facts()));
+        }
+        pinning
     }
 
     /// Prices and budgets. Where the prices cannot be read there is a fault, and no one sees the result.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::guard_file::ShownGuard;
 use crate::config::shown_books::ShownBooks;
 use crate::config::shown_identity::ShownIdentity;
-use crate::config::shown_mcp::{ShownMcp, ShownServer};
+use crate::config::shown_mcp::{ShownMcp, ShownPinning, ShownServer};
 use crate::config::shown_places::{ShownEnd, ShownReach, ShownStand};
 use crate::config::shown_policy::{ShownGrant, ShownPolicy, grants_as_yaml};
 use crate::upstream::site::{Origin, Proxy};
@@ -45,6 +45,8 @@ pub struct Shown {
     pub mcp: ShownMcp,
     /// `policy:`.
     pub policy: ShownPolicy,
+    /// `pinning:`.
+    pub pinning: ShownPinning,
     /// By name.
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
@@ -193,6 +195,7 @@ impl fmt::Display for Shown {
         let ShownPolicy { files, unwritten, version } = &self.policy;
         let files = list(files);
         writeln!(f, "policy: {{ files: {files}, unwritten: {unwritten} }} # version {version}")?;
+        writeln!(f, "{}", self.pinning)?;
         if !self.teams.is_empty() {
             writeln!(f, "teams:")?;
         }

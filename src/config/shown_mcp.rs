@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use crate::call::Class;
 use crate::config::mcp_file::{McpServer as Written, Reach};
+use crate::config::pinning::Pinning;
 use crate::config::shown::{MASK, list, shown_origin, shown_proxy, word};
 use crate::config::shown_places::ShownStand;
 use crate::config::snapshot::{Mcp, McpServer};
 use crate::config::template::Template;
+use crate::mcp::pin::FirstSight;
 use crate::mcp::presentation::{Prefix, ToolOverride};
 use crate::upstream::mcp::server::{Document, EraChoice, Remote, Sharing, Transport};
 
@@ -37,6 +39,8 @@ pub struct ShownServer {
     pub idle_s: Option<u64>,
     /// `on_collision`, `always`, `never` or the prefix itself.
     pub prefix: String,
+    /// `trust_on_first_use`, `approve` or `off`.
+    pub pin: &'static str,
     /// What is different about its tools, in written order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ShownTool>,
@@ -111,6 +115,40 @@ pub struct ShownMcp {
     pub endpoint_key: String,
 }
 
+/// `pinning:`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ShownPinning {
+    /// `trust_on_first_use`, `approve` or `off`.
+    pub first_sight: &'static str,
+    /// The lock file, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+    /// How many tools it locks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<usize>,
+}
+
+impl ShownPinning {
+    pub(crate) fn of(pinning: &Pinning) -> Self {
+        Self {
+            first_sight: pinning.first_sight.word(),
+            lock: pinning.lock.as_ref().map(|lock| lock.name().to_owned()),
+            locked: pinning.lock.as_ref().map(|lock| lock.len()),
+        }
+    }
+}
+
+/// A line of a config.
+impl fmt::Display for ShownPinning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pinning: {{ first_sight: {}", self.first_sight)?;
+        match (&self.lock, self.locked) {
+            (Some(lock), Some(locked)) => write!(f, ", lock: {} }} # {locked} tools", word(lock)),
+            _ => write!(f, " }}"),
+        }
+    }
+}
+
 impl ShownMcp {
     /// What may be seen of it.
     pub(crate) fn of(mcp: &Mcp) -> Self {
@@ -125,7 +163,8 @@ impl ShownMcp {
 
 impl ShownServer {
     /// What may be seen of a server: as written where it could hold a secret, else as it holds.
-    pub(crate) fn of(written: &Written, resolved: &McpServer) -> Self {
+    pub(crate) fn of(written: &Written, resolved: &McpServer, default: FirstSight) -> Self {
+        let pin = written.pin.unwrap_or(default);
         let server = &resolved.server;
         let is_api = matches!(server.transport, Transport::OpenApi(_));
         let of_servers = |word: &'static str| (!is_api).then_some(word);
@@ -150,6 +189,7 @@ impl ShownServer {
                 Prefix::Never => "never".to_owned(),
                 Prefix::Fixed(text) => text.clone(),
             },
+            pin: pin.word(),
             tools: resolved.presentation.tools.iter().map(ShownTool::of).collect(),
             stand: ShownStand::of(&server.place),
         }
@@ -262,6 +302,7 @@ impl fmt::Display for ShownServer {
         entries.push(format!("call_timeout_ms: {}", self.call_timeout_ms));
         entries.push(format!("prefix: {}", word(&self.prefix)));
         entries.extend(self.stand.entries());
+        entries.push(format!("pin: {}", self.pin));
         if !self.tools.is_empty() {
             entries.push(format!("tools: {}", mapping(self.tools.iter().map(ToString::to_string))));
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::config::defaults;
 use crate::config::identity::Identity;
+use crate::config::pinning::Pinning;
 use crate::glob::Glob;
 use crate::identity::virtual_keys::KeyRing;
 use crate::ids::TeamName;
@@ -155,6 +156,8 @@ pub struct Mcp {
     /// The name under which developers mount us: it stands in every full name of a tool,
     /// `mcp__KEY__TOOL`, so it takes from what names of tools may be long.
     pub endpoint_key: String,
+    /// How definitions of tools are pinned.
+    pub pinning: Pinning,
 }
 
 impl Default for Mcp {
@@ -165,6 +168,7 @@ impl Default for Mcp {
             allowed_hosts: Vec::new(),
             legacy_sse: false,
             endpoint_key: defaults::ENDPOINT_KEY.to_owned(),
+            pinning: Pinning::default(),
         }
     }
 }

@@ -131,7 +131,8 @@ fn begin<'w>(
 ) -> Option<Lane<'w>> {
     let doc = post.body;
     let name = message::text(doc, params.name.clone()?)?;
-    let entry = shown.view.find(ItemKind::Tool, &name)?;
+    // What is held is refused by the hub, which says why.
+    let entry = shown.view.find(ItemKind::Tool, &name).filter(|entry| entry.held.is_none())?;
     let way = shown.ways.get(entry.server).filter(|way| way.direct)?;
     let meta = params.meta.as_ref()?;
     let declared = doc.get(meta.client_capabilities.clone()?)?;

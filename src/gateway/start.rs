@@ -11,6 +11,7 @@ use socket2::Socket;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::config::load::Loaded;
+use crate::config::pin_file::{LivePins, PinFileFault};
 use crate::config::reload::Watch;
 use crate::config::snapshot::Fixed;
 use crate::gateway::accounts::{Accounts, BudgetsFault};
@@ -22,8 +23,9 @@ use crate::gateway::contents::Contents;
 use crate::gateway::herald::Herald;
 use crate::gateway::hub;
 use crate::gateway::hub::ask::Ask;
-use crate::gateway::issuers::Keeper;
+use crate::gateway::issuers;
 use crate::gateway::log::{CoreLog, Level, Sink};
+use crate::gateway::pins;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Ids, Mail, Parts, Worker};
@@ -78,6 +80,9 @@ pub enum StartFault {
     /// Rate limits that no meter can have.
     #[error("cannot keep the rate limits: {0}")]
     Rates(RateFault),
+    /// Nobody knows what tools were when they were trusted.
+    #[error("cannot keep the pins of tools: {0}")]
+    Pins(#[from] PinFileFault),
     /// A core has ended by itself.
     #[error("a data thread has ended unexpectedly; see the log")]
     CoreLost,
@@ -104,7 +109,7 @@ pub struct Running {
     pub(super) indexer: Indexer,
     pub(super) contents: Contents,
     pub(super) herald: Herald,
-    pub(super) issuers: Keeper,
+    pub(super) issuers: issuers::Keeper,
     pub(super) limits: Limits,
     pub(super) books: Books,
     pub(super) ids: Ids,
@@ -127,11 +132,12 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (log, log_thread) = Sink::start(fixed.log)?;
     warn(&warnings, &log);
     raise_open_files(&log);
+    let pins = pins::Keeper::start(LivePins::open(&fixed.data_dir)?, log.clone())?;
     let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
     let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
-    let mut issuers = Keeper::new(log.clone());
+    let mut issuers = issuers::Keeper::new(log.clone());
     issuers.tell(&snapshot.identity);
     let (config_version, published) = (snapshot.version.clone(), Arc::new(Published::new(snapshot)));
     let (mailboxes, receivers, hub_mail) = mailboxes(sockets.len());
@@ -163,7 +169,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     }
     drop((report, hub));
     let common = (repeats, showcase, Arc::clone(&published));
-    cores.push(start_hub(&log, (asks, hub_mail), common, &mut accounts)?);
+    cores.push(start_hub(&log, (asks, hub_mail), (common, pins), &mut accounts)?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
     let books = accounts.books().ok_or(StartFault::CoreLost)?;
     let Accounts { ledger, limits, indexer, contents, herald, .. } = accounts;
@@ -274,11 +280,14 @@ fn bind_all(fixed: &Fixed) -> Result<(Vec<SocketAddr>, Vec<Vec<Socket>>), StartF
     Ok((addresses, cores))
 }
 
+/// What hub and cores share.
+type Common = (Arc<Repeats>, Arc<Showcase>, Arc<Published>);
+
 /// Starts the hub's thread.
 fn start_hub(
     log: &Sink,
     (asks, mail): (Receiver<Ask>, Receiver<Mail>),
-    (repeats, showcase, published): (Arc<Repeats>, Arc<Showcase>, Arc<Published>),
+    ((repeats, showcase, published), pins): (Common, pins::Keeper),
     accounts: &mut Accounts,
 ) -> Result<JoinHandle<()>, StartFault> {
     let parts = hub::Parts {
@@ -291,6 +300,7 @@ fn start_hub(
         books: accounts.books().ok_or(StartFault::CoreLost)?,
         limits: accounts.limits.clone(),
         seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
+        pins,
     };
     Ok(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?)
 }

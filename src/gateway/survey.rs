@@ -84,6 +84,8 @@ pub struct ToolFound {
     pub destructive: Option<bool>,
     /// Its description for callers, as it stands there: anything.
     pub description: String,
+    /// Kinds of hints in its definition, such as `instruction, secrecy`.
+    pub marks: String,
 }
 
 /// Why nothing could be found out.

@@ -57,7 +57,7 @@ fn tools() -> impl Strategy<Value = String> {
 fn written() -> impl Strategy<Value = Written> {
     let lists = (option::weighted(0.7, vec(tools(), 0..3)), vec(tools(), 0..2), vec(tools(), 0..2));
     (select(vec!["a", "b", "*", "a*", "*b", "ab"]), lists).prop_map(|(server, (allow, ask, deny))| Written {
-        server,
+        server: server.to_owned(),
         allow,
         ask,
         deny,

@@ -20,11 +20,11 @@ fn ledger(gateway: &Gateway, args: &[&str]) -> Outcome {
     program::run(command.arg("ledger").args(args), Duration::from_secs(60))
 }
 
-/// All entries that the index has, the oldest first, without those of the config.
+/// All entries that the index has, the oldest first, without those of the config and of pinned tools.
 pub(crate) fn entries(gateway: &Gateway) -> Vec<Value> {
     let told = ledger(gateway, &["export", "--format", "jsonl"]).succeeded();
     let lines = told.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
-    lines.filter(|entry| entry["kind"] != "config").collect()
+    lines.filter(|entry| entry["kind"] != "config" && entry["kind"] != "pin").collect()
 }
 
 /// The same after a proper stop, when nothing can be missing.

@@ -45,6 +45,7 @@ mod mcp_isolation;
 mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;
+mod mcp_pins;
 mod mcp_sessions;
 mod mcp_tasks;
 mod policies;

@@ -578,7 +578,7 @@ fn a_tool_that_has_come_to_want_a_header_gets_it_without_being_called_twice() {
             }
             _ => Ok(None),
         });
-        let gateway = gateway(engine, &one_server("one", &server.url(), Era::Modern, ""));
+        let gateway = gateway(engine, &one_server("one", &server.url(), Era::Modern, ", pin: off"));
         let mut caller = Caller::new(&gateway, Era::Legacy, "/mcp");
         let result = caller.call("1", "echo", "{\"region\":\"eu\"}").result();
         assert!(result["content"].is_array(), "{result}");

@@ -24,10 +24,10 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const OURS: &str = "mcp__tollgate__";
 
 /// Makes Claude Code send all definitions at once.
-const UPFRONT: (&str, &str) = ("ENABLE_TOOL_SEARCH", "false");
+pub(crate) const UPFRONT: (&str, &str) = ("ENABLE_TOOL_SEARCH", "false");
 
 /// The config that a person would write for Claude Code.
-fn endpoint(gateway: &Gateway) -> String {
+pub(crate) fn endpoint(gateway: &Gateway) -> String {
     let headers = json!({ "Authorization": format!("Bearer {KEY}") });
     let server = json!({ "type": "http", "url": format!("{}/mcp", gateway.url()), "headers": headers });
     json!({ "mcpServers": { "tollgate": server } }).to_string()
@@ -62,13 +62,13 @@ fn all_listed(gateway: &Gateway, count: usize) {
 
 /// Lets Claude Code play all turns of the model behind the gateway.
 #[track_caller]
-fn play(gateway: &Gateway, environment: &[(&str, &str)]) {
+pub(crate) fn play(gateway: &Gateway, environment: &[(&str, &str)]) {
     play_in(&Folder::new(), &gateway.url(), &endpoint(gateway), environment);
 }
 
 /// The same in a folder, with the model anywhere.
 #[track_caller]
-fn play_in(home: &Folder, model: &str, endpoint: &str, environment: &[(&str, &str)]) {
+pub(crate) fn play_in(home: &Folder, model: &str, endpoint: &str, environment: &[(&str, &str)]) {
     say_in(home, model, endpoint, environment, "Play.");
 }
 
@@ -86,20 +86,20 @@ fn say_in(home: &Folder, model: &str, endpoint: &str, environment: &[(&str, &str
 }
 
 /// What the model was asked, in order.
-fn asked(model: &Peer) -> Vec<Value> {
+pub(crate) fn asked(model: &Peer) -> Vec<Value> {
     let seen = model.seen_at("/v1/messages");
     seen.iter().map(|seen| serde_json::from_slice(&seen.body).expect("it is JSON")).collect()
 }
 
 /// The names in `tools` of a request to the model, ours only.
-fn offered(request: &Value) -> Vec<&str> {
+pub(crate) fn offered(request: &Value) -> Vec<&str> {
     let tools = request["tools"].as_array().expect("tools are offered");
     tools.iter().filter_map(|tool| tool["name"].as_str()).filter(|name| name.starts_with(OURS)).collect()
 }
 
 /// What came of a call, as the last request tells it.
 #[track_caller]
-fn outcome(requests: &[Value], id: &str) -> String {
+pub(crate) fn outcome(requests: &[Value], id: &str) -> String {
     let last = requests.last().expect("the model was asked");
     scripted_turns::result(last, id).unwrap_or_else(|| panic!("no result of {id} in {last}")).to_string()
 }

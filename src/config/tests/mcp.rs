@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::call::Class;
 use crate::config::environment::Environment;
 use crate::config::load::{Keys, Loaded, load_in};
+use crate::config::pinning::Pinning;
 use crate::config::reload::{Watch, reload_in};
 use crate::config::snapshot::Mcp;
 use crate::config::tests::{Folder, good, load_text};
@@ -181,10 +182,11 @@ fn the_endpoint() {
     assert!(mcp.allowed_origins[0].matches("https://app.example.com"));
     assert_eq!(mcp.allowed_hosts[1].as_str(), "10.0.0.1:4000");
     assert_eq!((mcp.legacy_sse, mcp.endpoint_key.as_str()), (true, "gate"));
-    let Mcp { servers, allowed_origins, allowed_hosts, legacy_sse, endpoint_key } =
+    let Mcp { servers, allowed_origins, allowed_hosts, legacy_sse, endpoint_key, pinning } =
         good("drain_s: 1", &[]).snapshot.mcp;
     assert!(servers.is_empty() && allowed_origins.is_empty() && allowed_hosts.is_empty() && !legacy_sse);
     assert_eq!(endpoint_key, "tollgate");
+    assert_eq!(pinning, Pinning::default());
 }
 
 #[test]
@@ -217,7 +219,8 @@ fn nothing_secret_is_shown_and_what_is_shown_can_be_read_again() {
     let line = format!(
         "  files: {{ command: ./bin/files, cwd: {}, args: [\"-y\", {package}, /srv/docs, \"\"], \
          env: {{ {env} }}, \
-         era: auto, sharing: shared, idle_s: 600, trusted: false, call_timeout_ms: 300000, prefix: fs }}",
+         era: auto, sharing: shared, idle_s: 600, trusted: false, call_timeout_ms: 300000, prefix: fs, \
+         pin: trust_on_first_use }}",
         cwd.display(),
         package = "\"@modelcontextprotocol/server-filesystem\"",
         env = "API_KEY: \"***\", EMPTY: \"***\", LEVEL: \"***\"",

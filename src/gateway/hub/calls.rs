@@ -62,7 +62,7 @@ pub(super) async fn call(
         Err(error) => {
             let denial = denial(hub, caller, (&question, seen), &mut about);
             if denial.is_none() && error.code == rpc::NOT_ALLOWED {
-                about.decision = error.message.to_string();
+                note_unlisted(&question, seen, &error, &mut about);
             }
             leg.about(about).await;
             let error = denial.map_or(error, |denial| RpcError::not_allowed(denial.to_string()));
@@ -112,6 +112,16 @@ pub(super) async fn call(
     }
     let run = Run { hub, peer: &peer, permit: &permit, caller, leg, target, question, cancelled, kept: None };
     once(run, begun).await;
+}
+
+/// Notes which tool it was that waits for somebody's approval.
+fn note_unlisted(question: &Question, seen: &Seen, error: &RpcError, about: &mut About) {
+    about.decision = error.message.to_string();
+    let name = question.text(question.params.name.as_ref()).unwrap_or_default();
+    if let Some(unlisted) = seen.view.unlisted(&name) {
+        about.server = seen.peer(unlisted.server).map(|peer| peer.server.name.clone());
+        about.name = unlisted.name.to_string();
+    }
 }
 
 /// Makes a call, unless the same use of a tool has been made already, which is then told again.
@@ -241,14 +251,18 @@ fn resolve(
             let name = question.text(params.name.as_ref());
             let name = name.ok_or_else(|| RpcError::invalid_params("params.name is missing"))?;
             let found = seen.view.find(ItemKind::Tool, &name);
-            let found = found.ok_or_else(|| unknown(hub, caller, format!("Unknown tool: {name}")))?;
+            let found = found.ok_or_else(|| match seen.view.unlisted(&name) {
+                Some(unlisted) => RpcError::not_allowed(unlisted.why.to_string()),
+                None => unknown(hub, caller, format!("Unknown tool: {name}")),
+            })?;
             let renamed = (found.definition.key() != name).then_some("name");
+            let held = found.held.clone();
             let annotations = found.definition.annotations();
             let repeatable = annotations.idempotent == Some(true) || annotations.read_only == Some(true);
             let tool = Some(Arc::clone(&found.definition));
             Ok((
                 at(found.server)?,
-                Target { renamed, tool, repeatable, ..Target::of(found.definition.key().to_owned()) },
+                Target { renamed, tool, repeatable, held, ..Target::of(found.definition.key().to_owned()) },
             ))
         }
         Method::PromptsGet => {
@@ -410,7 +424,10 @@ fn permit(
     let residency = rules.residency(principal);
     let placed = residency.place(&permit, &peer.server.place);
     let placed = placed.map_err(|outside| refused(outside.to_string(), &outside.to_string()))?;
-    Ok((placed, residency.decision(&permit)))
+    match &target.held {
+        Some(why) => Err(refused(why.to_string(), why)),
+        None => Ok((placed, residency.decision(&permit))),
+    }
 }
 
 /// Hands a retry to its parked call, which answers it.

@@ -58,12 +58,14 @@ pub(super) struct Target {
     pub(super) repeatable: bool,
     /// What was declared in the session that has the task which is asked for.
     pub(super) session: Option<CapabilitySet>,
+    /// Why the tool cannot be called, where its server has made another of it.
+    pub(super) held: Option<Arc<str>>,
 }
 
 impl Target {
     /// A target of which nothing but the name matters.
     pub(super) const fn of(name: String) -> Self {
-        Self { name, renamed: None, tool: None, made_by: None, repeatable: false, session: None }
+        Self { name, renamed: None, tool: None, made_by: None, repeatable: false, session: None, held: None }
     }
 }
 

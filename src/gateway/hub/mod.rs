@@ -21,6 +21,7 @@ mod modern;
 mod noted;
 mod park;
 mod peer;
+mod pinning;
 mod post;
 mod refresh;
 mod rounds;
@@ -56,6 +57,7 @@ use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::session::Sessions;
 use crate::gateway::hub::streams::Listeners;
 use crate::gateway::log::{CoreLog, Level, Line};
+use crate::gateway::pins::Keeper;
 use crate::gateway::published::Published;
 use crate::gateway::record::kept;
 use crate::gateway::showcase::Showcase;
@@ -64,6 +66,7 @@ use crate::identity::principal::Principal;
 use crate::ids::{CallId, ServerName};
 use crate::ledger::entry::{Entry, Kind};
 use crate::limits::{self, Timeouts};
+use crate::mcp::pin::barred::Barred;
 use crate::mcp::repeat::Repeats;
 use crate::mcp::sealed::SealingKey;
 use crate::mcp::store::Store;
@@ -88,6 +91,7 @@ pub(super) struct Parts {
     pub(super) showcase: Arc<Showcase>,
     pub(super) books: Books,
     pub(super) limits: Limits,
+    pub(super) pins: Keeper,
 }
 
 /// What the hub shares with the cores.
@@ -97,6 +101,8 @@ struct Common {
     showcase: Arc<Showcase>,
     /// Its part of the ledger and of the budgets; none where nobody is served.
     accounts: Option<Accounts>,
+    /// The pins of tools; none where nobody is served.
+    pins: Option<Keeper>,
 }
 
 /// The hub's part of the ledger and of the budgets.
@@ -124,6 +130,9 @@ pub(super) struct Hub {
     showcase: Arc<Showcase>,
     store: Store,
     accounts: Option<Accounts>,
+    pins: Option<Keeper>,
+    /// The state of the pins that the lists were judged by.
+    pins_number: Cell<u64>,
     seal: SealingKey,
     ids: Cell<u64>,
     phase: Cell<Phase>,
@@ -134,9 +143,12 @@ pub(super) struct Hub {
 impl Hub {
     /// Serves until the process ends.
     pub(super) async fn run(parts: Parts) {
-        let Parts { log, mut asks, mut mail, published, seal, repeats, showcase, books, limits } = parts;
+        let Parts { log, mut asks, mut mail, published, seal, repeats, showcase, books, limits, pins } =
+            parts;
         let accounts = Some(Accounts { books: Rc::new(books), meter: Meter::new(&limits) });
-        let hub = Self::new(log, published, seal, Common { repeats, showcase, accounts });
+        let common = Common { repeats, showcase, accounts, pins: Some(pins.clone()) };
+        let hub = Self::new(log, published, seal, common);
+        drop(spawn_local(pinning::record(Rc::clone(&hub), pins)));
         hub.reconcile();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -160,6 +172,7 @@ impl Hub {
                     ticks += 1;
                     hub.log.borrow_mut().flush();
                     hub.follow_config();
+                    hub.follow_pins();
                     if ticks.is_multiple_of(TICKS_PER_REAP) {
                         if let Some(accounts) = &hub.accounts {
                             accounts.meter.tick();
@@ -187,7 +200,7 @@ impl Hub {
 
     /// A hub without servers: `reconcile` gives it those of the config.
     fn new(log: CoreLog, published: Arc<Published>, seal: SealingKey, common: Common) -> Rc<Self> {
-        let Common { repeats, showcase, accounts } = common;
+        let Common { repeats, showcase, accounts, pins } = common;
         let (number, snapshot) = published.current();
         Rc::new(Self {
             pool: Rc::new(Pool::new(Engine::Epoll)),
@@ -205,6 +218,8 @@ impl Hub {
             showcase,
             store: Store::new(),
             accounts,
+            pins_number: Cell::new(pins.as_ref().map_or(0, Keeper::number)),
+            pins,
             seal,
             ids: Cell::new(0),
             phase: Cell::new(Phase::Running),
@@ -309,6 +324,9 @@ impl Hub {
         *self.snapshot.borrow_mut() = self.published.current();
         let now = self.snapshot();
         self.reconcile();
+        if before.mcp.pinning != now.mcp.pinning {
+            pinning::judge_all(self);
+        }
         if before.rules != now.rules {
             let all = Changed { tools: true, prompts: true, resources: true };
             streams::tell_all_changed(self, all);
@@ -328,6 +346,15 @@ impl Hub {
         streams::end_revoked(self, stays);
         for session in self.sessions.all().iter().filter(|session| !stays(&session.who)) {
             self.close_session(&session.id);
+        }
+    }
+
+    /// Judges all lists anew when somebody has decided about tools.
+    fn follow_pins(self: &Rc<Self>) {
+        let Some(pins) = &self.pins else { return };
+        let number = pins.number();
+        if self.pins_number.replace(number) != number {
+            pinning::judge_all(self);
         }
     }
 
@@ -400,6 +427,10 @@ impl Hub {
             let tools = peer.shelf.lists.borrow().as_ref().map_or(0, |lists| lists.tools.items.len() as u64);
             let fresh = peer.shelf.listed.get().is_some() && peer.shelf.stale.borrow().is_empty();
             metrics.mcp.state(&peer.server.name, fresh, tools);
+            let lists = peer.shelf.lists.borrow();
+            let barred = lists.as_ref().map(|lists| &lists.barred);
+            let count = |barred: &Barred| (barred.held.len() as u64, barred.unlisted.len() as u64);
+            metrics.mcp.barred(&peer.server.name, barred.map_or((0, 0), count));
         }
         metrics
     }

@@ -18,12 +18,14 @@ use crate::gateway::hub::api;
 use crate::gateway::hub::channel::{self, ALL_CAPABILITIES, Channel, NoResult};
 use crate::gateway::hub::events::Changed;
 use crate::gateway::hub::peer::{Lane, Opening, Peer};
+use crate::gateway::hub::pinning;
 use crate::gateway::log::Level;
 use crate::gateway::record::kept;
 use crate::limits;
 use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::diff::difference;
 use crate::mcp::list::{List, Pages, ServerLists};
+use crate::mcp::pin::barred::Barred;
 use crate::policy::residency::PlacedPermit;
 use crate::upstream::mcp::Failure;
 use crate::upstream::mcp::backoff::Backoff;
@@ -32,8 +34,12 @@ use crate::upstream::mcp::server::Transport;
 /// What is known of one server's lists.
 #[derive(Default)]
 pub(super) struct Shelf {
-    /// The last good lists.
+    /// The last good lists, as callers see them.
     pub(super) lists: RefCell<Option<Arc<ServerLists>>>,
+    /// The same as the server has listed them.
+    pub(super) raw: RefCell<Option<Arc<ServerLists>>>,
+    /// The number of the judgement by which callers see them.
+    pub(super) judged: Cell<u64>,
     /// Why the lists may be old; empty when they are not.
     pub(super) stale: RefCell<String>,
     /// When they were listed.
@@ -152,13 +158,14 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
         let said = shelf.said.take();
         shelf.begun.set(Some(clock::now()));
         let listed = timeout(limits::MCP_LIST_DEADLINE, load(&hub, &peer)).await;
-        match listed.unwrap_or(Err(NoResult::Failed(Failure::TimedOut))) {
-            Ok(lists) => {
-                backoff = Backoff::default();
-                take(&hub, &peer, lists, said);
-            }
+        let taken = match listed.unwrap_or(Err(NoResult::Failed(Failure::TimedOut))) {
+            Ok(lists) => pinning::take_in(&hub, &peer, lists, said).await,
+            Err(why) => Err(why.to_string()),
+        };
+        match taken {
+            Ok(()) => backoff = Backoff::default(),
             Err(why) => {
-                let why = kept(why.to_string().as_bytes());
+                let why = kept(why.as_bytes());
                 hub.metrics.borrow_mut().mcp.listed(&peer.server.name, "failed");
                 if *shelf.stale.borrow() != why {
                     hub.log(Level::Warn, "the lists of an MCP server are not fresh", |line| {
@@ -176,29 +183,34 @@ async fn run(hub: Rc<Hub>, peer: Rc<Peer>) {
     }
 }
 
-fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists, said: Changed) {
+/// What a server has listed just now.
+pub(super) struct Fresh {
+    /// As it came.
+    pub(super) raw: Arc<ServerLists>,
+    /// What came the time before.
+    pub(super) before: Option<Arc<ServerLists>>,
+    /// As callers are to see it.
+    pub(super) seen: ServerLists,
+}
+
+/// Takes over what a server has listed.
+pub(super) fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, fresh: Fresh, said: Changed) {
+    let Fresh { raw, before, seen } = fresh;
     let shelf = &peer.shelf;
     shelf.listed.set(Some(clock::now()));
     let was_stale = !std::mem::take(&mut *shelf.stale.borrow_mut()).is_empty();
-    let changed = match shelf.lists.borrow().as_ref() {
-        None => Changed { tools: true, prompts: true, resources: true },
-        Some(old) => Changed {
-            tools: differ(&old.tools, &lists.tools),
-            prompts: differ(&old.prompts, &lists.prompts),
-            resources: differ(&old.resources, &lists.resources) || differ(&old.templates, &lists.templates),
-        },
-    };
+    let changed = changes(before.as_deref(), &raw);
     let outcome = if changed.any() { "changed" } else { "same" };
     hub.metrics.borrow_mut().mcp.listed(&peer.server.name, outcome);
     if changed.any() || was_stale {
         hub.log(Level::Info, "listed an MCP server", |line| {
             line.text("server", peer.server.name.as_str())
-                .number("tools", lists.tools.items.len() as u64)
-                .number("prompts", lists.prompts.items.len() as u64)
-                .number("resources", (lists.resources.items.len() + lists.templates.items.len()) as u64)
+                .number("tools", seen.tools.items.len() as u64)
+                .number("prompts", seen.prompts.items.len() as u64)
+                .number("resources", (seen.resources.items.len() + seen.templates.items.len()) as u64)
         });
     }
-    let left_out = ItemKind::ALL.into_iter().flat_map(|kind| &lists.list(kind).left_out);
+    let left_out = ItemKind::ALL.into_iter().flat_map(|kind| &raw.list(kind).left_out);
     for item in left_out.take(limits::MCP_LEFT_OUT_SHOWN_MAX) {
         hub.log(Level::Warn, "a definition was left out", |line| {
             line.text("server", peer.server.name.as_str())
@@ -206,15 +218,41 @@ fn take(hub: &Rc<Hub>, peer: &Rc<Peer>, lists: ServerLists, said: Changed) {
                 .text("why", &item.why.to_string())
         });
     }
-    if let Some(old) = shelf.lists.borrow().as_ref().filter(|_| changed.any()) {
-        hub.note_change(&peer.server.name, &told(old, &lists));
+    if let Some(old) = before.filter(|_| changed.any()) {
+        hub.note_change(&peer.server.name, &told(&old, &raw));
     }
-    *shelf.lists.borrow_mut() = Some(Arc::new(lists));
-    if changed.any() || was_stale {
+    if was_stale {
         hub.forget_views();
     }
+    show(hub, peer, seen, said);
+}
+
+/// Shows callers the lists of a server, and tells those who listen of what is different for them. Of lists
+/// that nothing is kept back from, they are told what the server says to have changed as well.
+pub(super) fn show(hub: &Rc<Hub>, peer: &Rc<Peer>, seen: ServerLists, said: Changed) {
+    let shelf = &peer.shelf;
+    let (changed, barred) = {
+        let old = shelf.lists.borrow();
+        let barred = old.as_ref().is_some_and(|old| old.barred != seen.barred);
+        (changes(old.as_deref(), &seen), barred)
+    };
+    *shelf.lists.borrow_mut() = Some(Arc::new(seen));
+    if changed.any() || barred {
+        hub.forget_views();
+    }
+    let said = Changed { tools: said.tools && !pinning::is_pinned(hub, &peer.server.name), ..said };
     if changed.or(said).any() {
         hub.tell_changed(peer, changed.or(said));
+    }
+}
+
+/// Which of the lists differ; all of them where there were none.
+fn changes(old: Option<&ServerLists>, new: &ServerLists) -> Changed {
+    let Some(old) = old else { return Changed { tools: true, prompts: true, resources: true } };
+    Changed {
+        tools: differ(&old.tools, &new.tools),
+        prompts: differ(&old.prompts, &new.prompts),
+        resources: differ(&old.resources, &new.resources) || differ(&old.templates, &new.templates),
     }
 }
 
@@ -262,13 +300,14 @@ async fn load(hub: &Rc<Hub>, peer: &Rc<Peer>) -> Result<ServerLists, NoResult> {
     );
     // What a server offers and then refuses to list stays as it was, and keeps nothing else back: many have
     // resources and know of no templates.
-    let old = peer.shelf.lists.borrow().clone();
+    let old = peer.shelf.raw.borrow().clone();
     let or_old = |listed: Result<List, NoResult>, kind| match (listed, &old) {
         (Err(NoResult::Refused { .. }), Some(old)) => Ok(old.list(kind).clone()),
         (Err(NoResult::Refused { .. }), None) => Ok(List::default()),
         (other, _) => other,
     };
     Ok(ServerLists {
+        barred: Barred::default(),
         tools: or_old(tools, ItemKind::Tool)?,
         prompts: or_old(prompts, ItemKind::Prompt)?,
         resources: or_old(resources, ItemKind::Resource)?,

@@ -14,6 +14,7 @@ use crate::gateway::log::CoreLog;
 use crate::gateway::published::Published;
 use crate::gateway::survey::{Health, ServerFound, Survey, ToolFound, Wish};
 use crate::mcp::definition::{Changes, ItemKind};
+use crate::mcp::hints::{self, Neighbours};
 use crate::mcp::sealed::SealingKey;
 use crate::mcp::view::{Entry, Part, Plan, Scope, View};
 use crate::upstream::mcp::server::Transport;
@@ -72,6 +73,10 @@ impl Hub {
         let scope =
             if alone { Scope::One(0) } else { Scope::All { endpoint_key: &snapshot.mcp.endpoint_key } };
         let view = View::new(&Plan { parts: &parts, scope, allow: None, ttl_ms: 0 });
+        let server_of = |entry: &Entry| peers.get(entry.server).map(|peer| peer.server.name.as_str());
+        let entries = view.entries(ItemKind::Tool);
+        let names = entries.iter().filter_map(|entry| Some((server_of(entry)?, entry.definition.key())));
+        let neighbours = Neighbours::new(names);
         let mut written = Vec::new();
         let tool = |entry: &Entry| {
             let description = entry.description.as_deref();
@@ -82,19 +87,22 @@ impl Hub {
             let own = || entry.definition.description().unwrap_or_default().into_owned();
             let description = description.map_or_else(own, str::to_owned);
             let schema = entry.definition.input_schema().unwrap_or_default();
+            let server = server_of(entry).unwrap_or_default();
+            let hints = hints::scan(server, entry.definition.key(), entry.definition.raw(), &neighbours);
             ToolFound {
                 exposed: entry.exposed.to_string(),
                 name: entry.definition.key().to_owned(),
-                server: peers.get(entry.server).map(|peer| peer.server.name.to_string()).unwrap_or_default(),
+                server: server.to_owned(),
                 bytes: written.len(),
                 shown_bytes: entry.exposed.len() + description.len() + schema.len(),
                 hash: entry.definition.canonical_hash(),
                 read_only: says.read_only,
                 destructive: says.destructive,
                 description,
+                marks: hints::words(&hints),
             }
         };
-        view.entries(ItemKind::Tool).iter().map(tool).collect()
+        entries.iter().map(tool).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::json::{Fault, Kind, Value, elements, fields, text};
 use crate::limits;
 use crate::mcp::canonical::name;
 use crate::mcp::definition::{Broken, Definition, ItemKind};
+use crate::mcp::pin::barred::Barred;
 use crate::mcp::store::Store;
 
 #[cfg(any(test, fuzzing))]
@@ -98,6 +99,8 @@ pub struct ServerLists {
     pub resources: List,
     /// `resources/templates/list`.
     pub templates: List,
+    /// Tools that cannot be called, for what they have become.
+    pub barred: Barred,
 }
 
 impl ServerLists {

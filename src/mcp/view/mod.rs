@@ -7,6 +7,7 @@
 //! those of one alone in its own, and every definition is as its server wrote it but for what [`Changes`]
 //! says.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -18,8 +19,8 @@ use crate::limits;
 use crate::mcp::definition::{Changes, Definition, ItemKind};
 use crate::mcp::list::{CacheScope, ServerLists};
 use crate::mcp::names::overrides::Overrides;
-use crate::mcp::names::{Claim, chars_max, expose};
-use crate::mcp::presentation::Presentation;
+use crate::mcp::names::{Claim, chars_max, expose, normal};
+use crate::mcp::presentation::{Prefix, Presentation};
 use crate::mcp::routes::{Address, Route, Routes};
 
 #[cfg(test)]
@@ -111,6 +112,19 @@ pub struct Entry {
     pub class: Class,
     /// Whether a person has to be asked before each call.
     pub asks: bool,
+    /// Why it cannot be called, where its server has made another of it.
+    pub held: Option<Arc<str>>,
+}
+
+/// A tool that is not listed until somebody approves it.
+#[derive(Clone, Debug)]
+pub struct Unlisted {
+    /// The place of its server in the config.
+    pub server: usize,
+    /// What the server calls it.
+    pub name: Box<str>,
+    /// Why it cannot be called.
+    pub why: Arc<str>,
 }
 
 /// A view: immutable, shared by threads.
@@ -121,6 +135,8 @@ pub struct View {
     resources: Listed,
     templates: Listed,
     routes: Routes,
+    /// By the names that they would be called by.
+    unlisted: HashMap<String, Unlisted>,
     ttl_ms: u64,
 }
 
@@ -156,6 +172,7 @@ impl View {
             resources,
             templates,
             routes,
+            unlisted: unlisted(plan),
             ttl_ms: plan.ttl_ms.min(limits::MCP_TTL_MS_MAX),
         }
     }
@@ -178,6 +195,11 @@ impl View {
         let entries = self.entries(kind);
         let place = entries.binary_search_by(|entry| (*entry.exposed).cmp(exposed)).ok()?;
         entries.get(place)
+    }
+
+    /// A tool of this name that is not listed, for those who may call it. What is listed goes before it.
+    pub fn unlisted(&self, exposed: &str) -> Option<&Unlisted> {
+        self.unlisted.get(exposed)
     }
 
     /// Where a URI leads. What is not listed may lead to a server that has never been asked whether the
@@ -275,6 +297,10 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
                 description: change.description.map(Into::into),
                 class: definition.class(change.class, part.trusted),
                 asks: false,
+                held: match kind {
+                    ItemKind::Tool => part.lists.barred.held.get(definition.key()).cloned(),
+                    ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => None,
+                },
             });
         }
     }
@@ -284,6 +310,41 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
     };
     let named = entries.into_iter().zip(names).map(|(entry, name)| Entry { exposed: name.into(), ..entry });
     plan.listed(kind, named)
+}
+
+/// Tools that are not listed. They take no part in the making of names, lest what nobody has approved changes
+/// those of others; so they are known by all names that they may get.
+fn unlisted(plan: &Plan<'_>) -> HashMap<String, Unlisted> {
+    let mut out = HashMap::new();
+    for (place, part) in plan.servers() {
+        let overrides = Overrides::new(part.presentation);
+        for (name, why) in &part.lists.barred.unlisted {
+            let change = overrides.of(name);
+            // What its server says of a tool that nobody has approved is not believed.
+            let class = change.class.unwrap_or_default();
+            let hidden =
+                |allow: Allow<'_>| allow(part.server, ItemKind::Tool, name, class) == Admission::Hidden;
+            if change.hide || plan.allow.is_some_and(hidden) {
+                continue;
+            }
+            let names = match (plan.scope, change.rename) {
+                (Scope::One(_), _) => vec![name.clone()],
+                (Scope::All { .. }, Some(rename)) => vec![rename.to_owned()],
+                (Scope::All { .. }, None) => {
+                    let prefix = match &part.presentation.prefix {
+                        Prefix::Fixed(text) => text.as_str(),
+                        Prefix::OnCollision | Prefix::Always | Prefix::Never => part.server.as_str(),
+                    };
+                    vec![normal(name), format!("{prefix}__{}", normal(name))]
+                }
+            };
+            for exposed in names {
+                let (name, why) = (name.as_str().into(), Arc::clone(why));
+                out.entry(exposed).or_insert(Unlisted { server: place, name, why });
+            }
+        }
+    }
+    out
 }
 
 /// An item with its server and the place of that.
@@ -321,6 +382,7 @@ fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
             description: None,
             class: Class::Unknown,
             asks: false,
+            held: None,
         });
         plan.listed(kind, entries)
     };
