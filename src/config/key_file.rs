@@ -59,6 +59,9 @@ pub enum KeyFault {
     /// The key is revoked already.
     #[error("the key \"{0}\" is revoked already")]
     Revoked(String),
+    /// A change was made for another state than the one that is there.
+    #[error("the keys have changed since they were seen: read them again")]
+    Stale,
     /// No randomness for a new key.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -213,23 +216,11 @@ impl KeyFile {
     /// # Errors
     /// `Unknown`, `Revoked`, and those of `read`.
     pub fn revoke(&self, name_or_id: &str) -> Result<StoredKey, KeyFault> {
-        self.change(|keys| {
-            let named = |key: &StoredKey| key.name == name_or_id || key.id == name_or_id;
-            let known = keys.iter().any(named);
-            let found = keys.iter_mut().find(|key| named(key) && key.is_valid());
-            match found {
-                Some(key) => {
-                    key.revoked = Some(time_text(clock::wall()));
-                    Ok(key.clone())
-                }
-                None if known => Err(KeyFault::Revoked(name_or_id.to_owned())),
-                None => Err(KeyFault::Unknown(name_or_id.to_owned())),
-            }
-        })
+        self.change(|keys| revoke_in(keys, name_or_id))
     }
 
     /// Runs `edit` on the keys while no other writer can, and stores the result if it differs.
-    fn change<T>(
+    pub(crate) fn change<T>(
         &self,
         edit: impl FnOnce(&mut Vec<StoredKey>) -> Result<T, KeyFault>,
     ) -> Result<T, KeyFault> {
@@ -302,7 +293,23 @@ fn io_fault(path: &Path, why: io::Error) -> KeyFault {
     KeyFault::Io { path: path.display().to_string(), why }
 }
 
-fn create_in(keys: &mut Vec<StoredKey>, wish: NewKey) -> Result<Created, KeyFault> {
+/// Revokes among `keys`.
+pub(crate) fn revoke_in(keys: &mut [StoredKey], name_or_id: &str) -> Result<StoredKey, KeyFault> {
+    let named = |key: &StoredKey| key.name == name_or_id || key.id == name_or_id;
+    let known = keys.iter().any(named);
+    let found = keys.iter_mut().find(|key| named(key) && key.is_valid());
+    match found {
+        Some(key) => {
+            key.revoked = Some(time_text(clock::wall()));
+            Ok(key.clone())
+        }
+        None if known => Err(KeyFault::Revoked(name_or_id.to_owned())),
+        None => Err(KeyFault::Unknown(name_or_id.to_owned())),
+    }
+}
+
+/// Makes a key among `keys`.
+pub(crate) fn create_in(keys: &mut Vec<StoredKey>, wish: NewKey) -> Result<Created, KeyFault> {
     if !reader::is_name(&wish.name) {
         return Err(KeyFault::Name(reader::quoted(&wish.name)));
     }

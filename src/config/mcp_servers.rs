@@ -196,7 +196,10 @@ impl Surroundings<'_> {
             None
         } else {
             let path = self.finder.folder.join(&document.value);
-            self.finder.files.push(path.clone());
+            if let Err(why) = self.finder.note(&path) {
+                reader.fault(document.mark, format!("{what}.openapi: {}: {why}", path.display()));
+                return None;
+            }
             Some(openapi::read(&path, document.mark, &format!("{what}.openapi"), reader)?)
         };
         let named = text.as_deref().and_then(openapi::first_server);

@@ -26,6 +26,7 @@ mod yaml;
 
 pub mod atomic;
 pub mod faults;
+pub mod key_changes;
 pub mod key_file;
 pub mod load;
 pub mod outline;

@@ -111,10 +111,16 @@ impl<'e> Resolver<'e> {
             proxies: ProxyVariables::read(environment),
             ca_pem: None,
             tls: None,
-            finder: Finder { environment, folder, files: Vec::new() },
+            finder: Finder { environment, folder, files: Vec::new(), only: None },
             warnings: Vec::new(),
         };
         Self { folder, environment, shared, shown_servers: Vec::new(), facts: Sha256::new() }
+    }
+
+    /// The same, reading no other files than these.
+    pub(crate) fn reading_only(mut self, files: &'e [PathBuf]) -> Self {
+        self.shared.finder.only = Some(files);
+        self
     }
 
     /// Resolves everything; the result is of use only when `reader` has no fault afterwards.
@@ -170,6 +176,7 @@ impl<'e> Resolver<'e> {
             mcp: mcp_servers::mcp(&file.mcp, servers),
             server_tls,
             timeouts: timeouts(&file.timeouts),
+            shown: Arc::default(),
             version: String::new(),
         };
         let Surroundings { finder, warnings, .. } = self.shared;
@@ -254,8 +261,8 @@ impl<'e> Resolver<'e> {
 
     fn read_file(&mut self, path: &At<String>, what: &str, reader: &mut Reader) -> Option<Vec<u8>> {
         let full = self.folder.join(&path.value);
-        self.shared.finder.files.push(full.clone());
-        match atomic::read(&full, limits::SECRET_FILE_BYTES_MAX) {
+        let readable = self.shared.finder.note(&full);
+        match readable.and_then(|()| atomic::read(&full, limits::SECRET_FILE_BYTES_MAX)) {
             Ok(bytes) => {
                 self.facts.update(Sha256::digest(&bytes));
                 Some(bytes)

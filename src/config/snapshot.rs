@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::defaults;
+use crate::config::shown::Shown;
 use crate::glob::Glob;
 use crate::identity::virtual_keys::KeyRing;
 use crate::ids::TeamName;
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub server_tls: Option<ServerTls>,
     /// The deadlines.
     pub timeouts: Timeouts,
+    /// The whole of it for people.
+    pub shown: Arc<Shown>,
     /// The first 12 hexadecimal digits of the SHA-256 of all resolved facts: equal facts, equal version.
     pub version: String,
 }

@@ -17,6 +17,7 @@ mod herald;
 mod hub;
 mod log;
 mod offers;
+mod office;
 mod published;
 mod record;
 mod request_body;

@@ -22,6 +22,7 @@ use crate::gateway::contents::Contents;
 use crate::gateway::herald::Herald;
 use crate::gateway::hub;
 use crate::gateway::log::{CoreLog, Level, Sink};
+use crate::gateway::office::registrar::{Order, Registrar};
 use crate::gateway::published::Published;
 use crate::gateway::showcase::Showcase;
 use crate::gateway::worker::{Ids, Mail, Parts, Worker};
@@ -105,6 +106,8 @@ pub struct Running {
     pub(super) limits: Limits,
     pub(super) books: Books,
     pub(super) ids: Ids,
+    /// Wishes of administrators that the config is read again.
+    pub(super) orders: Receiver<Order>,
     /// The faults of the last config that was refused, until one is taken.
     pub(super) refused: Option<String>,
 }
@@ -121,12 +124,10 @@ impl std::fmt::Debug for Running {
 /// What could not be had: an address, an engine, a thread.
 pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault> {
     let Loaded { fixed, snapshot, warnings, watched, .. } = loaded;
-    let (log, log_thread) = Sink::start(fixed.log)?;
-    warn(&warnings, &log);
-    raise_open_files(&log);
+    let (log, log_thread) = open_log(&fixed, &warnings)?;
     let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
-    let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
+    let (clerk, (registrar, orders)) = (clerk(&fixed)?, Registrar::start(path.map(Path::to_owned), &fixed)?);
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
     let (config_version, published) = (snapshot.version.clone(), Arc::new(Published::new(snapshot)));
     let (mailboxes, receivers, hub_mail) = mailboxes(sockets.len());
@@ -149,6 +150,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             books: accounts.books().ok_or(StartFault::CoreLost)?,
             limits: accounts.limits.clone(),
             clerk: clerk.clone(),
+            registrar: registrar.clone(),
             heads: Arc::clone(&accounts.herald.counts),
             contents: accounts.contents.clone(),
         };
@@ -188,6 +190,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         limits,
         books,
         ids: Ids::default(),
+        orders,
         refused: None,
     })
 }
@@ -200,6 +203,18 @@ fn mailboxes(cores: usize) -> (Mailboxes, Vec<Receiver<Mail>>, Receiver<Mail>) {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..cores).map(|_| channel(limits::MAIL_MAX)).unzip();
     let (hub, mail) = channel(limits::MAIL_MAX);
     (senders.into_iter().chain([hub]).collect(), receivers, mail)
+}
+
+fn clerk(fixed: &Fixed) -> io::Result<Clerk> {
+    Clerk::start(store::path_in(&fixed.data_dir))
+}
+
+/// Starts the log with what people should read first.
+fn open_log(fixed: &Fixed, warnings: &[String]) -> io::Result<(Sink, JoinHandle<()>)> {
+    let (log, thread) = Sink::start(fixed.log)?;
+    warn(warnings, &log);
+    raise_open_files(&log);
+    Ok((log, thread))
 }
 
 fn warn(warnings: &[String], log: &Sink) {

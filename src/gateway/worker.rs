@@ -26,6 +26,7 @@ use crate::gateway::contents::Contents;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::offers::Offers;
+use crate::gateway::office::registrar::Registrar;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::{Showcase, Taken};
 use crate::gateway::today::Today;
@@ -113,6 +114,8 @@ pub(super) struct Worker {
     pub(super) contents: Contents,
     /// Who looks things up in the ledger.
     pub(super) clerk: Clerk,
+    /// Who reads and writes files for administrators.
+    pub(super) registrar: Registrar,
     pub(super) heads: Arc<HeadCounts>,
     /// This core's part of the budgets.
     pub(super) meter: Rc<Meter>,
@@ -142,6 +145,7 @@ pub(super) struct Parts {
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) clerk: Clerk,
+    pub(super) registrar: Registrar,
     pub(super) heads: Arc<HeadCounts>,
     pub(super) contents: Contents,
 }
@@ -172,6 +176,7 @@ impl Worker {
             today: Rc::default(),
             books: parts.books,
             clerk: parts.clerk,
+            registrar: parts.registrar,
             heads: parts.heads,
             contents: parts.contents,
             meter: Meter::new(&parts.limits),

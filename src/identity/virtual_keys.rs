@@ -22,6 +22,11 @@ impl KeyRing {
         self.buckets.values().flatten().map(|(_, principal)| Arc::clone(&principal.key_id))
     }
 
+    /// Whom all valid keys belong to, in no order.
+    pub fn principals(&self) -> impl Iterator<Item = &Arc<Principal>> {
+        self.buckets.values().flatten().map(|(_, principal)| principal)
+    }
+
     /// Builds the ring. Of two entries with the same hash the first one counts.
     pub fn new(entries: impl IntoIterator<Item = (KeyHash, Principal)>) -> Self {
         let mut buckets: HashMap<[u8; 8], Vec<(KeyHash, Arc<Principal>)>> = HashMap::new();

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+mod admin;
 mod content;
 mod index;
 mod ledger;
 mod mcp;
 mod meter;
 
-// One list in five files.
+// One list in several files.
+pub use admin::*;
 pub use content::*;
 pub use index::*;
 pub use ledger::*;

@@ -56,6 +56,9 @@ mod ledger_heads;
 mod ledger_tail;
 mod prices;
 
+// For administrators.
+mod admin_api;
+
 // The life of the process.
 mod cli;
 mod clock_jumps;
