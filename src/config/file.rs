@@ -3,6 +3,7 @@
 
 use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::mcp_file::{self, Endpoint, McpServer, ServerGrant};
+use crate::config::network_file;
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
@@ -10,6 +11,7 @@ use crate::config::yaml::{Node, Value};
 use crate::ledger::content::Policy;
 use crate::limits;
 use crate::net::engine::EngineChoice;
+use crate::net::reach::Allow;
 use crate::upstream::provider::Dialect;
 
 /// The file. `None` and empty lists mean "not written".
@@ -39,6 +41,7 @@ pub(crate) struct File {
     pub(crate) prices: books_file::Prices,
     pub(crate) timeouts: Timeouts,
     pub(crate) log: Option<LogFormat>,
+    pub(crate) network: Allow,
 }
 
 /// `tls:`, both paths of PEM files.
@@ -137,6 +140,7 @@ const KEYS: &[&str] = &[
     "prices",
     "timeouts",
     "log",
+    "network",
 ];
 
 /// Reads the tree of a whole file; an empty file is a file in which nothing is written.
@@ -235,6 +239,9 @@ fn read_process(fields: &Fields<'_>, file: &mut File, reader: &mut Reader) {
         let words = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
         reader.choice(fields.get("format")?, "log.format", &words)
     });
+    if let Some(node) = fields.get("network") {
+        file.network = network_file::read(node, reader).unwrap_or_default();
+    }
     if let Some(node) = fields.get("timeouts") {
         file.timeouts = read_timeouts(node, reader).unwrap_or_default();
     }

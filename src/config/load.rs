@@ -12,6 +12,7 @@ use crate::config::environment::Environment;
 use crate::config::faults::{Faults, Mark};
 use crate::config::file::{self, File};
 use crate::config::key_file::{KeyFile, StoredKey};
+use crate::config::network_file;
 use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
 use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, ShownTeam, ShownTls};
@@ -253,6 +254,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &[StoredKey]) 
             })
             .collect(),
         keys: config_keys.chain(stored_keys).collect(),
+        allow_private: network_file::shown(&file.network),
         books: ShownBooks::of(file, &snapshot.heads),
     }
 }

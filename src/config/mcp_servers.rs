@@ -61,6 +61,8 @@ pub(crate) fn idle_grants(whose: &str, grants: &[ServerGrant], servers: &[McpSer
 struct Place<'w> {
     mark: Mark,
     what: &'w str,
+    /// Whether the address stands in the config itself, not in a document that it names.
+    stands: bool,
 }
 
 impl Surroundings<'_> {
@@ -78,7 +80,7 @@ impl Surroundings<'_> {
             }
             Reach::Remote { url, headers, sse } => {
                 let headers = self.headers(headers, &what, reader);
-                let place = Place { mark: url.mark, what: &what };
+                let place = Place { mark: url.mark, what: &what, stands: true };
                 let url = self.fill(url, &format!("{what}.url"), reader)?;
                 let (origin, path) = parsed(base_url::parse_endpoint(url.expose()), "url", place, reader)?;
                 let remote = self.remote(written, place, (origin, path, headers?), reader)?;
@@ -169,7 +171,7 @@ impl Surroundings<'_> {
     fn remote(
         &mut self,
         written: &mcp_file::McpServer,
-        Place { mark, what }: Place<'_>,
+        Place { mark, what, stands }: Place<'_>,
         (origin, path, headers): (Origin, String, Vec<(String, Secret)>),
         reader: &mut Reader,
     ) -> Option<Remote> {
@@ -179,7 +181,8 @@ impl Surroundings<'_> {
         if secret && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its headers go over the network unencrypted (http)"));
         }
-        Some(Remote { site: Arc::new(site(&written.name.value, origin, tls, proxy)), path, headers })
+        let site = site(&written.name.value, origin, tls, proxy, self.reach(stands));
+        Some(Remote { site: Arc::new(site), path, headers })
     }
 
     fn api(
@@ -190,7 +193,7 @@ impl Surroundings<'_> {
         reader: &mut Reader,
     ) -> Option<Api> {
         let what = format!("mcp_servers.{}", written.name.value);
-        let place = Place { mark: document.mark, what: &what };
+        let place = Place { mark: document.mark, what: &what, stands: true };
         let at_url = ["http://", "https://"].iter().any(|scheme| document.value.starts_with(scheme));
         let text = if at_url {
             None
@@ -203,13 +206,15 @@ impl Surroundings<'_> {
             Some(openapi::read(&path, document.mark, &format!("{what}.openapi"), reader)?)
         };
         let named = text.as_deref().and_then(openapi::first_server);
+        let stands = base.is_some();
         let Some(base) = base.map(|base| base.value.as_str()).or(named.as_deref()) else {
             let text = "`base_url` is missing, and the document names no server of its own";
             reader.fault(document.mark, format!("{what}: {text}"));
             return None;
         };
         let (origin, path) = parsed(base_url::parse_whole(base), "base_url", place, reader)?;
-        let base = self.remote(written, place, (origin, path, headers.clone()), reader)?;
+        let base =
+            self.remote(written, Place { stands, ..place }, (origin, path, headers.clone()), reader)?;
         let document = match text {
             Some(text) => Document::Text(text.into()),
             None => {
@@ -243,7 +248,7 @@ impl Surroundings<'_> {
 fn parsed<T>(
     found: Result<T, UrlFault>,
     key: &str,
-    Place { mark, what }: Place<'_>,
+    Place { mark, what, .. }: Place<'_>,
     reader: &mut Reader,
 ) -> Option<T> {
     found

@@ -15,6 +15,7 @@ pub mod heads;
 mod mcp_file;
 mod mcp_json;
 mod mcp_servers;
+mod network_file;
 mod openapi;
 mod providers;
 mod proxy;

@@ -113,6 +113,7 @@ impl<'e> Resolver<'e> {
             tls: None,
             finder: Finder { environment, folder, files: Vec::new(), only: None },
             warnings: Vec::new(),
+            allow: Arc::default(),
         };
         Self { folder, environment, shared, shown_servers: Vec::new(), facts: Sha256::new() }
     }
@@ -125,6 +126,7 @@ impl<'e> Resolver<'e> {
 
     /// Resolves everything; the result is of use only when `reader` has no fault afterwards.
     pub(crate) fn resolve(mut self, file: &File, stored: &[StoredKey], reader: &mut Reader) -> Resolved {
+        self.shared.allow = Arc::new(file.network.clone());
         self.shared.ca_pem = file.ca_file.as_ref().and_then(|path| self.read_file(path, "ca_file", reader));
         let server_tls = file.tls.as_ref().and_then(|tls| self.server_tls(tls, reader));
         let suggested;

@@ -43,6 +43,8 @@ pub struct Shown {
     pub teams: Vec<ShownTeam>,
     /// The valid ones.
     pub keys: Vec<ShownKey>,
+    /// What may be reached beside the Internet.
+    pub allow_private: Vec<String>,
     /// Money and records.
     #[serde(flatten)]
     pub books: ShownBooks,
@@ -183,6 +185,9 @@ impl fmt::Display for Shown {
                 write!(f, ", servers: {}", grants_as_yaml(grants))?;
             }
             writeln!(f, " }} # {}, from the {}", key.id, key.origin)?;
+        }
+        if !self.allow_private.is_empty() {
+            writeln!(f, "network: {{ allow_private: {} }}", list(&self.allow_private))?;
         }
         writeln!(f, "{}", self.books)
     }

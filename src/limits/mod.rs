@@ -157,6 +157,9 @@ pub const DNS_TTL: Duration = Duration::from_secs(30);
 /// Addresses of one host that are tried.
 pub const ADDRESSES_MAX: usize = 8;
 
+/// Networks and names in `network.allow_private`: each is compared with the address of a new connection.
+pub const NETWORK_ALLOWED_MAX: usize = 256;
+
 /// Caller connections per core; beyond it the listener rests until one closes.
 pub const CONNECTIONS_MAX: usize = 16 * 1024;
 

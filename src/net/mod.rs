@@ -14,6 +14,7 @@ mod epoll;
 pub mod lines;
 pub mod listener;
 pub mod outgoing;
+pub mod reach;
 pub mod runtime;
 mod session;
 pub mod stream;

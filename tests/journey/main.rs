@@ -25,6 +25,7 @@ mod llm_paths;
 mod failover;
 mod full_disk;
 mod https_proxy;
+mod network;
 mod upstream_tls;
 
 // What a hostile or broken network does.

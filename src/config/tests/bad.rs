@@ -72,7 +72,7 @@ fn keys_and_shapes() {
         &["tollgate.yaml:1:1: unknown key \"everything\"; known here: \
              listen, data_dir, threads, engine, drain_s, tls, \
          ca_file, providers, models, mcp_servers, mcp, keys, teams, ledger, budgets, rate_limits, \
-         prices, timeouts, log"],
+         prices, timeouts, log, network"],
     );
 }
 

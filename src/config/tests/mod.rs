@@ -7,6 +7,7 @@ mod good;
 mod key_file;
 mod mcp;
 mod mcp_faults;
+mod network;
 mod property;
 mod reloading;
 

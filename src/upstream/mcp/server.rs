@@ -62,6 +62,7 @@ impl Remote {
             proxy.map(|proxy| (proxy.host.clone(), proxy.port, proxy.authorization.clone()))
         };
         self.site.origin == other.site.origin
+            && self.site.reach == other.site.reach
             && way(self) == way(other)
             && self.path == other.path
             && self.headers == other.headers
