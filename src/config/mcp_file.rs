@@ -1,5 +1,6 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
+use crate::config::confines_file::{self, Written};
 use crate::config::faults::Mark;
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
@@ -32,6 +33,7 @@ pub(crate) enum Reach {
         args: Vec<At<Template>>,
         env: Vec<(String, At<Template>)>,
         cwd: Option<At<String>>,
+        confines: Written,
     },
     /// `url`.
     Remote { url: At<Template>, headers: Vec<(String, At<Template>)>, sse: bool },
@@ -57,7 +59,8 @@ pub(crate) struct ServerGrant {
 
 /// Keys that every server may have, then those of each way to reach one.
 const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools"];
-const PROGRAM_KEYS: &[&str] = &["command", "type", "args", "env", "cwd", "era", "sharing", "idle_s"];
+const PROGRAM_KEYS: &[&str] =
+    &["command", "type", "args", "env", "cwd", "user", "limits", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
 const API_KEYS: &[&str] = &["openapi", "base_url", "headers", "proxy"];
 /// All of them, in the order in which people read them.
@@ -66,6 +69,8 @@ const ALL_KEYS: &[&str] = &[
     "args",
     "env",
     "cwd",
+    "user",
+    "limits",
     "url",
     "type",
     "headers",
@@ -217,7 +222,8 @@ fn read_program(fields: &Fields<'_>, what: &str, syntax: Syntax, reader: &mut Re
     }
     let env = read_settings(fields, (what, "env"), syntax, reader);
     let cwd = fields.get("cwd").and_then(|node| reader.text(node, &format!("{what}.cwd")));
-    Some(Reach::Program { command: command?, args, env, cwd })
+    let confines = confines_file::read(fields, what, reader);
+    Some(Reach::Program { command: command?, args, env, cwd, confines })
 }
 
 /// A word of a command line. Everyone on the machine can read it, so our own config has no secret there.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::base_url::{self, UrlFault};
+use crate::config::confines_file;
 use crate::config::faults::Mark;
 use crate::config::mcp_file::{self, Endpoint, Reach, ServerGrant};
 use crate::config::openapi;
@@ -17,6 +18,7 @@ use crate::glob::Glob;
 use crate::identity::servers::{ServerRule, ServerRules};
 use crate::ids::ServerName;
 use crate::limits;
+use crate::net::confine::Confines;
 use crate::secret::Secret;
 use crate::upstream::mcp::server::{Api, Document, Program, Remote, Server, Transport};
 use crate::upstream::site::Origin;
@@ -75,8 +77,10 @@ impl Surroundings<'_> {
         let name = &written.name.value;
         let what = format!("mcp_servers.{name}");
         let transport = match &written.reach {
-            Reach::Program { command, args, env, cwd } => {
-                Transport::Stdio(self.program((command, args, cwd.as_ref()), env, &what, reader)?)
+            Reach::Program { command, args, env, cwd, confines } => {
+                let confines = confines_file::resolve(confines, &what, &mut self.warnings, reader);
+                let program = self.program((command, args, cwd.as_ref()), env, &what, reader)?;
+                Transport::Stdio(Program { confines: confines?, ..program })
             }
             Reach::Remote { url, headers, sse } => {
                 let headers = self.headers(headers, &what, reader);
@@ -142,7 +146,8 @@ impl Surroundings<'_> {
         };
         let args = args.into_iter().map(|arg| Some(arg?.expose().to_owned())).collect::<Option<_>>()?;
         let cwd = absolute(folder, cwd.map_or(".", |cwd| &cwd.value));
-        Some(Program { command, args, env: values.into_iter().collect::<Option<_>>()?, cwd })
+        let env = values.into_iter().collect::<Option<_>>()?;
+        Some(Program { command, args, env, cwd, confines: Confines::default() })
     }
 
     fn headers(

@@ -8,6 +8,7 @@
 mod base_url;
 mod books;
 mod books_file;
+mod confines_file;
 mod defaults;
 mod environment;
 mod file;

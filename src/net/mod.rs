@@ -6,6 +6,7 @@
 
 pub mod buffer;
 pub mod child;
+pub mod confine;
 pub mod connect;
 pub mod deadline;
 pub mod dns;

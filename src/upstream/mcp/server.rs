@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::ServerName;
+use crate::net::confine::Confines;
 use crate::secret::Secret;
 use crate::upstream::site::Site;
 
@@ -104,6 +105,8 @@ pub struct Program {
     pub env: Vec<(String, Secret)>,
     /// Where it runs.
     pub cwd: PathBuf,
+    /// What it may have.
+    pub confines: Confines,
 }
 
 /// Without its path and query, in which people put secrets.
@@ -117,8 +120,9 @@ impl fmt::Debug for Remote {
 /// Without its arguments, among which people put secrets.
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { command, args, env, cwd } = self;
+        let Self { command, args, env, cwd, confines } = self;
         let mut out = f.debug_struct("Program");
+        out.field("confines", confines);
         out.field("command", command).field("args", &args.len()).field("env", env).field("cwd", cwd).finish()
     }
 }
