@@ -105,7 +105,7 @@ fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
     umask(Mode::from_bits_truncate(limits::MCP_UMASK));
     close_the_rest();
     for (resource, limit) in limits {
-        setrlimit(*resource, limit.clone())?;
+        setrlimit(*resource, *limit)?;
     }
     set_no_new_privs(true)?;
     // After the change of user, which would have taken it back. It is about the thread that started the
@@ -167,7 +167,8 @@ mod tests {
         let out = run(&confines, "cat /proc/self/limits; ulimit -Hn 33 && echo raised");
         let row = |name: &str| {
             let line = out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{out}"));
-            line[26..].split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
+            let values = line.strip_prefix(name).unwrap().split_whitespace();
+            values.take(2).map(str::to_owned).collect::<Vec<_>>()
         };
         for (name, wanted) in [
             ("Max data size", "1073741824"),

@@ -95,7 +95,7 @@ fn a_server_ends_with_a_gateway_that_is_killed() {
     let server = format!("mcp_servers: {{ s: {{ command: sh, args: [-c, \"{script}\"] }} }}");
     folder.write("tollgate.yaml", &config(Engine::Epoll, "http://127.0.0.1:9", &server));
     let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
-    let mut caller = Caller::new(&gateway, Era::Modern, "/mcp");
+    let caller = Caller::new(&gateway, Era::Modern, "/mcp");
     let asking = caller.twin();
     std::thread::scope(|scope| {
         scope.spawn(move || {
