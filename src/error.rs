@@ -80,6 +80,13 @@ codes! {
     LengthRequired Caller 411 "invalid_request_error" false "the request needs a Content-Length";
     /// The body is over the limit.
     BodyTooLarge Caller 413 "request_too_large" false "the request body is larger than 32 MiB";
+    /// What is there does not let it be done.
+    Conflict Caller 409 "invalid_request_error" false "this cannot be done to what is there";
+    /// The state is another than the one that the change was made for.
+    Stale Caller 412 "invalid_request_error" false "the state has changed: read it again";
+    /// A change that names no state.
+    NoState Caller 428 "invalid_request_error" false
+        "say by `If-Match` which state the change is made for";
     /// The request target is over the limit.
     TargetTooLong Caller 414 "invalid_request_error" false "the request target is too long";
     /// The body is of a kind that is not read here.

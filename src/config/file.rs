@@ -8,6 +8,7 @@ use crate::config::identity_file::{self, Identity, ROLES};
 use crate::config::key_terms;
 use crate::config::mcp_file::{self, Endpoint, McpServer};
 use crate::config::models_file::{self, Alias, Model};
+use crate::config::network_file;
 use crate::config::pinning;
 use crate::config::places_file::{self, Reach, STAND_KEYS, Stand};
 use crate::config::policy_file::{self, ServerGrant};
@@ -19,6 +20,7 @@ use crate::identity::role::Role;
 use crate::ledger::content::Policy;
 use crate::limits;
 use crate::net::engine::EngineChoice;
+use crate::net::reach::Allow;
 use crate::upstream::provider::Dialect;
 
 /// The file. `None` and empty lists mean "not written".
@@ -52,6 +54,7 @@ pub(crate) struct File {
     pub(crate) guard: Guard,
     pub(crate) timeouts: Timeouts,
     pub(crate) log: Option<LogFormat>,
+    pub(crate) network: Allow,
 }
 
 /// `tls:`, both paths of PEM files.
@@ -157,6 +160,7 @@ const KEYS: &[&str] = &[
     "scan",
     "timeouts",
     "log",
+    "network",
 ];
 
 /// Reads the tree of a whole file; an empty file is a file in which nothing is written.
@@ -254,6 +258,9 @@ fn read_process(fields: &Fields<'_>, file: &mut File, reader: &mut Reader) {
         let words = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
         reader.choice(fields.get("format")?, "log.format", &words)
     });
+    if let Some(node) = fields.get("network") {
+        file.network = network_file::read(node, reader).unwrap_or_default();
+    }
     if let Some(node) = fields.get("timeouts") {
         file.timeouts = read_timeouts(node, reader).unwrap_or_default();
     }

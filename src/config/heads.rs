@@ -189,7 +189,8 @@ impl Surroundings<'_> {
         let what = format!("ledger.heads.{name}");
         let proxy = self.proxy((None, *mark), &what, &origin, reader)?;
         let tls = if origin.https { Some(self.client_tls(*mark, reader)?) } else { None };
-        Some(Remote { site: Arc::new(site(&what, origin, tls, proxy)), path, headers: Vec::new() })
+        let site = site(&what, origin, tls, proxy, self.reach(true));
+        Some(Remote { site: Arc::new(site), path, headers: Vec::new() })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::identity::jwt::token::Algorithm;
 use crate::identity::principal::Principal;
 use crate::ids::TeamName;
 use crate::limits;
+use crate::net::reach::Reach;
 use crate::net::tls::ClientTls;
 use crate::upstream::mcp::server::Remote;
 use crate::upstream::site::Origin;
@@ -91,7 +92,11 @@ impl KeySource {
         if origin.https && tls.is_none() {
             return Err("jwks_uri: https cannot be used here".to_owned());
         }
-        let site = Arc::new(site(&self.first.site.name, origin, tls, proxy));
+        // What a document names is not what an administrator wrote, unless it is the same host.
+        let first = &self.first.site;
+        let written = origin.host == first.origin.host;
+        let reach = Reach { written, allow: Arc::clone(&first.reach.allow) };
+        let site = Arc::new(site(&first.name, origin, tls, proxy, reach));
         Ok(Remote { site, path, headers: Vec::new() })
     }
 }
@@ -185,7 +190,8 @@ impl Surroundings<'_> {
         }
         let proxy = self.proxy((None, mark), what, &origin, reader)?;
         let tls = if origin.https { Some(self.client_tls(mark, reader)?) } else { None };
-        Some(Remote { site: Arc::new(site(what, origin, tls, proxy)), path, headers: Vec::new() })
+        let site = Arc::new(site(what, origin, tls, proxy, self.reach(true)));
+        Some(Remote { site, path, headers: Vec::new() })
     }
 }
 

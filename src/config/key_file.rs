@@ -64,6 +64,9 @@ pub enum KeyFault {
     /// The user is revoked already, or was never.
     #[error("{0}")]
     User(String),
+    /// A change was made for another state than the one that is there.
+    #[error("the keys have changed since they were seen: read them again")]
+    Stale,
     /// No randomness for a new key.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -298,22 +301,7 @@ impl KeyFile {
     /// # Errors
     /// `Unknown`, `Revoked`, and those of `read`.
     pub fn revoke(&self, name_or_id: &str) -> Result<Vec<StoredKey>, KeyFault> {
-        self.change(|stored| {
-            let named = |key: &&mut StoredKey| key.name == name_or_id || key.id == name_or_id;
-            let mut found = stored.keys.iter_mut().filter(named).peekable();
-            if found.peek().is_none() {
-                return Err(KeyFault::Unknown(name_or_id.to_owned()));
-            }
-            let now = key_terms::text(clock::wall());
-            let revoked: Vec<StoredKey> = found
-                .filter(|key| key.is_valid())
-                .map(|key| {
-                    key.revoked = Some(now.clone());
-                    key.clone()
-                })
-                .collect();
-            if revoked.is_empty() { Err(KeyFault::Revoked(name_or_id.to_owned())) } else { Ok(revoked) }
-        })
+        self.change(|stored| revoke_in(&mut stored.keys, name_or_id))
     }
 
     /// Lets no key and no token of this person in any more; or, with `false`, lets them in again.
@@ -343,7 +331,10 @@ impl KeyFile {
     }
 
     /// Runs `edit` on the keys while no other writer can, and stores the result if it differs.
-    fn change<T>(&self, edit: impl FnOnce(&mut Stored) -> Result<T, KeyFault>) -> Result<T, KeyFault> {
+    pub(crate) fn change<T>(
+        &self,
+        edit: impl FnOnce(&mut Stored) -> Result<T, KeyFault>,
+    ) -> Result<T, KeyFault> {
         let failed = |why| io_fault(&self.folder, why);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
         let lock = self.lock().map_err(failed)?;
@@ -413,7 +404,26 @@ fn io_fault(path: &Path, why: io::Error) -> KeyFault {
     KeyFault::Io { path: path.display().to_string(), why }
 }
 
-fn create_in(keys: &mut Vec<StoredKey>, wish: NewKey) -> Result<Created, KeyFault> {
+/// Revokes all valid keys among `keys` that have this name, or the one with this id.
+pub(crate) fn revoke_in(keys: &mut [StoredKey], name_or_id: &str) -> Result<Vec<StoredKey>, KeyFault> {
+    let named = |key: &&mut StoredKey| key.name == name_or_id || key.id == name_or_id;
+    let mut found = keys.iter_mut().filter(named).peekable();
+    if found.peek().is_none() {
+        return Err(KeyFault::Unknown(name_or_id.to_owned()));
+    }
+    let now = key_terms::text(clock::wall());
+    let revoked: Vec<StoredKey> = found
+        .filter(|key| key.is_valid())
+        .map(|key| {
+            key.revoked = Some(now.clone());
+            key.clone()
+        })
+        .collect();
+    if revoked.is_empty() { Err(KeyFault::Revoked(name_or_id.to_owned())) } else { Ok(revoked) }
+}
+
+/// Makes a key among `keys`.
+pub(crate) fn create_in(keys: &mut Vec<StoredKey>, wish: NewKey) -> Result<Created, KeyFault> {
     if !reader::is_name(&wish.name) {
         return Err(KeyFault::Name(reader::quoted(&wish.name)));
     }

@@ -1,6 +1,7 @@
 //! Loading a config: from a path to everything that the process needs to start.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use sha2::Digest;
@@ -13,6 +14,7 @@ use crate::config::file::{self, File};
 use crate::config::guard_file::ShownGuard;
 use crate::config::key_file::{KeyFile, Stored};
 use crate::config::key_terms;
+use crate::config::network_file;
 use crate::config::policies;
 use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
@@ -85,7 +87,32 @@ pub(crate) fn load_in(
     environment: &Environment,
     keys: &Keys<'_>,
 ) -> Result<Loaded, Faults> {
-    let Opened { path, folder, file, mut reader } = open(path, environment)?;
+    resolved(open(path, environment)?, environment, keys, None)
+}
+
+/// Reads `text` as if it stood where the config stands: nothing is changed, and no other files are read than
+/// those that the config there names. Keys are those of `data_dir`.
+///
+/// # Errors
+/// As `load`.
+pub fn check(text: &[u8], path: Option<&Path>, data_dir: &Path) -> Result<Loaded, Faults> {
+    let (environment, keys) = (Environment::of_process(), Keys::ReadFrom(data_dir));
+    // Whoever can write that config can read these files; where it has faults there are none.
+    let files = load_in(path, &environment, &keys).map(|loaded| loaded.watched).unwrap_or_default();
+    let (full, folder) = place(path, &environment);
+    let mut reader = Reader::new("config");
+    let file = parse(text, &mut reader);
+    let opened = Opened { path: full, folder, file, reader };
+    resolved(opened, &environment, &keys, Some(&files))
+}
+
+fn resolved(
+    opened: Opened,
+    environment: &Environment,
+    keys: &Keys<'_>,
+    only: Option<&[PathBuf]>,
+) -> Result<Loaded, Faults> {
+    let Opened { path, folder, file, mut reader } = opened;
     let fixed = resolve::fixed(&file, &folder, &mut reader);
     let data_dir = match keys {
         Keys::ReadFrom(data_dir) => data_dir,
@@ -96,7 +123,10 @@ pub(crate) fn load_in(
         Ok(stored) => (stored, Faults::default()),
         Err(why) => (Stored::default(), why.into_faults()),
     };
-    let resolver = Resolver::new(&folder, environment);
+    let mut resolver = Resolver::new(&folder, environment);
+    if let Some(files) = only {
+        resolver = resolver.reading_only(files);
+    }
     let mut resolved = resolver.resolve(&file, &stored, &mut reader);
     let mut faults = reader.into_faults();
     faults.extend(key_faults);
@@ -118,6 +148,7 @@ pub(crate) fn load_in(
     facts.update(serde_json::to_vec(&shown).unwrap_or_default());
     snapshot.version = hex(&facts.finalize());
     shown.version.clone_from(&snapshot.version);
+    snapshot.shown = Arc::new(shown.clone());
     let mut watched = vec![path, key_file.path().to_owned()];
     watched.extend(files);
     let first_key = first_key.map(|created| created.secret);
@@ -144,8 +175,7 @@ pub(crate) struct Opened {
 /// Reads the file at `path`, which must exist; without a path the usual one, which need not.
 pub(crate) fn open(path: Option<&Path>, environment: &Environment) -> Result<Opened, Faults> {
     let name = path.map_or_else(|| defaults::CONFIG.to_owned(), |path| path.display().to_string());
-    let full = environment.folder().join(path.unwrap_or_else(|| Path::new(defaults::CONFIG)));
-    let folder = full.parent().map(Path::to_owned).unwrap_or_default();
+    let (full, folder) = place(path, environment);
     let mut reader = Reader::new(&name);
     let text = match atomic::read(&full, limits::CONFIG_BYTES_MAX) {
         Ok(bytes) => Some(bytes),
@@ -155,6 +185,13 @@ pub(crate) fn open(path: Option<&Path>, environment: &Environment) -> Result<Ope
     let mut file = parse(text.as_deref().unwrap_or_default(), &mut reader);
     file.absent = text.is_none();
     Ok(Opened { path: full, folder, file, reader })
+}
+
+/// Where the config is, or would be, and where its relative paths begin.
+fn place(path: Option<&Path>, environment: &Environment) -> (PathBuf, PathBuf) {
+    let full = environment.folder().join(path.unwrap_or_else(|| Path::new(defaults::CONFIG)));
+    let folder = full.parent().map(Path::to_owned).unwrap_or_default();
+    (full, folder)
 }
 
 /// Reads the bytes of a config file; faults go to `reader`.
@@ -233,6 +270,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
         keys: config_keys.chain(stored_keys).collect(),
         identity: ShownIdentity::of(&snapshot.identity),
         guard: ShownGuard::of(&file.guard),
+        allow_private: network_file::shown(&file.network),
         books: ShownBooks::of(file, &snapshot.heads),
     }
 }

@@ -1,6 +1,7 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
 use crate::call::Class;
+use crate::config::confines_file::{self, Written};
 use crate::config::faults::Mark;
 use crate::config::pinning;
 use crate::config::places_file::{self, Stand};
@@ -38,6 +39,7 @@ pub(crate) enum Reach {
         args: Vec<At<Template>>,
         env: Vec<(String, At<Template>)>,
         cwd: Option<At<String>>,
+        confines: Written,
     },
     /// `url`.
     Remote { url: At<Template>, headers: Vec<(String, At<Template>)>, sse: bool },
@@ -56,7 +58,8 @@ pub(crate) struct Endpoint {
 
 /// Keys that every server may have, then those of each way to reach one.
 const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools", "region", "tenancy", "pin"];
-const PROGRAM_KEYS: &[&str] = &["command", "type", "args", "env", "cwd", "era", "sharing", "idle_s"];
+const PROGRAM_KEYS: &[&str] =
+    &["command", "type", "args", "env", "cwd", "user", "limits", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
 const API_KEYS: &[&str] = &["openapi", "base_url", "headers", "proxy"];
 /// All of them, in the order in which people read them.
@@ -65,6 +68,8 @@ const ALL_KEYS: &[&str] = &[
     "args",
     "env",
     "cwd",
+    "user",
+    "limits",
     "url",
     "type",
     "headers",
@@ -233,7 +238,8 @@ fn read_program(fields: &Fields<'_>, what: &str, syntax: Syntax, reader: &mut Re
     }
     let env = read_settings(fields, (what, "env"), syntax, reader);
     let cwd = fields.get("cwd").and_then(|node| reader.text(node, &format!("{what}.cwd")));
-    Some(Reach::Program { command: command?, args, env, cwd })
+    let confines = confines_file::read(fields, what, reader);
+    Some(Reach::Program { command: command?, args, env, cwd, confines })
 }
 
 /// A word of a command line. Everyone on the machine can read it, so our own config has no secret there.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::base_url::{self, UrlFault};
+use crate::config::confines_file;
 use crate::config::faults::Mark;
 use crate::config::mcp_file::{self, Endpoint, Reach};
 use crate::config::openapi;
@@ -18,6 +19,7 @@ use crate::config::template::{self, Template};
 use crate::glob::Glob;
 use crate::ids::ServerName;
 use crate::limits;
+use crate::net::confine::Confines;
 use crate::policy::residency;
 use crate::secret::Secret;
 use crate::upstream::mcp::server::{Api, Document, Program, Remote, Server, Transport};
@@ -56,6 +58,8 @@ pub(crate) fn idle_grants(whose: &str, grants: &[ServerGrant], servers: &[McpSer
 struct Place<'w> {
     mark: Mark,
     what: &'w str,
+    /// Whether the address stands in the config itself, not in a document that it names.
+    stands: bool,
 }
 
 impl Surroundings<'_> {
@@ -68,12 +72,14 @@ impl Surroundings<'_> {
         let name = &written.name.value;
         let what = format!("mcp_servers.{name}");
         let transport = match &written.reach {
-            Reach::Program { command, args, env, cwd } => {
-                Transport::Stdio(self.program((command, args, cwd.as_ref()), env, &what, reader)?)
+            Reach::Program { command, args, env, cwd, confines } => {
+                let confines = confines_file::resolve(confines, &what, &mut self.warnings, reader);
+                let program = self.program((command, args, cwd.as_ref()), env, &what, reader)?;
+                Transport::Stdio(Program { confines: confines?, ..program })
             }
             Reach::Remote { url, headers, sse } => {
                 let headers = self.headers(headers, &what, reader);
-                let place = Place { mark: url.mark, what: &what };
+                let place = Place { mark: url.mark, what: &what, stands: true };
                 let url = self.fill(url, &format!("{what}.url"), reader)?;
                 let (origin, path) = parsed(base_url::parse_endpoint(url.expose()), "url", place, reader)?;
                 let remote = self.remote(written, place, (origin, path, headers?), reader)?;
@@ -136,7 +142,8 @@ impl Surroundings<'_> {
         };
         let args = args.into_iter().map(|arg| Some(arg?.expose().to_owned())).collect::<Option<_>>()?;
         let cwd = absolute(folder, cwd.map_or(".", |cwd| &cwd.value));
-        Some(Program { command, args, env: values.into_iter().collect::<Option<_>>()?, cwd })
+        let env = values.into_iter().collect::<Option<_>>()?;
+        Some(Program { command, args, env, cwd, confines: Confines::default() })
     }
 
     fn headers(
@@ -165,7 +172,7 @@ impl Surroundings<'_> {
     fn remote(
         &mut self,
         written: &mcp_file::McpServer,
-        Place { mark, what }: Place<'_>,
+        Place { mark, what, stands }: Place<'_>,
         (origin, path, headers): (Origin, String, Vec<(String, Secret)>),
         reader: &mut Reader,
     ) -> Option<Remote> {
@@ -175,7 +182,8 @@ impl Surroundings<'_> {
         if secret && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its headers go over the network unencrypted (http)"));
         }
-        Some(Remote { site: Arc::new(site(&written.name.value, origin, tls, proxy)), path, headers })
+        let site = site(&written.name.value, origin, tls, proxy, self.reach(stands));
+        Some(Remote { site: Arc::new(site), path, headers })
     }
 
     fn api(
@@ -186,23 +194,28 @@ impl Surroundings<'_> {
         reader: &mut Reader,
     ) -> Option<Api> {
         let what = format!("mcp_servers.{}", written.name.value);
-        let place = Place { mark: document.mark, what: &what };
+        let place = Place { mark: document.mark, what: &what, stands: true };
         let at_url = ["http://", "https://"].iter().any(|scheme| document.value.starts_with(scheme));
         let text = if at_url {
             None
         } else {
             let path = self.finder.folder.join(&document.value);
-            self.finder.files.push(path.clone());
+            if let Err(why) = self.finder.note(&path) {
+                reader.fault(document.mark, format!("{what}.openapi: {}: {why}", path.display()));
+                return None;
+            }
             Some(openapi::read(&path, document.mark, &format!("{what}.openapi"), reader)?)
         };
         let named = text.as_deref().and_then(openapi::first_server);
+        let stands = base.is_some();
         let Some(base) = base.map(|base| base.value.as_str()).or(named.as_deref()) else {
             let text = "`base_url` is missing, and the document names no server of its own";
             reader.fault(document.mark, format!("{what}: {text}"));
             return None;
         };
         let (origin, path) = parsed(base_url::parse_whole(base), "base_url", place, reader)?;
-        let base = self.remote(written, place, (origin, path, headers.clone()), reader)?;
+        let base =
+            self.remote(written, Place { stands, ..place }, (origin, path, headers.clone()), reader)?;
         let document = match text {
             Some(text) => Document::Text(text.into()),
             None => {
@@ -236,7 +249,7 @@ impl Surroundings<'_> {
 fn parsed<T>(
     found: Result<T, UrlFault>,
     key: &str,
-    Place { mark, what }: Place<'_>,
+    Place { mark, what, .. }: Place<'_>,
     reader: &mut Reader,
 ) -> Option<T> {
     found

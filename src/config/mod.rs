@@ -8,6 +8,7 @@
 mod base_url;
 mod books;
 mod books_file;
+mod confines_file;
 mod defaults;
 mod environment;
 mod file;
@@ -19,6 +20,7 @@ mod mcp_file;
 mod mcp_json;
 mod mcp_servers;
 mod models_file;
+mod network_file;
 mod openapi;
 mod places_file;
 mod policies;
@@ -33,6 +35,7 @@ mod yaml;
 
 pub mod atomic;
 pub mod faults;
+pub mod key_changes;
 pub mod key_file;
 pub mod key_terms;
 pub mod load;

@@ -70,7 +70,7 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
     let Opened { folder, file, mut reader, .. } = open(path, environment)?;
     let fixed = resolve::fixed(&file, &folder, &mut reader);
     reader.into_faults().or(())?;
-    let mut finder = Finder { environment, folder: &folder, files: Vec::new() };
+    let mut finder = Finder { environment, folder: &folder, files: Vec::new(), only: None };
     let keys = file.keys.iter().map(|key| {
         // A secret that cannot be found leaves the id unknown, which the list shows.
         let secret = finder.find(&key.secret, "keys.secret", &mut Reader::new(""));

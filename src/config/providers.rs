@@ -12,6 +12,7 @@ use crate::config::proxy::{self, ProxyVariables};
 use crate::config::reader::{At, Reader};
 use crate::config::secrets::{Finder, Source};
 use crate::ids::ProviderName;
+use crate::net::reach::{Allow, Reach};
 use crate::net::tls::ClientTls;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
@@ -30,6 +31,8 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) finder: Finder<'e>,
     /// Lines for people.
     pub(crate) warnings: Vec<String>,
+    /// What may be reached beside the Internet.
+    pub(crate) allow: Arc<Allow>,
 }
 
 /// The providers of a config that names none: what the environment has keys for, else the demo.
@@ -95,7 +98,8 @@ impl Surroundings<'_> {
         if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
-        let site = Arc::new(site(name.as_str(), origin, tls, proxy));
+        let reach = self.reach(true);
+        let site = Arc::new(site(name.as_str(), origin, tls, proxy, reach));
         let Stand { regions, tenancy } = &written.stand;
         let place = Place::of_provider(name.as_str(), regions, *tenancy);
         Some(Provider { name, dialect: written.dialect, site, base_path, credential, place })
@@ -130,6 +134,11 @@ impl Surroundings<'_> {
             .map(Some)
     }
 
+    /// What may be connected to for a host that an administrator wrote, or that was found elsewhere.
+    pub(crate) fn reach(&self, written: bool) -> Reach {
+        Reach { written, allow: Arc::clone(&self.allow) }
+    }
+
     /// The TLS that all who speak https share.
     pub(crate) fn client_tls(&mut self, mark: Mark, reader: &mut Reader) -> Option<Arc<ClientTls>> {
         if let Some(tls) = &self.tls {
@@ -155,13 +164,19 @@ fn credential(auth: Auth, key: &Secret) -> Credential {
 }
 
 /// A site whose `Host` header is made here, once.
-pub(crate) fn site(name: &str, origin: Origin, tls: Option<Arc<ClientTls>>, proxy: Option<Proxy>) -> Site {
-    Site { name: name.into(), host: origin.host_header(), origin, tls, proxy }
+pub(crate) fn site(
+    name: &str,
+    origin: Origin,
+    tls: Option<Arc<ClientTls>>,
+    proxy: Option<Proxy>,
+    reach: Reach,
+) -> Site {
+    Site { name: name.into(), host: origin.host_header(), origin, tls, proxy, reach }
 }
 
 fn demo(name: ProviderName, stand: &Stand) -> Provider {
     let place = Place::of_provider(name.as_str(), &stand.regions, stand.tenancy);
     let origin = Origin { https: false, host: "demo".to_owned(), port: 80 };
-    let site = Arc::new(site(name.as_str(), origin, None, None));
+    let site = Arc::new(site(name.as_str(), origin, None, None, Reach::written()));
     Provider { name, dialect: Dialect::Demo, site, base_path: String::new(), credential: None, place }
 }

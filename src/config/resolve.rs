@@ -118,14 +118,22 @@ impl<'e> Resolver<'e> {
             proxies: ProxyVariables::read(environment),
             ca_pem: None,
             tls: None,
-            finder: Finder { environment, folder, files: Vec::new() },
+            finder: Finder { environment, folder, files: Vec::new(), only: None },
             warnings: Vec::new(),
+            allow: Arc::default(),
         };
         Self { folder, environment, shared, shown_servers: Vec::new(), facts: Sha256::new() }
     }
 
+    /// The same, reading no other files than these.
+    pub(crate) fn reading_only(mut self, files: &'e [PathBuf]) -> Self {
+        self.shared.finder.only = Some(files);
+        self
+    }
+
     /// Resolves everything; the result is of use only when `reader` has no fault afterwards.
     pub(crate) fn resolve(mut self, file: &File, stored: &Stored, reader: &mut Reader) -> Resolved {
+        self.shared.allow = Arc::new(file.network.clone());
         self.shared.ca_pem = file.ca_file.as_ref().and_then(|path| self.read_file(path, "ca_file", reader));
         let server_tls = file.tls.as_ref().and_then(|tls| self.server_tls(tls, reader));
         let suggested;
@@ -178,6 +186,7 @@ impl<'e> Resolver<'e> {
             mcp: mcp_servers::mcp(&file.mcp, servers, pinning),
             server_tls,
             timeouts: timeouts(&file.timeouts),
+            shown: Arc::default(),
             version: String::new(),
         };
         let Surroundings { finder, warnings, .. } = self.shared;
@@ -332,8 +341,8 @@ impl<'e> Resolver<'e> {
         reader: &mut Reader,
     ) -> Option<Vec<u8>> {
         let full = self.folder.join(&path.value);
-        self.shared.finder.files.push(full.clone());
-        match atomic::read(&full, most) {
+        let readable = self.shared.finder.note(&full);
+        match readable.and_then(|()| atomic::read(&full, most)) {
             Ok(bytes) => {
                 self.facts.update(Sha256::digest(&bytes));
                 Some(bytes)

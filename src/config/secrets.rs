@@ -1,5 +1,6 @@
 //! Secrets: written as `${env:NAME}` or `${file:PATH}`, found when the config is resolved.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::atomic;
@@ -61,9 +62,24 @@ pub(crate) struct Finder<'e> {
     pub(crate) folder: &'e Path,
     /// The files that were asked for, also in vain.
     pub(crate) files: Vec<PathBuf>,
+    /// The only files that may be read, where a config comes from somebody who may not read all that we may.
+    pub(crate) only: Option<&'e [PathBuf]>,
 }
 
 impl Finder<'_> {
+    /// Notes that a file is to be read.
+    ///
+    /// # Errors
+    /// Where it may not be.
+    pub(crate) fn note(&mut self, path: &Path) -> io::Result<()> {
+        self.files.push(path.to_owned());
+        if self.only.is_some_and(|only| !only.iter().any(|known| known == path)) {
+            let text = "a config that is only looked at reads no files but those of the config in force";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        Ok(())
+    }
+
     /// Finds one secret: not empty, and fit to stand in a header.
     pub(crate) fn find(&mut self, source: &At<Source>, what: &str, reader: &mut Reader) -> Option<Secret> {
         let secret = self.fetch(&source.value, source.mark, what, reader)?;
@@ -94,8 +110,8 @@ impl Finder<'_> {
             },
             Source::File(path) => {
                 let path = self.folder.join(path);
-                self.files.push(path.clone());
-                match read_text(&path) {
+                let readable = self.note(&path).map_err(|why| why.to_string());
+                match readable.and_then(|()| read_text(&path)) {
                     Ok(value) => value,
                     Err(why) => {
                         reader.fault(mark, format!("{what}: {} cannot be read: {why}", path.display()));

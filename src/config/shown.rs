@@ -57,6 +57,8 @@ pub struct Shown {
     /// Rules about inputs, and what is looked for, of everyone.
     #[serde(flatten)]
     pub guard: ShownGuard,
+    /// What may be reached beside the Internet.
+    pub allow_private: Vec<String>,
     /// Money and records.
     #[serde(flatten)]
     pub books: ShownBooks,
@@ -245,6 +247,9 @@ impl fmt::Display for Shown {
         }
         if !self.identity.is_empty() {
             write!(f, "{}", self.identity)?;
+        }
+        if !self.allow_private.is_empty() {
+            writeln!(f, "network: {{ allow_private: {} }}", list(&self.allow_private))?;
         }
         writeln!(f, "{}", self.books)
     }

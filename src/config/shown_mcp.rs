@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::call::Class;
+use crate::config::confines_file::{shown_bounds, shown_user};
 use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::pinning::Pinning;
 use crate::config::shown::{MASK, list, shown_origin, shown_proxy, word};
@@ -64,6 +65,12 @@ pub struct ShownReach {
     /// Where it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// Whose rights it has, as `uid:gid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// How much of the machine it may have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<&'static str, u64>,
     /// The address; what stands after a question mark is masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -212,6 +219,8 @@ impl ShownReach {
                 args: args.iter().map(|arg| text(&arg.value)).collect(),
                 env: env.iter().map(|(name, _)| (name.clone(), MASK)).collect(),
                 cwd: Some(program.cwd.display().to_string()),
+                user: shown_user(&program.confines),
+                limits: shown_bounds(&program.confines).into_iter().collect(),
                 ..Self::default()
             },
             (Reach::Remote { url, sse, .. }, Transport::Http(remote) | Transport::Sse(remote)) => Self {
@@ -277,6 +286,7 @@ impl fmt::Display for ShownServer {
         let texts = [
             ("command", &reach.command),
             ("cwd", &reach.cwd),
+            ("user", &reach.user),
             ("url", &reach.url),
             ("openapi", &reach.openapi),
             ("base_url", &reach.base_url),
@@ -288,6 +298,10 @@ impl fmt::Display for ShownServer {
             .collect();
         if !reach.args.is_empty() {
             entries.push(format!("args: {}", list(&reach.args)));
+        }
+        if !reach.limits.is_empty() {
+            let bounds = reach.limits.iter().map(|(name, value)| format!("{name}: {value}"));
+            entries.push(format!("limits: {}", mapping(bounds)));
         }
         for (key, map) in [("env", &reach.env), ("headers", &reach.headers)] {
             if !map.is_empty() {

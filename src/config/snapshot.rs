@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::config::defaults;
 use crate::config::identity::Identity;
 use crate::config::pinning::Pinning;
+use crate::config::shown::Shown;
 use crate::glob::Glob;
 use crate::identity::virtual_keys::KeyRing;
 use crate::ids::TeamName;
@@ -56,6 +57,8 @@ pub struct Snapshot {
     pub server_tls: Option<ServerTls>,
     /// The deadlines.
     pub timeouts: Timeouts,
+    /// The whole of it for people.
+    pub shown: Arc<Shown>,
     /// The first 12 hexadecimal digits of the SHA-256 of all resolved facts: equal facts, equal version.
     pub version: String,
 }

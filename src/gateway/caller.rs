@@ -224,7 +224,7 @@ impl Caller {
             extra.push(("retry-after", after.as_bytes()));
         }
         extra.extend(error.header_lines().iter().map(|(name, value)| (*name, value.as_bytes())));
-        if error.code() == Code::MethodNotAllowed {
+        if error.code() == Code::MethodNotAllowed && record.endpoint != Endpoint::Admin {
             // What exists is either read or posted to, but for MCP, which is both.
             let allowed: &[u8] = match (record.endpoint, self.head.method) {
                 (Endpoint::Mcp, _) => b"GET, POST, DELETE",

@@ -71,6 +71,8 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
     };
     let allowed = match endpoint {
         Endpoint::Messages | Endpoint::CountTokens => method == Method::Post,
+        // What there is, and by which method, stands in a table of its own.
+        Endpoint::Admin => true,
         _ => matches!(method, Method::Get | Method::Head),
     };
     if allowed {
@@ -203,7 +205,7 @@ mod tests {
         for path in ["/admin", "/admin/", "/t/team/admin/spend", "/anthropic/admin/spend"] {
             check(Method::Get, path, Err(Code::NotFound));
         }
-        check(Method::Post, "/admin/ledger", Err(Code::MethodNotAllowed));
+        check(Method::Post, "/admin/keys", Ok((Endpoint::Admin, None, Some("keys"))));
         check(Method::Post, "/\u{fe}", Err(Code::NotFound));
     }
 }

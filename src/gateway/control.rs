@@ -12,6 +12,7 @@ use crate::config::reload::reload;
 use crate::config::snapshot::Spending;
 use crate::gateway::accounts;
 use crate::gateway::log::{Level, Sink};
+use crate::gateway::office::registrar::Order;
 use crate::gateway::start::{Running, StartFault};
 use crate::gateway::worker::{Mail, Phase};
 use crate::ledger::entry::{Entry, Kind};
@@ -112,6 +113,12 @@ impl Running {
                     // The files are looked at before they are read, whatever came of the look.
                     self.watch.changed();
                     self.reload(Some("SIGHUP")).await;
+                }
+                Some(Order { why, reply }) = self.orders.recv() => {
+                    self.watch.changed();
+                    self.reload(Some(why)).await;
+                    // Whoever has left need not be told.
+                    drop(reply.send(self.refused.clone()));
                 }
                 _ = tick.tick() => {
                     if self.cores.iter().any(std::thread::JoinHandle::is_finished) {

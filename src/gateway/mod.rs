@@ -25,6 +25,7 @@ mod issuers;
 mod log;
 mod metadata;
 mod offers;
+mod office;
 mod pins;
 mod published;
 mod read_along;

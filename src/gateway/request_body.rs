@@ -48,12 +48,25 @@ pub(super) async fn take(
     caller: &mut Caller,
     timeouts: &Timeouts,
 ) -> Result<Whole, CallError> {
+    take_within(worker, caller, timeouts, limits::BODY_BYTES_MAX).await
+}
+
+/// The same for a body of at most `most` bytes, at most `limits::BODY_BYTES_MAX`.
+///
+/// # Errors
+/// Those of `take`, 413 over `most`.
+pub(super) async fn take_within(
+    worker: &Worker,
+    caller: &mut Caller,
+    timeouts: &Timeouts,
+    most: u64,
+) -> Result<Whole, CallError> {
     let announced = match caller.head.framing {
         Framing::Length(bytes) => Some(bytes),
         Framing::Chunked => None,
         Framing::None | Framing::UntilClose => return Err(Code::LengthRequired.into()),
     };
-    if announced.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX) {
+    if announced.is_some_and(|bytes| bytes > most) {
         return Err(Code::BodyTooLarge.into());
     }
     let announced = announced.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -65,7 +78,7 @@ pub(super) async fn take(
     }
     let (buffer, body) = match announced {
         Some(bytes) => of_length(worker, caller, timeouts, bytes, &mut share).await?,
-        None => of_chunks(worker, caller, timeouts, &mut share).await?,
+        None => of_chunks(worker, caller, timeouts, (&mut share, most)).await?,
     };
     share.shrink(buffer.room());
     caller.unread = false;
@@ -103,7 +116,7 @@ async fn of_chunks(
     worker: &Worker,
     caller: &mut Caller,
     timeouts: &Timeouts,
-    share: &mut Share,
+    (share, most): (&mut Share, u64),
 ) -> Result<(Buffer, Range<usize>), CallError> {
     let head = caller.head.bytes;
     caller.in_input = false;
@@ -124,7 +137,7 @@ async fn of_chunks(
         whole.extend(raw.filled().get(decoded.body).unwrap_or_default());
         raw.consume(decoded.consumed);
         caller.stream.put_input(raw);
-        if (whole.len() - head) as u64 > limits::BODY_BYTES_MAX {
+        if (whole.len() - head) as u64 > most {
             return Err(Code::BodyTooLarge.into());
         }
         if decoded.done {

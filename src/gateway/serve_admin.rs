@@ -1,4 +1,4 @@
-//! `/admin`: what has been spent and what has happened, for those whose key says that they may know.
+//! `/admin`: what has been spent and what has happened, and what can be changed, for those whose key says so.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,27 +7,36 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::call::Outcome;
+use crate::admin::api::document::document;
+use crate::admin::api::explain::{self, About};
+use crate::admin::api::routes::{Operation, Route};
+use crate::call::{Class, Outcome};
 use crate::clock;
+use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::admin_view;
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::clerk::Asked;
 use crate::gateway::identify::identify;
+use crate::gateway::office::keys::{self, Told};
+use crate::gateway::office::{door, settings};
 use crate::gateway::record::{Record, kept};
+use crate::gateway::trial::{Call, PlaceVerdict, Trial};
 use crate::gateway::worker::{Phase, Worker};
-use crate::identity::role::Permission;
+use crate::identity::principal::Principal;
+use crate::identity::role::{Permission, Role};
+use crate::ids::TeamName;
 use crate::ledger::entry::Kind;
 use crate::ledger::index::answer::Answer;
 use crate::ledger::redact;
 use crate::limits;
 use crate::meter::book;
 
-/// Serves `GET /admin/ledger`, `/admin/spend` and `/admin/budgets`.
+/// Serves what `admin::api::routes` has.
 ///
 /// # Errors
 /// 401 and 403 without an administrator's key, or with one whose role does not allow it, 404 for what there
-/// is not, 400 for a question that cannot be understood.
+/// is not, 400 for a question that cannot be understood, and what stands in the way of a change.
 pub(super) async fn serve(
     worker: &Worker,
     caller: &mut Caller,
@@ -35,30 +44,119 @@ pub(super) async fn serve(
     record: &mut Record,
 ) -> Result<(), CallError> {
     let snapshot = worker.snapshot();
-    let known = identify(worker, &snapshot, caller, None, record).await?;
+    let known =
+        identify(worker, &snapshot, caller, None, record).await.map_err(|error| match error.code() {
+            Code::Unauthenticated if error.message().is_empty() => error.context(NO_KEY),
+            _ => error,
+        })?;
+    let principal = &*known;
+    let wish = door::enter(worker, caller, &snapshot, principal, what)?;
     let (_, query) = caller.head.path_and_query(caller.stream.input());
-    let query = query.unwrap_or_default();
-    let mut parameters = parameters(query)?;
+    let parameters = parameters(query.unwrap_or_default())?;
     let said: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
     record.decision = kept(redact::redact_text(&format!("/admin/{what} {}", said.join(" "))).as_bytes());
-    let asked = match what {
-        "budgets" => {
-            admin_view::may(&known, Permission::ReadSums)?;
-            return reply(caller, record, &budgets(worker)).await;
+    known_parameters(wish.route, &parameters)?;
+    let shown = |body: Value| Told { status: 200, etag: String::new(), body };
+    let answer = match wish.route.operation {
+        Operation::Ledger => {
+            return look_up(worker, (caller, principal), record, Asked::Ledger, parameters).await;
         }
-        "ledger" => Asked::Ledger,
-        "spend" => Asked::Spend,
-        _ => {
-            let text = "there are /admin/ledger, /admin/spend and /admin/budgets";
-            return Err(CallError::new(Code::NotFound).context(text));
+        Operation::Spend => {
+            return look_up(worker, (caller, principal), record, Asked::Spend, parameters).await;
+        }
+        Operation::Budgets => shown(budgets(worker)),
+        Operation::Whoami => shown(whoami(principal)),
+        Operation::Document => shown(document()),
+        Operation::Config => {
+            Told { etag: format!("\"{}\"", snapshot.version), ..shown(settings::shown(&snapshot)) }
+        }
+        Operation::Explain => shown(explained(&snapshot, &parameters, record.at_ms)?),
+        Operation::Keys => keys::list(worker, &snapshot).await?,
+        Operation::CheckConfig => {
+            let body = door::body(worker, caller, &snapshot, &wish, record).await?;
+            shown(settings::check(worker, &snapshot, body).await?)
+        }
+        Operation::CreateKey => {
+            let body = door::body(worker, caller, &snapshot, &wish, record).await?;
+            keys::create((worker, principal), &snapshot, &wish, body, record).await?
+        }
+        Operation::RevokeKey => {
+            door::body(worker, caller, &snapshot, &wish, record).await?;
+            keys::revoke((worker, principal), &snapshot, &wish, record).await?
         }
     };
+    reply(caller, record, &answer).await
+}
+
+const NO_KEY: &str = "no administrator's key was sent: send one as `Authorization: Bearer KEY` or \
+    `x-api-key: KEY`; make one with `tollgate key create --admin`";
+
+/// Refuses parameters that the row does not have: what is misspelt would be passed over in silence.
+fn known_parameters(route: &Route, parameters: &[(String, String)]) -> Result<(), CallError> {
+    // The questions about the ledger know their own.
+    if matches!(route.operation, Operation::Ledger | Operation::Spend) {
+        return Ok(());
+    }
+    let known = |name: &str| route.query.iter().any(|parameter| parameter.name == name);
+    let Some((unknown, _)) = parameters.iter().find(|(name, _)| !known(name)) else { return Ok(()) };
+    let names: Vec<&str> = route.query.iter().map(|parameter| parameter.name).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let text = format!("{unknown:?} is no parameter here; known: {names}");
+    Err(CallError::new(Code::BadRequest).context(text))
+}
+
+fn whoami(principal: &Principal) -> Value {
+    let allowed = Permission::ALL.iter().filter(|what| principal.role.is_some_and(|role| role.may(**what)));
+    json!({
+        "key": principal.key.as_str(),
+        "id": &*principal.key_id,
+        "team": principal.team.as_ref().map(TeamName::as_str),
+        "user": principal.user.as_deref(),
+        "role": principal.role.map(Role::name),
+        "permissions": allowed.map(|permission| permission.name()).collect::<Vec<_>>(),
+    })
+}
+
+fn explained(snapshot: &Snapshot, parameters: &[(String, String)], now_ms: u64) -> Result<Value, CallError> {
+    let asked = explain::question(parameters);
+    let (key, about) = asked.map_err(|text| CallError::new(Code::BadRequest).context(text))?;
+    let trial = Trial::of(snapshot);
+    let Some(principal) = trial.key(key) else {
+        let text = format!("no valid key has the name or id {key:?}: see GET /admin/keys");
+        return Err(CallError::new(Code::NotFound).context(text));
+    };
+    let call = match about {
+        About::Model(model) => Call::Model(model),
+        About::Tool(server, tool) => Call::Tool { server, tool, class: Class::Unknown },
+    };
+    let verdict = trial.verdict(principal, call, now_ms);
+    let opens_admin = principal.role.is_some();
+    let note = "it is an administrator's key: it opens /admin and nothing else";
+    let place = |place: &PlaceVerdict| json!({ "place": place.place, "model": place.model, "allowed": place.allowed });
+    Ok(json!({
+        "allowed": verdict.allowed && !opens_admin,
+        "why": if opens_admin { note } else { &verdict.why },
+        "meant": verdict.meant,
+        "deprecated": verdict.deprecated,
+        "places": verdict.places.iter().map(place).collect::<Vec<_>>(),
+        "key": principal.key.as_str(),
+        "team": principal.team.as_ref().map(TeamName::as_str),
+        "policy": &*snapshot.rules.version(),
+        "config": snapshot.version,
+    }))
+}
+
+/// Asks the ledger's index.
+async fn look_up(
+    worker: &Worker,
+    (caller, who): (&mut Caller, &Principal),
+    record: &mut Record,
+    asked: Asked,
+    mut parameters: Vec<(String, String)>,
+) -> Result<(), CallError> {
     let whole = match asked {
-        Asked::Spend => admin_view::may(&known, Permission::ReadSums).map(|()| true)?,
-        Asked::Ledger => {
-            admin_view::may(&known, Permission::ReadEntries)?;
-            admin_view::sees_contents(&known, &parameters)?
-        }
+        Asked::Spend => true,
+        Asked::Ledger => admin_view::sees_contents(who, &parameters)?,
     };
     let answer = match waiting(asked, &mut parameters)? {
         None => worker.clerk.ask(asked, parameters).await?,
@@ -72,8 +170,11 @@ pub(super) async fn serve(
         },
     };
     let code = match answer.status {
-        200 if whole => return reply(caller, record, &answer.body).await,
-        200 => return reply(caller, record, &admin_view::without_contents(&answer.body)).await,
+        200 if whole => return send(caller, record, (200, ""), &answer.body).await,
+        200 => {
+            let body = admin_view::without_contents(&answer.body);
+            return send(caller, record, (200, ""), &body).await;
+        }
         400 => Code::BadRequest,
         404 => Code::NotFound,
         _ => Code::Overloaded,
@@ -142,8 +243,21 @@ async fn tail(
     }
 }
 
-async fn reply(caller: &mut Caller, record: &mut Record, body: &[u8]) -> Result<(), CallError> {
-    let sent = caller.reply(record, 200, "application/json", &[], body).await;
+async fn reply(caller: &mut Caller, record: &mut Record, answer: &Told) -> Result<(), CallError> {
+    send(caller, record, (answer.status, &answer.etag), answer.body.to_string().as_bytes()).await
+}
+
+async fn send(
+    caller: &mut Caller,
+    record: &mut Record,
+    (status, etag): (u16, &str),
+    body: &[u8],
+) -> Result<(), CallError> {
+    let mut extra: Vec<(&str, &[u8])> = vec![("cache-control", b"no-store")];
+    if !etag.is_empty() {
+        extra.push(("etag", etag.as_bytes()));
+    }
+    let sent = caller.reply(record, status, "application/json", &extra, body).await;
     sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
 }
 
@@ -186,7 +300,7 @@ fn decoded(bytes: &[u8]) -> Option<String> {
 }
 
 /// How all budgets stand, in dollars as text, so that nothing is rounded.
-fn budgets(worker: &Worker) -> Vec<u8> {
+fn budgets(worker: &Worker) -> Value {
     let states = worker.meter.budgets().states(clock::unix_ms(clock::wall()));
     let shown: Vec<Value> = states
         .iter()
@@ -203,7 +317,7 @@ fn budgets(worker: &Worker) -> Vec<u8> {
             })
         })
         .collect();
-    json!({ "budgets": shown }).to_string().into_bytes()
+    json!({ "budgets": shown })
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::gateway::hub;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers;
 use crate::gateway::log::{CoreLog, Level, Sink};
+use crate::gateway::office::registrar::{Order, Registrar};
 use crate::gateway::pins;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::Showcase;
@@ -113,6 +114,8 @@ pub struct Running {
     pub(super) limits: Limits,
     pub(super) books: Books,
     pub(super) ids: Ids,
+    /// Wishes of administrators that the config is read again.
+    pub(super) orders: Receiver<Order>,
     /// The faults of the last config that was refused, until one is taken.
     pub(super) refused: Option<String>,
 }
@@ -129,13 +132,11 @@ impl std::fmt::Debug for Running {
 /// What could not be had: an address, an engine, a thread.
 pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault> {
     let Loaded { fixed, snapshot, warnings, watched, .. } = loaded;
-    let (log, log_thread) = Sink::start(fixed.log)?;
-    warn(&warnings, &log);
-    raise_open_files(&log);
+    let (log, log_thread) = open_log(&fixed, &warnings)?;
     let pins = pins::Keeper::start(LivePins::open(&fixed.data_dir)?, log.clone())?;
     let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
-    let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
+    let (clerk, (registrar, orders)) = (clerk(&fixed)?, Registrar::start(path.map(Path::to_owned), &fixed)?);
     let budget = Budget::new(limits::BODIES_BYTES_MAX);
     let mut issuers = issuers::Keeper::new(log.clone());
     issuers.tell(&snapshot.identity);
@@ -160,6 +161,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             books: accounts.books().ok_or(StartFault::CoreLost)?,
             limits: accounts.limits.clone(),
             clerk: clerk.clone(),
+            registrar: registrar.clone(),
             heads: Arc::clone(&accounts.herald.counts),
             contents: accounts.contents.clone(),
             key_sets: Arc::clone(&issuers.sets),
@@ -191,6 +193,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         limits,
         books,
         ids: Ids::default(),
+        orders,
         refused: None,
     })
 }
@@ -203,6 +206,18 @@ fn mailboxes(cores: usize) -> (Mailboxes, Vec<Receiver<Mail>>, Receiver<Mail>) {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..cores).map(|_| channel(limits::MAIL_MAX)).unzip();
     let (hub, mail) = channel(limits::MAIL_MAX);
     (senders.into_iter().chain([hub]).collect(), receivers, mail)
+}
+
+fn clerk(fixed: &Fixed) -> io::Result<Clerk> {
+    Clerk::start(store::path_in(&fixed.data_dir))
+}
+
+/// Starts the log with what people should read first.
+fn open_log(fixed: &Fixed, warnings: &[String]) -> io::Result<(Sink, JoinHandle<()>)> {
+    let (log, thread) = Sink::start(fixed.log)?;
+    warn(warnings, &log);
+    raise_open_files(&log);
+    Ok((log, thread))
 }
 
 fn warn(warnings: &[String], log: &Sink) {

@@ -26,6 +26,7 @@ use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
 use crate::gateway::contents::Contents;
 use crate::gateway::log::{CoreLog, Sink};
+use crate::gateway::office::registrar::Registrar;
 use crate::gateway::published::Published;
 use crate::gateway::record::Record;
 use crate::gateway::worker::{Parts, Worker};
@@ -122,6 +123,7 @@ fn parts(upstream: SocketAddr, folder: &Path, books: Books, log: Sink) -> Parts 
         number: 0,
         books,
         clerk: Clerk::none(),
+        registrar: Registrar::none(),
         heads: Arc::default(),
         contents: Contents::new(folder, 1, log),
         key_sets: Arc::default(),

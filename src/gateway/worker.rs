@@ -28,6 +28,7 @@ use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers::KeySets;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::offers::Offers;
+use crate::gateway::office::registrar::Registrar;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::{Showcase, Taken};
 use crate::gateway::sign_ins::SignIns;
@@ -122,6 +123,8 @@ pub(super) struct Worker {
     pub(super) strangers: Strangers,
     /// Who looks things up in the ledger.
     pub(super) clerk: Clerk,
+    /// Who reads and writes files for administrators.
+    pub(super) registrar: Registrar,
     pub(super) heads: Arc<HeadCounts>,
     /// This core's part of the budgets.
     pub(super) meter: Rc<Meter>,
@@ -155,6 +158,7 @@ pub(super) struct Parts {
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) clerk: Clerk,
+    pub(super) registrar: Registrar,
     pub(super) heads: Arc<HeadCounts>,
     pub(super) contents: Contents,
     pub(super) key_sets: Arc<KeySets>,
@@ -186,6 +190,7 @@ impl Worker {
             today: Rc::default(),
             books: parts.books,
             clerk: parts.clerk,
+            registrar: parts.registrar,
             heads: parts.heads,
             contents: parts.contents,
             sign_ins: SignIns::new(parts.key_sets),

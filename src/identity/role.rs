@@ -92,6 +92,21 @@ impl Permission {
         Self::ChangeSettings,
     ];
 
+    /// Its name for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReadSums => "read_sums",
+            Self::ReadEntries => "read_entries",
+            Self::ReadContents => "read_contents",
+            Self::ReadSettings => "read_settings",
+            Self::ChangeKeys => "change_keys",
+            Self::ChangeAdminKeys => "change_admin_keys",
+            Self::ChangeApprovals => "change_approvals",
+            Self::ChangeBudgets => "change_budgets",
+            Self::ChangeSettings => "change_settings",
+        }
+    }
+
     /// What is allowed, for people: `see ...`.
     pub const fn words(self) -> &'static str {
         match self {

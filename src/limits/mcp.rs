@@ -418,3 +418,31 @@ const _: () = {
     assert!(MCP_WRITE_BYTES_MAX >= 2 * MCP_MESSAGE_BYTES_MAX);
     assert!(MCP_MESSAGES_MAX >= 2);
 };
+
+/// Open files of a process of a server where its config says nothing: more than servers need, and not the
+/// hundreds of thousands that the gateway has for itself and that its children would inherit.
+pub const MCP_OPEN_FILES_DEFAULT: u64 = 16_384;
+
+/// The least that can be asked for: a runtime has a dozen open before it has done anything.
+pub const MCP_OPEN_FILES_MIN: u64 = 16;
+
+/// The most, which is what kernels allow.
+pub const MCP_OPEN_FILES_MAX: u64 = 1 << 20;
+
+/// Bits that files of servers do not get: they are nobody's else.
+pub const MCP_UMASK: u32 = 0o027;
+
+/// Bytes of memory below which hardly a runtime starts.
+pub const MCP_MEMORY_BYTES_MIN: u64 = 16 << 20;
+
+/// Bytes of a file below which a limit is a mistake in units.
+pub const MCP_FILE_BYTES_MIN: u64 = 1 << 20;
+
+/// Processes of a user, more than kernels number.
+pub const MCP_PROCESSES_MAX: u64 = 1 << 22;
+
+/// Seconds of processor time: a year of one core.
+pub const MCP_CPU_S_MAX: u64 = 366 * 24 * 60 * 60;
+
+/// Bytes of `/etc/passwd` that are looked through for a name.
+pub const PASSWD_BYTES_MAX: u64 = 1024 * 1024;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+mod admin;
 mod content;
 mod guard;
 mod identity;
@@ -15,6 +16,7 @@ mod policy;
 mod search;
 
 // One list in several files.
+pub use admin::*;
 pub use content::*;
 pub use guard::*;
 pub use identity::*;
@@ -166,6 +168,9 @@ pub const DNS_TTL: Duration = Duration::from_secs(30);
 
 /// Addresses of one host that are tried.
 pub const ADDRESSES_MAX: usize = 8;
+
+/// Networks and names in `network.allow_private`: each is compared with the address of a new connection.
+pub const NETWORK_ALLOWED_MAX: usize = 256;
 
 /// Caller connections per core; beyond it the listener rests until one closes.
 pub const CONNECTIONS_MAX: usize = 16 * 1024;

@@ -1,15 +1,16 @@
 //! Child processes: started with little of ours, talked to over pipes, ended together with what they started.
 //!
-//! A child leads a process group of its own, because what is started is often only a launcher (`npx`, `uvx`,
-//! `sh -c`) and the program that matters is its child. Signals go to the group, and they go before the child
-//! is reaped: until then its number, which is that of the group, cannot mean another process.
+//! A child leads a session and a process group of its own, because what is started is often only a launcher
+//! (`npx`, `uvx`, `sh -c`) and the program that matters is its child. Signals go to the group, and they go
+//! before the child is reaped: until then its number, which is that of the group, cannot mean another
+//! process.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::pin::pin;
 use std::process::{Command, ExitStatus, Stdio};
@@ -22,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use crate::limits;
+use crate::net::confine::{Confines, confine};
 use crate::net::lines::Lines;
 use crate::secret::Secret;
 
@@ -40,6 +42,8 @@ pub struct Start<'a> {
     pub env: &'a [(String, Secret)],
     /// Where it runs.
     pub cwd: &'a Path,
+    /// What it may have.
+    pub confines: &'a Confines,
     /// Bytes of a line of its standard output.
     pub output_line_bytes_max: usize,
     /// Bytes of a line of its standard error.
@@ -80,10 +84,17 @@ pub struct Started {
 /// The system's: no such command or folder, no permission, no more processes.
 pub fn start(start: &Start<'_>) -> io::Result<Started> {
     let mut command = Command::new(start.command);
-    command.args(start.args).current_dir(start.cwd).process_group(0);
+    command.args(start.args).current_dir(start.cwd);
     command.env_clear().envs(inherited());
+    if let Some(owner) = &start.confines.owner {
+        // What is ours is not that user's.
+        command.env_remove("HOME").env_remove("USER").env_remove("TMPDIR");
+        command.envs(owner.name.as_ref().map(|name| ("USER", name)));
+        command.envs(owner.home.as_ref().map(|home| ("HOME", home)));
+    }
     command.envs(start.env.iter().map(|(name, value)| (name, value.expose())));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    confine(&mut command, start.confines);
     let mut spawned = command.spawn()?;
     // From here on dropping the child kills it, also when one of the pipes is refused.
     let child = Child::over(Pid::from_child(&spawned));
@@ -250,6 +261,7 @@ mod tests {
 
     use super::{Graces, Start, Started, start};
     use crate::clock;
+    use crate::net::confine::Confines;
     use crate::net::engine::EngineChoice;
     use crate::net::lines::{Line, Lines};
     use crate::net::runtime::Runtime;
@@ -274,6 +286,7 @@ mod tests {
             args: &args,
             env: &env,
             cwd,
+            confines: &Confines::default(),
             output_line_bytes_max,
             errors_line_bytes_max,
         })
@@ -444,6 +457,7 @@ mod tests {
                 args: &[],
                 env: &[],
                 cwd: Path::new("/"),
+                confines: &Confines::default(),
                 output_line_bytes_max: 1,
                 errors_line_bytes_max: 1,
             };

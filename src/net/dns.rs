@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -12,9 +13,21 @@ use tokio::time::timeout;
 use crate::limits;
 
 /// The addresses that a core has looked up.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Resolver {
     known: RefCell<HashMap<(Rc<str>, u16), Known>>,
+    /// Answers in the place of the system.
+    #[cfg(test)]
+    answers: Option<RefCell<Answers>>,
+}
+
+#[cfg(test)]
+type Answers = Box<dyn FnMut(&str) -> Vec<SocketAddr>>;
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("known", &self.known).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -40,11 +53,7 @@ impl Resolver {
             Some(known) => Some(Rc::clone(&known.addresses)),
             None => None,
         };
-        // The system's resolver runs on a thread of its own, not on this one.
-        let asked = timeout(limits::DNS_DEADLINE, tokio::net::lookup_host((host, port))).await;
-        let found: io::Result<Rc<[SocketAddr]>> = asked
-            .unwrap_or_else(|_elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, "the resolver is silent")))
-            .map(|addresses| addresses.take(limits::ADDRESSES_MAX).collect());
+        let found = self.ask(host, port).await;
         let (addresses, result) = match (found, stale) {
             (Ok(addresses), _) if !addresses.is_empty() => (Rc::clone(&addresses), Ok(addresses)),
             // Kept for another while, so that not every connection waits for a resolver that is down.
@@ -60,6 +69,24 @@ impl Resolver {
         }
         known.insert(key, Known { addresses, until: now + limits::DNS_TTL });
         result
+    }
+
+    async fn ask(&self, host: &str, port: u16) -> io::Result<Rc<[SocketAddr]>> {
+        #[cfg(test)]
+        if let Some(answers) = &self.answers {
+            return Ok(answers.borrow_mut()(host).into());
+        }
+        // The system's resolver runs on a thread of its own, not on this one.
+        let asked = timeout(limits::DNS_DEADLINE, tokio::net::lookup_host((host, port))).await;
+        asked
+            .unwrap_or_else(|_elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, "the resolver is silent")))
+            .map(|addresses| addresses.take(limits::ADDRESSES_MAX).collect())
+    }
+
+    /// One that asks `answer` instead of the system.
+    #[cfg(test)]
+    pub(crate) fn answering(answer: impl FnMut(&str) -> Vec<SocketAddr> + 'static) -> Self {
+        Self { known: RefCell::default(), answers: Some(RefCell::new(Box::new(answer))) }
     }
 
     /// Forgets a name whose addresses have all failed, so that the next call looks again.

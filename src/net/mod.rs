@@ -6,6 +6,7 @@
 
 pub mod buffer;
 pub mod child;
+pub mod confine;
 pub mod connect;
 pub mod deadline;
 pub mod dns;
@@ -14,6 +15,7 @@ mod epoll;
 pub mod lines;
 pub mod listener;
 pub mod outgoing;
+pub mod reach;
 pub mod runtime;
 mod session;
 pub mod stream;

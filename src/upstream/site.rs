@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::net::reach::Reach;
 use crate::net::tls::ClientTls;
 use crate::secret::Secret;
 
@@ -58,4 +59,6 @@ pub struct Site {
     pub tls: Option<Arc<ClientTls>>,
     /// The proxy to go through, if any.
     pub proxy: Option<Proxy>,
+    /// Which addresses may be connected to in its name.
+    pub reach: Reach,
 }

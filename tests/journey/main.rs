@@ -25,6 +25,7 @@ mod llm_paths;
 mod failover;
 mod full_disk;
 mod https_proxy;
+mod network;
 mod upstream_tls;
 
 // What a hostile or broken network does.
@@ -38,6 +39,7 @@ mod pings;
 mod mcp_calls;
 mod mcp_catalog;
 mod mcp_claude_code;
+mod mcp_confined;
 mod mcp_conformance;
 mod mcp_faults;
 mod mcp_fidelity;
@@ -69,6 +71,9 @@ mod ledger_export;
 mod ledger_heads;
 mod ledger_tail;
 mod prices;
+
+// For administrators.
+mod admin_api;
 
 // The life of the process.
 mod cli;

@@ -72,7 +72,7 @@ fn keys_and_shapes() {
         &["tollgate.yaml:1:1: unknown key \"everything\"; known here: \
              listen, data_dir, threads, engine, drain_s, tls, \
          ca_file, providers, models, mcp_servers, mcp, pinning, keys, identity, teams, policy, ledger, \
-         budgets, rate_limits, prices, tool_inputs, scan, timeouts, log"],
+         budgets, rate_limits, prices, tool_inputs, scan, timeouts, log, network"],
     );
 }
 

@@ -122,7 +122,9 @@ fn servers_behind_http() {
 fn programs() {
     let folder = folder();
     let loaded = whole(&folder);
-    let Transport::Stdio(Program { command, args, env, cwd }) = transport(&loaded, "files") else { panic!() };
+    let Transport::Stdio(Program { command, args, env, cwd, .. }) = transport(&loaded, "files") else {
+        panic!()
+    };
     assert_eq!(*command, folder.path().join("bin/files").display().to_string());
     assert_eq!(args[..], ["-y", "@modelcontextprotocol/server-filesystem", "/srv/docs", ""]);
     let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();

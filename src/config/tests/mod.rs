@@ -9,6 +9,7 @@ mod identity;
 mod key_file;
 mod mcp;
 mod mcp_faults;
+mod network;
 mod pins;
 mod places;
 mod policy;

@@ -13,6 +13,7 @@ use crate::config::snapshot::{Bucket, HeadTargets, Webhook};
 use crate::gateway::log::Sink;
 use crate::ledger::heads;
 use crate::ledger::record::Head;
+use crate::net::reach::Reach;
 use crate::secret::Secret;
 use crate::upstream::mcp::server::Remote;
 use crate::upstream::sigv4::Signer;
@@ -67,7 +68,14 @@ impl Server {
 
     fn remote(&self, path: &str) -> Remote {
         let origin = Origin { https: false, host: self.address.ip().to_string(), port: self.address.port() };
-        let site = Site { name: "x".into(), host: origin.host_header(), origin, tls: None, proxy: None };
+        let site = Site {
+            name: "x".into(),
+            host: origin.host_header(),
+            origin,
+            tls: None,
+            proxy: None,
+            reach: Reach::written(),
+        };
         Remote { site: Arc::new(site), path: path.to_owned(), headers: Vec::new() }
     }
 

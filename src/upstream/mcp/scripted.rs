@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::net::engine::EngineChoice;
+use crate::net::reach::Reach;
 use crate::net::runtime::Runtime;
 use crate::secret::Secret;
 use crate::upstream::mcp::server::Remote;
@@ -93,7 +94,8 @@ impl Server {
     pub(super) fn remote(&self, path: &str) -> Remote {
         let origin = Origin { https: false, host: "127.0.0.1".to_owned(), port: self.port };
         let host = origin.host_header();
-        let site = Site { name: "scripted".into(), origin, host, tls: None, proxy: None };
+        let site =
+            Site { name: "scripted".into(), origin, host, tls: None, proxy: None, reach: Reach::written() };
         let headers = vec![("authorization".to_owned(), Secret::new("Bearer of-config"))];
         Remote { site: site.into(), path: path.to_owned(), headers }
     }

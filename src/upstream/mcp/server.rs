@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::ServerName;
+use crate::net::confine::Confines;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
 use crate::upstream::site::Site;
@@ -68,6 +69,7 @@ impl Remote {
             proxy.map(|proxy| (proxy.host.clone(), proxy.port, proxy.authorization.clone()))
         };
         self.site.origin == other.site.origin
+            && self.site.reach == other.site.reach
             && way(self) == way(other)
             && self.path == other.path
             && self.headers == other.headers
@@ -109,6 +111,8 @@ pub struct Program {
     pub env: Vec<(String, Secret)>,
     /// Where it runs.
     pub cwd: PathBuf,
+    /// What it may have.
+    pub confines: Confines,
 }
 
 /// Without its path and query, in which people put secrets.
@@ -122,8 +126,9 @@ impl fmt::Debug for Remote {
 /// Without its arguments, among which people put secrets.
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { command, args, env, cwd } = self;
+        let Self { command, args, env, cwd, confines } = self;
         let mut out = f.debug_struct("Program");
+        out.field("confines", confines);
         out.field("command", command).field("args", &args.len()).field("env", env).field("cwd", cwd).finish()
     }
 }

@@ -253,6 +253,7 @@ mod tests {
 
     use super::{endpoint, open};
     use crate::limits::{self, Timeouts};
+    use crate::net::reach::Reach;
     use crate::policy::residency::PlacedPermit;
     use crate::upstream::mcp::scripted::{
         EVENTS, LAST, Seen, Server, Step, all, answer, chunk, failed, on_each, send, short,
@@ -412,7 +413,8 @@ mod tests {
         ]), 0..12)) {
             let origin = Origin { https: false, host: "127.0.0.1".to_owned(), port: 80 };
             let host = origin.host_header();
-            let site = Site { name: "s".into(), origin, host, tls: None, proxy: None };
+            let reach = Reach::written();
+            let site = Site { name: "s".into(), origin, host, tls: None, proxy: None, reach };
             let remote = Remote { site: site.into(), path: "/a/sse".to_owned(), headers: Vec::new() };
             if let Ok(path) = endpoint(&remote, words.concat().as_bytes()) {
                 prop_assert!(path.starts_with('/') && !path.contains('#'), "{}", path);

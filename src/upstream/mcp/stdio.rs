@@ -96,6 +96,7 @@ pub fn open(
         args: &program.args,
         env: &program.env,
         cwd: &program.cwd,
+        confines: &program.confines,
         output_line_bytes_max: limits::MCP_MESSAGE_BYTES_MAX,
         errors_line_bytes_max: limits::MCP_STDERR_LINE_BYTES_MAX,
     });
@@ -326,6 +327,7 @@ mod tests {
     use super::{Patience, StdioSender, is_document, one_line, open, stand_in};
     use crate::limits;
     use crate::net::child::Graces;
+    use crate::net::confine::Confines;
     use crate::net::engine::EngineChoice;
     use crate::net::runtime::Runtime;
     use crate::policy::residency::PlacedPermit;
@@ -353,6 +355,7 @@ mod tests {
             args: vec!["-c".to_owned(), script.to_owned()],
             env: vec![("TOKEN".to_owned(), Secret::new("very-secret"))],
             cwd: PathBuf::from("/"),
+            confines: Confines::default(),
         };
         let opened = open(&program, patience, move |remark| sink.borrow_mut().push(format!("{remark:?}")));
         let (sender, messages) = opened.unwrap();

@@ -71,6 +71,7 @@ fn peer(call_deadline: Duration) -> Rc<PipeLink> {
         args: vec!["-c".to_owned(), PEER.to_owned()],
         env: Vec::new(),
         cwd: PathBuf::from("/"),
+        confines: crate::net::confine::Confines::default(),
     };
     let (sender, receiver) = open(&program, Patience::default(), |_| {}).unwrap();
     PipeLink::new(PipeSender::Stdio(sender), receiver, call_deadline)

@@ -1,0 +1,61 @@
+//! Changes of the key file on a condition: whoever changes what they have not seen is refused.
+
+use crate::config::key_file::{Created, KeyFault, KeyFile, NewKey, StoredKey, create_in, revoke_in};
+
+/// A key before and after a change.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// As it was.
+    pub before: StoredKey,
+    /// As it is.
+    pub after: StoredKey,
+}
+
+impl KeyFile {
+    /// Makes a key if `fits` of all keys, which nobody else changes meanwhile; the keys as they are then come
+    /// with it.
+    ///
+    /// # Errors
+    /// `Stale`, and those of `create`.
+    pub fn create_if(
+        &self,
+        wish: NewKey,
+        fits: impl FnOnce(&[StoredKey]) -> bool,
+    ) -> Result<Created, KeyFault> {
+        self.change(
+            |stored| {
+                if fits(&stored.keys) { create_in(&mut stored.keys, wish) } else { Err(KeyFault::Stale) }
+            },
+        )
+    }
+
+    /// Revokes the valid key with this name or id if `fits` of it, which nobody else changes meanwhile. Where
+    /// there is no valid one, `fits` is asked about the newest of that name first: a state that has passed is
+    /// told before all else.
+    ///
+    /// # Errors
+    /// `Stale`, and those of `revoke`.
+    pub fn revoke_if(
+        &self,
+        name_or_id: &str,
+        fits: impl FnOnce(&StoredKey) -> bool,
+    ) -> Result<Changed, KeyFault> {
+        self.change(|stored| {
+            let found = find(&stored.keys, name_or_id).cloned();
+            let before = found.ok_or_else(|| KeyFault::Unknown(name_or_id.to_owned()))?;
+            if !fits(&before) {
+                return Err(KeyFault::Stale);
+            }
+            let revoked = revoke_in(&mut stored.keys, name_or_id)?;
+            let after = revoked.into_iter().find(|key| key.id == before.id);
+            Ok(Changed { after: after.unwrap_or_else(|| before.clone()), before })
+        })
+    }
+}
+
+/// The valid key with this name or id; else the newest of those that are not valid any more.
+pub fn find<'k>(keys: &'k [StoredKey], name_or_id: &str) -> Option<&'k StoredKey> {
+    let named = |key: &&StoredKey| key.name == name_or_id || key.id == name_or_id;
+    let valid = keys.iter().filter(named).find(|key| key.is_valid());
+    valid.or_else(|| keys.iter().rev().find(named))
+}

@@ -1,0 +1,205 @@
+//! What a child process may have: whose rights, how much of the machine, and never more than it began with.
+//!
+//! Everything is set between fork and exec, so that no line of the program runs without it, and what it
+//! starts has no more than it has itself.
+#![expect(unsafe_code, reason = "only between fork and exec can a child be confined before it runs")]
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::fs::Mode;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, geteuid, getpid, getppid, getrlimit, set_parent_process_death_signal,
+    setrlimit, setsid, umask,
+};
+use rustix::thread::set_no_new_privs;
+
+use crate::limits;
+
+/// What a child may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Confines {
+    /// Whose rights it has; ours where nobody is named.
+    pub owner: Option<Owner>,
+    /// How much of the machine.
+    pub bounds: Bounds,
+}
+
+/// A user of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Number.
+    pub uid: u32,
+    /// Number of its group; it has no other.
+    pub gid: u32,
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// Its folder, where it has one.
+    pub home: Option<PathBuf>,
+}
+
+/// How much of the machine each process of a server may have; `None` for what we have ourselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of memory that it writes to (`RLIMIT_DATA`): address space that is only set aside, as V8 does by
+    /// the gigabyte, does not count.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads of its user, wherever they come from (`RLIMIT_NPROC`). Root has no such bound.
+    pub processes: Option<u64>,
+    /// Open files; `limits::MCP_OPEN_FILES_DEFAULT` where nothing is said.
+    pub open_files: Option<u64>,
+    /// Seconds of processor time (`RLIMIT_CPU`), after which it is ended.
+    pub cpu_s: Option<u64>,
+    /// Bytes of a file that it writes.
+    pub file_bytes: Option<u64>,
+}
+
+/// Whether we may give a child the rights of another user.
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+/// Makes `command` start confined: a session of its own, no rights beyond those at its start (`no_new_privs`,
+/// so that set-user-id programs give it none), no dumps of its memory, no open files but its three pipes,
+/// files that are nobody's else, and an end with us. Its session makes it the leader of a process group, too.
+pub(in crate::net) fn confine(command: &mut Command, confines: &Confines) {
+    if let Some(owner) = &confines.owner {
+        // In this order: the group, no other groups, then the user; the standard library does so.
+        command.uid(owner.uid).gid(owner.gid);
+    }
+    let limits = limits_of(&confines.bounds);
+    let parent = getpid();
+    // SAFETY: between fork and exec only what is safe after a fork of several threads may be done. `shut`
+    // makes system calls through rustix and libc, which are plain wrappers: it takes no lock, allocates
+    // nothing, and reads `limits`, whose memory was allocated before the fork. WHY: none of this can be set
+    // for a child from outside, and a program of ours that sets it and then becomes the server would hide
+    // from us why a server cannot be started.
+    unsafe {
+        command.pre_exec(move || shut(parent, &limits));
+    }
+}
+
+/// The limits as the kernel takes them: never above what we have ourselves, which only root could raise.
+fn limits_of(bounds: &Bounds) -> Vec<(Resource, Rlimit)> {
+    let wanted = [
+        (Resource::Core, Some(0)),
+        (Resource::Nofile, Some(bounds.open_files.unwrap_or(limits::MCP_OPEN_FILES_DEFAULT))),
+        (Resource::Data, bounds.memory_bytes),
+        (Resource::Cpu, bounds.cpu_s),
+        (Resource::Fsize, bounds.file_bytes),
+        (Resource::Nproc, bounds.processes),
+    ];
+    let held = wanted.into_iter().filter_map(|(resource, wanted)| {
+        let ours = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let most = Some(wanted?.min(ours));
+        Some((resource, Rlimit { current: most, maximum: most }))
+    });
+    held.collect()
+}
+
+/// Runs in the child, as the user that it is to have.
+fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
+    setsid()?;
+    umask(Mode::from_bits_truncate(limits::MCP_UMASK));
+    close_the_rest();
+    for (resource, limit) in limits {
+        setrlimit(*resource, *limit)?;
+    }
+    set_no_new_privs(true)?;
+    // After the change of user, which would have taken it back. It is about the thread that started the
+    // child, and that is the hub's, which lives as long as its servers.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+}
+
+/// Closes at exec what our own parent left open: what we open ourselves closes by itself. Kernels before 5.11
+/// do not know how, and then it stays open.
+fn close_the_rest() {
+    // SAFETY: the call marks descriptors from 3 on as closing at exec; it touches no memory.
+    // WHY: rustix has no face for it, and to look through /proc would allocate.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::{Bounds, Confines, Owner, confine, is_root};
+    use crate::limits;
+
+    fn run(confines: &Confines, script: &str) -> String {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::piped());
+        confine(&mut command, confines);
+        let out = command.output().unwrap();
+        String::from_utf8(out.stdout).unwrap() + &String::from_utf8_lossy(&out.stderr)
+    }
+
+    #[test]
+    fn a_child_begins_confined() {
+        let out = run(
+            &Confines::default(),
+            "grep NoNewPrivs /proc/self/status; ulimit -n; ulimit -c; umask; \
+             awk '{print ($1 == $5 && $1 == $6) ? \"leads\" : \"follows\"}' /proc/$$/stat",
+        );
+        let lines: Vec<&str> = out.lines().collect();
+        let files = limits::MCP_OPEN_FILES_DEFAULT.to_string();
+        let [privileges, open, core, mask, leads] = lines[..] else { panic!("{out}") };
+        assert_eq!(privileges.split_whitespace().last(), Some("1"), "{out}");
+        assert!(open.parse::<u64>().unwrap() <= limits::MCP_OPEN_FILES_DEFAULT, "{open} of {files}");
+        assert_eq!((core, u32::from_str_radix(mask, 8).unwrap(), leads), ("0", limits::MCP_UMASK, "leads"));
+    }
+
+    #[test]
+    fn bounds_are_hard() {
+        let bounds = Bounds {
+            memory_bytes: Some(1 << 30),
+            processes: Some(64),
+            open_files: Some(32),
+            cpu_s: Some(9),
+            file_bytes: Some(1 << 20),
+        };
+        let confines = Confines { owner: None, bounds };
+        let out = run(&confines, "cat /proc/self/limits; ulimit -Hn 33 && echo raised");
+        let row = |name: &str| {
+            let line = out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{out}"));
+            let values = line.strip_prefix(name).unwrap().split_whitespace();
+            values.take(2).map(str::to_owned).collect::<Vec<_>>()
+        };
+        for (name, wanted) in [
+            ("Max data size", "1073741824"),
+            ("Max processes", "64"),
+            ("Max open files", "32"),
+            ("Max cpu time", "9"),
+            ("Max file size", "1048576"),
+            ("Max core file size", "0"),
+        ] {
+            assert_eq!(row(name), [wanted, wanted], "{name}");
+        }
+        assert!(is_root() || !out.contains("raised"), "{out}");
+    }
+
+    #[test]
+    fn another_user_has_nothing_of_ours() {
+        if !is_root() {
+            return;
+        }
+        let owner = Owner { uid: 65_534, gid: 65_534, name: None, home: None };
+        let confines = Confines { owner: Some(owner), bounds: Bounds::default() };
+        let out = run(&confines, "id -u; id -g; id -G; cat /etc/shadow; ulimit -Hn 99999999 && echo raised");
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[..3], ["65534", "65534", "65534"], "{out}");
+        assert!(out.contains("ermission denied") && !out.contains("raised"), "{out}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_told() {
+        let mut command = Command::new("surely-there-is-no-such-program");
+        confine(&mut command, &Confines::default());
+        assert_eq!(command.spawn().unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    }
+}
