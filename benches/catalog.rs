@@ -12,6 +12,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tollgate::call::Class;
 use tollgate::ids::ServerName;
 use tollgate::mcp::definition::ItemKind;
 use tollgate::mcp::list::{List, Pages, ServerLists};

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::{Context, Result, ensure};
+use tollgate::call::Class;
 use tollgate::ids::ServerName;
 use tollgate::mcp::definition::ItemKind;
 use tollgate::mcp::edit::Edits;
