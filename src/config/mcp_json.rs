@@ -56,9 +56,9 @@ fn take(servers: &Object, warnings: &mut Vec<String>) -> Vec<McpServer> {
     let is_kept = |name: &&String| mcp_file::is_server_name(name);
     let mut names: HashSet<String> = servers.keys().filter(is_kept).cloned().collect();
     let mut out = Vec::new();
-    // Where two names become one, whose stands first in the order of names keeps it, however the file is written.
+    // Where two names become one, the first in the order of names keeps it, however the file is written.
     let mut servers: Vec<_> = servers.into_iter().collect();
-    servers.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    servers.sort_unstable_by_key(|(name, _)| *name);
     for (written, value) in servers {
         if out.len() == limits::MCP_SERVERS_MAX {
             warnings.push(format!("{NAME}: only its first {} servers are taken", limits::MCP_SERVERS_MAX));

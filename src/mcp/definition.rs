@@ -250,7 +250,7 @@ impl Definition {
     }
 
     /// What it does to the world: what the config says of it, else what its server says, if that is believed.
-    /// A server that says only that a tool does not just look may mean one that destroys, but has not said so.
+    /// Who says only that a tool does not just look may mean that it destroys, but has not said so.
     pub fn class(&self, by_config: Option<Class>, trusted: bool) -> Class {
         let says = self.annotations;
         match (says.read_only, says.destructive) {
@@ -479,7 +479,7 @@ impl<'a> Reader<'a> {
                     fields_at(self.raw, value.span.clone(), |field| {
                         places.meta_is_empty = false;
                         if crate::mcp::canonical::name(&field.key)? == ASKS {
-                            places.asks = Some(field.value.span.clone());
+                            places.asks = Some(field.value.span);
                         }
                         Ok::<_, Broken>(())
                     })?;

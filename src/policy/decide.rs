@@ -334,7 +334,7 @@ fn unasked(principal: &Principal, what: &str, verdict: &Verdict) -> Denial {
     let key = &principal.key;
     let rule = verdict.rule(key).unwrap_or_default();
     let sentence = format!(
-        "{what} needs a person's approval for each call (rule `{rule}`), and your client does not ask for it; \
+        "{what} needs a person's approval for each call (rule `{rule}`), and your client asks nobody; \
          call it from Claude Code, which asks, or have the rule changed"
     );
     Denial { sentence, decision: format!("nobody could be asked: {}", verdict.told(key)) }

@@ -80,7 +80,9 @@ fn catalog() -> impl Strategy<Value = Vec<(&'static str, &'static str, Class)>> 
 fn glob(pattern: &str, name: &str) -> bool {
     match pattern.split_at_checked(1) {
         None => name.is_empty(),
-        Some(("*", rest)) => (0..=name.len()).any(|skip| glob(rest, &name[skip..])),
+        Some(("*", rest)) => {
+            (0..=name.len()).any(|skip| name.get(skip..).is_some_and(|name| glob(rest, name)))
+        }
         Some((letter, rest)) => name.strip_prefix(letter).is_some_and(|name| glob(rest, name)),
     }
 }

@@ -75,10 +75,13 @@ pub(super) struct Rights {
     scopes: Vec<Arc<Scope>>,
     raw: Vec<Arc<RawRule>>,
     authorizer: Authorizer,
-    slices: RefCell<Vec<(Action, Option<ServerName>, Rc<Slice>)>>,
+    slices: RefCell<Vec<Kept>>,
     tools: RefCell<HashMap<ServerName, Tools>>,
     models: RefCell<HashMap<Box<str>, Arc<Verdict>>>,
 }
+
+/// A slice, with what it is about.
+type Kept = (Action, Option<ServerName>, Rc<Slice>);
 
 /// Verdicts about the tools of a server, by name and class.
 type Tools = HashMap<Box<str>, [Option<Arc<Verdict>>; Class::ALL.len()]>;
@@ -119,7 +122,7 @@ impl Rights {
             // lock, not the first.
             match book.teams.get(name).and_then(|(_, scope)| scope.as_ref()) {
                 Some(scope) => scopes.push(Arc::clone(scope)),
-                None => lost = lost.or(Some(Whose::Team(name.clone()))),
+                None => lost = lost.or_else(|| Some(Whose::Team(name.clone()))),
             }
         }
         let who = Words::all().and_then(|words| words.principal(principal));
@@ -147,7 +150,7 @@ impl Rights {
         }
         let slice = self.slice(Action::Use, None);
         let entity = Words::all().and_then(|words| words.model(model));
-        let verdict = self.judge(&slice, Action::Use, entity.map(|entity| vec![entity]));
+        let verdict = self.judge(&slice, Action::Use, entity.as_ref().map(std::slice::from_ref));
         // Names of models come from callers: those that are refused are not worth the room.
         if verdict.answer != Answer::Deny && model.len() <= limits::PATTERN_CHARS_MAX && take(room, 1) {
             self.models.borrow_mut().insert(model.into(), Arc::clone(&verdict));
@@ -159,7 +162,7 @@ impl Rights {
     pub(super) fn see(&self, server: &ServerName) -> Arc<Verdict> {
         let slice = self.slice(Action::See, Some(server));
         let entity = Words::all().and_then(|words| words.server(server.as_str()));
-        self.judge(&slice, Action::See, entity.map(|entity| vec![entity]))
+        self.judge(&slice, Action::See, entity.as_ref().map(std::slice::from_ref))
     }
 
     /// Whether a tool may be called. What is new is remembered as long as there is room.
@@ -191,7 +194,7 @@ impl Rights {
             Some(vec![words.tool(server.as_str(), tool, class)?, words.server(server.as_str())?])
         });
         let slice = self.slice(Action::Call, Some(server));
-        let verdict = self.judge(&slice, Action::Call, entities.clone());
+        let verdict = self.judge(&slice, Action::Call, entities.as_deref());
         let unasked = self.slice(Action::CallUnasked, Some(server));
         if verdict.answer == Answer::Deny || !unasked.forbids {
             return verdict;
@@ -199,7 +202,7 @@ impl Rights {
         // Asking is what a policy demands by forbidding the call without: what is merely not permitted is
         // none of it, so one set, which has all that forbids, is enough.
         let Some((_, set)) = unasked.layers.first() else { return verdict };
-        let Some(found) = self.evaluate(set, &unasked, Action::CallUnasked, entities) else {
+        let Some(found) = self.evaluate(set, &unasked, Action::CallUnasked, entities.as_deref()) else {
             return Verdict::deny(None, Vec::new());
         };
         if found.allows || found.ids.is_empty() {
@@ -213,13 +216,13 @@ impl Rights {
 
     /// Asks all lists that have a say. A policy that fails in the middle could have been one that forbids,
     /// so nothing is allowed then.
-    fn judge(&self, slice: &Slice, action: Action, about: Option<Vec<Entity>>) -> Arc<Verdict> {
+    fn judge(&self, slice: &Slice, action: Action, about: Option<&[Entity]>) -> Arc<Verdict> {
         if self.lost.is_some() || !slice.whole {
             return Verdict::deny(self.lost.clone(), Vec::new());
         }
         let (mut said, mut all) = (Vec::new(), Vec::new());
         for (whose, set) in &slice.layers {
-            let Some(found) = self.evaluate(set, slice, action, about.clone()) else {
+            let Some(found) = self.evaluate(set, slice, action, about) else {
                 return Verdict::deny(None, Vec::new());
             };
             match (found.allows, found.ids.is_empty()) {
@@ -239,13 +242,13 @@ impl Rights {
         set: &PolicySet,
         slice: &Slice,
         action: Action,
-        about: Option<Vec<Entity>>,
+        about: Option<&[Entity]>,
     ) -> Option<Found> {
         let (who, facts) = self.who.as_ref()?;
         let about = about?;
         let resource = about.first()?.uid();
         let action = Words::all()?.action(action)?.clone();
-        let entities = Entities::from_entities(facts.iter().cloned().chain(about), None).ok()?;
+        let entities = Entities::from_entities(facts.iter().chain(about).cloned(), None).ok()?;
         let request = Request::new(who.clone(), action, resource, Context::empty(), None).ok()?;
         let response = self.authorizer.is_authorized(&request, set, &entities);
         if response.diagnostics().errors().next().is_some() {
@@ -261,9 +264,7 @@ impl Rights {
     /// The last slice of each action is kept: lists are made server by server.
     fn slice(&self, action: Action, server: Option<&ServerName>) -> Rc<Slice> {
         let mut slices = self.slices.borrow_mut();
-        let is_it = |(of, about, _): &&(Action, Option<ServerName>, Rc<Slice>)| {
-            *of == action && about.as_ref() == server
-        };
+        let is_it = |(of, about, _): &&Kept| *of == action && about.as_ref() == server;
         if let Some((_, _, known)) = slices.iter().find(is_it) {
             return Rc::clone(known);
         }

@@ -191,12 +191,13 @@ fn a_name_that_is_read_in_two_ways_passes_nothing_that_is_denied() {
                     assert_eq!(passed, None, "{params} {answer:?}");
                 }
                 // Params twice, and the whole method.
-                for body in [
-                    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look"},"params":{"name":"wipe"}}"#,
-                    r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","meth\u006fd":"tools/call","params":{"name":"wipe"}}"#,
-                    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","p\u0061rams":{"name":"wipe"},"params":{"name":"look"}}"#,
+                for members in [
+                    r#""method":"tools/call","params":{"name":"look"},"params":{"name":"wipe"}"#,
+                    r#""method":"tools/list","meth\u006fd":"tools/call","params":{"name":"wipe"}"#,
+                    r#""method":"tools/call","p\u0061rams":{"name":"wipe"},"params":{"name":"look"}"#,
                 ] {
                     let mut caller = Caller::with(&gateway, era, "/mcp", NARROW_KEY, "{}");
+                    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,{members}}}");
                     let request = caller.http("POST", "", body.as_bytes());
                     let answer = caller.client().exchange(&request);
                     let passed = called(&server).into_iter().find(|name| name != "look");
@@ -249,7 +250,8 @@ fn cedar_files_hold_and_are_read_again() {
     for_each_engine(|engine| {
         let server = server(Era::Modern);
         let folder = Folder::new();
-        let rule = "@id(\"calm\")\nforbid (principal, action, resource is Tool)\nwhen { resource.class == \"write\" };\n";
+        let rule = "@id(\"calm\")\nforbid (principal, action, resource is Tool)\n\
+                    when { resource.class == \"write\" };\n";
         folder.write("org.cedar", rule);
         let more = "policy: { files: [org.cedar] }\n";
         folder.write(

@@ -300,7 +300,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let leg = Leg { reply: asking.reply.clone(), id, progress: None, sieve: None };
     if let Err(error) = small(question) {
-        return leg.refuse(&caller(&asking, session), &error).await;
+        return leg.refuse(&caller(asking, session), &error).await;
     }
     let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
     let version = Version::parse(&asked).filter(|version| !version.is_modern());
@@ -321,7 +321,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
         calls: RefCell::default(),
         subscribed: RefCell::default(),
     });
-    let caller = caller(&asking, &agreed);
+    let caller = caller(asking, &agreed);
     let scope = asking.scope.as_ref();
     let patience = listing::patience(scope, false);
     let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
