@@ -70,6 +70,11 @@ impl Identity {
             && names.into_iter().any(|name| self.revoked.contains(&name.to_ascii_lowercase()))
     }
 
+    /// Whether tokens of this issuer are taken.
+    pub fn knows(&self, issuer: &str) -> bool {
+        self.issuers.iter().any(|one| *one.terms.issuer == *issuer)
+    }
+
     /// Whether one who has signed in is let in no more.
     pub fn is_out(&self, who: &Principal) -> bool {
         self.is_revoked(who.handles.iter().map(|handle| &**handle).chain(who.user.as_deref()))

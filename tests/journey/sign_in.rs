@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -81,10 +81,11 @@ impl Issuer {
         let url = self.url();
         let more = format!(
             "identity:\n  issuers:\n    \
-               - {{ issuer: \"{url}\", audience: tollgate, teams: {{ pay-dev: payments, sre-*: narrow }} }}\n    \
+               - {{ issuer: \"{url}\", audience: tollgate,\n        \
+                   teams: {{ pay-dev: narrow, sre-*: narrow }} }}\n    \
                - {{ issuer: \"{url}\", audience: tollgate-admin, roles: {{ audit: auditor }} }}\n"
         );
-        let gateway = Gateway::with(engine, &upstream.url(), &more.replace("payments", "narrow"));
+        let gateway = Gateway::with(engine, &upstream.url(), &more);
         eventually("the keys are here", SOON, || gateway.log().find("keys of an issuer are here").is_some());
         gateway
     }
@@ -213,6 +214,7 @@ fn keys_follow_the_issuer_and_outlast_it() {
         assert_eq!(call(&gateway, &old).head.status, 200);
         let (_, before) = issuer.counts();
         issuer.ask("/rotate", &json!({}));
+        let rotated = Instant::now();
         let new = issuer.token("RS256", |_| {});
         assert_eq!(call(&gateway, &new).head.status, 200, "the first call with a new key waits for it");
         assert_eq!(issuer.counts().1, before + 1);
@@ -222,10 +224,12 @@ fn keys_follow_the_issuer_and_outlast_it() {
             "a key that was taken back verifies nothing any more"
         );
         for number in 0..20 {
-            let wish = json!({ "alg": "RS256", "kid": format!("made-up-{number}"), "claims": issuer.claims(|_| {}) });
+            let (kid, claims) = (format!("made-up-{number}"), issuer.claims(|_| {}));
+            let wish = json!({ "alg": "RS256", "kid": kid, "claims": claims });
             assert_eq!(call(&gateway, &issuer.token_of(&wish)).head.status, 401);
         }
-        assert_eq!(issuer.counts().1, before + 1, "keys that nobody has are asked for once a minute");
+        let most = before + 1 + rotated.elapsed().as_secs() / 60;
+        assert!(issuer.counts().1 <= most, "keys that nobody has are asked for once a minute");
         issuer.ask("/down", &json!({ "down": true }));
         gateway.signal("HUP");
         eventually("the config is read again", SOON, || gateway.log().find("reloaded").is_some());

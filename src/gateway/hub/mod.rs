@@ -333,9 +333,9 @@ impl Hub {
         }
         let now_ms = clock::unix_ms(clock::wall());
         let valid: HashSet<Arc<str>> = now.keys.ids(now_ms).collect();
-        self.end_those(|who| match who.issuer {
+        self.end_those(|who| match &who.issuer {
             None => valid.contains(&who.key_id),
-            Some(_) => !now.identity.is_out(who),
+            Some(issuer) => now.identity.knows(issuer) && !now.identity.is_out(who),
         });
     }
 
