@@ -1,4 +1,4 @@
-//! `tollgate policy`: what the rules say of a call, and what another config would say of the calls of the past.
+//! `tollgate policy`: what the rules say of a call, and what another config would say of those in the ledger.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -55,7 +55,10 @@ fn explain(config: Option<&Path>, wish: &Explain, output: &mut Output<'_>) -> Re
     if !wish.json {
         return output.text(&told(&verdict, key.key.as_str(), team));
     }
-    let place = |PlaceVerdict { place, model, allowed }: &PlaceVerdict| json!({ "place": place, "model": model, "allowed": allowed });
+    let place = |one: &PlaceVerdict| {
+        let PlaceVerdict { place, model, allowed } = one;
+        json!({ "place": place, "model": model, "allowed": allowed })
+    };
     output.json(&json!({
         "key": key.key.as_str(),
         "key_id": &*key.key_id,
@@ -71,10 +74,8 @@ fn explain(config: Option<&Path>, wish: &Explain, output: &mut Output<'_>) -> Re
 
 /// A verdict for people.
 fn told(verdict: &Verdict, key: &str, team: &str) -> String {
-    let mut out = format!(
-        "key {key}, {}\n",
-        if team.is_empty() { "of no team".to_owned() } else { format!("team {team}") }
-    );
+    let of = if team.is_empty() { "of no team".to_owned() } else { format!("team {team}") };
+    let mut out = format!("key {key}, {of}\n");
     let mut line = |word: &str, text: &str| out.push_str(&format!("{word:11} {}\n", plain(text)));
     line(if verdict.allowed { "allowed" } else { "refused" }, &verdict.why);
     if let Some(meant) = &verdict.meant {
@@ -189,7 +190,7 @@ fn test(config: Option<&Path>, wish: &Test, output: &mut Output<'_>) -> Result<(
                              "config": versions.0, "policy": versions.1 }))?;
     } else {
         output.text(&table(&changes, terminal::columns()))?;
-        output.note(&format!("{} of {seen} calls would be decided otherwise", calls))?;
+        output.note(&format!("{calls} of {seen} calls would be decided otherwise"))?;
     }
     match wish.fail_on_change && calls > 0 {
         true => Err(Failure::Refused(format!("{calls} calls would be decided otherwise"))),

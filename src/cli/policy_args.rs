@@ -100,8 +100,8 @@ Examples:
   tollgate policy test --policy new.yaml --against 'since:30d team:payments' --json
   tollgate policy test --policy new.yaml --fail-on-change || echo 'ask first'
 
-Both configs are read whole, so the secrets that they name have to be there. A key is the one of the new config,
-else of the one that holds; of a key that is gone, its team alone is asked. Deprecations count as of today.
-What the ledger does not have is not replayed: budgets, places that requests ask for, lists.
+Both configs are read whole, so the secrets that they name have to be there. A key is the one of the new
+config, else of the one that holds; of a key that is gone, its team alone is asked. Deprecations count as of
+today. What the ledger does not have is not replayed: budgets, places that requests ask for, lists.
 
-Exit codes: 0 done, 1 a config is faulty, or calls would change and --fail-on-change is given, 2 not understood.";
+Exit codes: 0 done, 1 a config is faulty, or calls would change with --fail-on-change, 2 not understood.";

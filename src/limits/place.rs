@@ -11,7 +11,8 @@ pub const ALIASES_MAX: usize = 256;
 /// better say what is meant now.
 pub const REPLACEMENTS_MAX: usize = 4;
 
-/// Pairs of a key and what it has called that `tollgate policy test` decides anew. Each takes some hundred bytes.
+/// Pairs of a key and what it has called that `tollgate policy test` decides anew. Each takes some hundred
+/// bytes.
 pub const POLICY_TEST_PAIRS_MAX: usize = 200_000;
 
 /// Pairs of team and deprecated model that people are told of in one day. With more of them, some are told

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::client::{messages, once};
 use crate::gateway::{Engine, Folder, Gateway, KEY, NARROW_KEY, config, tollgate};
 use crate::mcp_caller::Caller;
-use crate::peer::scripted_upstream;
 use crate::peer::speaks_mcp::{self, Era};
+use crate::peer::{Peer, scripted_upstream};
 use crate::program::{self, Outcome, eventually};
 
 const TEAM: &str = "{ models: [\"claude-allowed*\"] }";
@@ -30,8 +30,14 @@ fn json(outcome: Outcome) -> Value {
     serde_json::from_str(&outcome.succeeded().stdout).expect("it is JSON")
 }
 
-#[test]
-fn what_is_explained_is_what_becomes_of_a_call() {
+/// A gateway whose key `narrow` may do little, beside two configs that might come.
+struct Scene {
+    gateway: Gateway,
+    _upstream: Peer,
+    _server: Peer,
+}
+
+fn scene() -> Scene {
     let upstream = scripted_upstream::plain();
     let server = speaks_mcp::start(Era::Modern, |asked, exchange| match &*asked.method {
         "tools/list" => asked.answer(exchange, &speaks_mcp::tools(&["read_it", "write_it"])),
@@ -42,18 +48,22 @@ fn what_is_explained_is_what_becomes_of_a_call() {
     let team = "{ models: [\"claude-allowed*\", claude-renamed], servers: { files: [\"read*\"] }, \
                 regions: [us], aliases: { claude-fast: claude-renamed } }";
     let folder = Folder::new();
-    folder.write("tollgate.yaml", &with_team(&upstream.url(), &servers, team));
-    folder.write(
-        "new.yaml",
-        &with_team(&upstream.url(), &servers, "{ models: [claude-forbidden], regions: [us] }"),
-    );
-    folder.write("away.yaml", &with_team(&upstream.url(), &servers, "{ regions: [eu] }"));
+    let write = |name: &str, team: &str| folder.write(name, &with_team(&upstream.url(), &servers, team));
+    write("tollgate.yaml", team);
+    write("new.yaml", "{ models: [claude-forbidden], regions: [us] }");
+    write("away.yaml", "{ regions: [eu] }");
     let gateway = Gateway::run(&mut tollgate(folder.path()), folder);
+    Scene { gateway, _upstream: upstream, _server: server }
+}
 
+#[test]
+fn what_is_explained_is_what_becomes_of_a_call() {
+    let scene = scene();
+    let gateway = &scene.gateway;
     for (model, status) in
         [("claude-allowed-1", 200), ("claude-fast", 200), ("claude-forbidden", 403), ("gpt", 403)]
     {
-        let told = json(policy(&gateway, &["explain", "--key", "narrow", "--model", model, "--json"]));
+        let told = json(policy(gateway, &["explain", "--key", "narrow", "--model", model, "--json"]));
         assert_eq!(told["allowed"], status == 200, "{told:#}");
         let reply = once(gateway.addr(), &messages(NARROW_KEY, model, true));
         assert_eq!(reply.head.status, status, "{model}");
@@ -61,17 +71,16 @@ fn what_is_explained_is_what_becomes_of_a_call() {
             assert_eq!(told["why"], reply.json()["error"]["message"], "the sentence that callers read");
         }
     }
-    let told = json(policy(&gateway, &["explain", "--key", "narrow", "--model", "claude-fast", "--json"]));
+    let told = json(policy(gateway, &["explain", "--key", "narrow", "--model", "claude-fast", "--json"]));
     assert_eq!(told["meant"], "claude-renamed", "{told:#}");
     assert_eq!(told["why"], "team narrow: models claude-renamed; team narrow: regions us");
     let place = json!({ "place": "provider up: us", "model": "claude-inner", "allowed": true });
     assert_eq!(told["places"], json!([place]));
     let text =
-        policy(&gateway, &["explain", "--key", "narrow", "--call", "files.write_it"]).succeeded().stdout;
+        policy(gateway, &["explain", "--key", "narrow", "--call", "files.write_it"]).succeeded().stdout;
     assert!(text.contains("refused     tool \"write_it\" of server \"files\" is not allowed"), "{text}");
     assert!(text.contains("may run   server files: us"), "{text}");
-    let text =
-        policy(&gateway, &["explain", "--key", "narrow", "--call", "files.read_it"]).succeeded().stdout;
+    let text = policy(gateway, &["explain", "--key", "narrow", "--call", "files.read_it"]).succeeded().stdout;
     assert!(
         text.contains("allowed     team narrow: servers files: read*; team narrow: regions us"),
         "{text}"
@@ -85,16 +94,23 @@ fn what_is_explained_is_what_becomes_of_a_call() {
         assert!(told.contains(part), "{told} has no {part}");
     }
     for wrong in [&["explain", "--key", "nobody", "--model", "m"][..], &["explain", "--key", "narrow"]] {
-        assert_ne!(policy(&gateway, wrong).status.code(), Some(0), "{wrong:?}");
+        assert_ne!(policy(gateway, wrong).status.code(), Some(0), "{wrong:?}");
     }
+}
 
-    // What the ledger has by now, by another config.
-    let mut caller = Caller::with(&gateway, Era::Modern, "/mcp", NARROW_KEY, "{}");
+#[test]
+fn another_config_is_tried_against_what_the_ledger_has() {
+    let scene = scene();
+    let gateway = &scene.gateway;
+    for model in ["claude-allowed-1", "claude-fast", "claude-forbidden", "gpt"] {
+        once(gateway.addr(), &messages(NARROW_KEY, model, true));
+    }
+    let mut caller = Caller::with(gateway, Era::Modern, "/mcp", NARROW_KEY, "{}");
     assert!(caller.call("1", "read_it", "{}").json()["error"].is_null());
     assert_eq!(once(gateway.addr(), &messages(KEY, "claude-any", true)).head.status, 200);
     let mut told = Value::Null;
     eventually("all calls are in the index", Duration::from_secs(20), || {
-        told = json(policy(&gateway, &["test", "--policy", "new.yaml", "--json"]));
+        told = json(policy(gateway, &["test", "--policy", "new.yaml", "--json"]));
         told["calls"] == 6
     });
     let changes: Vec<[Value; 4]> = told["changes"]
@@ -110,17 +126,17 @@ fn what_is_explained_is_what_becomes_of_a_call() {
     let wanted =
         wanted.map(|(change, what)| format!("{:?}", [json!(change), json!(1), json!("narrow"), json!(what)]));
     assert_eq!(changes, wanted, "{told:#}");
-    let table = policy(&gateway, &["test", "--policy", "new.yaml", "--fail-on-change"]);
+    let table = policy(gateway, &["test", "--policy", "new.yaml", "--fail-on-change"]);
     assert_eq!(table.status.code(), Some(1), "{table:?}");
     assert!(
         table.stdout.contains("WOULD BE") && table.stdout.contains("claude-forbidden"),
         "{}",
         table.stdout
     );
-    let same = policy(&gateway, &["test", "--policy", "tollgate.yaml", "--fail-on-change"]).succeeded();
+    let same = policy(gateway, &["test", "--policy", "tollgate.yaml", "--fail-on-change"]).succeeded();
     assert!(same.stdout.contains("no call would be decided otherwise"), "{}", same.stdout);
     let away =
-        json(policy(&gateway, &["test", "--policy", "away.yaml", "--against", "kind:tool_call", "--json"]));
+        json(policy(gateway, &["test", "--policy", "away.yaml", "--against", "kind:tool_call", "--json"]));
     assert_eq!(away["changes"][0]["what"], "files.read_it", "{away:#}");
     assert!(away["changes"][0]["then"].as_str().is_some_and(|why| why.contains("regions eu")), "{away:#}");
     assert_eq!(away["calls"], 1);

@@ -26,7 +26,8 @@ const MODELS: &str = "  claude-pinned: { targets: [up], pinned: claude-pinned-20
 const FAR: &str = "  far: { dialect: anthropic, base_url: \"http://127.0.0.1:9\", region: us }\n  up: {";
 
 const NARROW: &str = "{ models: [claude-pinned, claude-next, claude-over, claude-moved, claude-away, \
-      claude-soon], regions: [eu], aliases: { claude-fast: claude-pinned, shady: claude-hidden, opus: claude-next } }";
+      claude-soon], regions: [eu], aliases: { claude-fast: claude-pinned, shady: claude-hidden, \
+      opus: claude-next } }";
 
 fn started(engine: Engine, upstream: &Peer) -> Gateway {
     let text = config(engine, &upstream.url(), "")
