@@ -145,8 +145,7 @@ impl Look<'_> {
             return;
         }
         // Half of a surrogate pair is no text for us; such a one is looked at as it is written.
-        let written = String::from_utf8_lossy(raw);
-        let text = text(raw).unwrap_or_else(|_half| written.clone());
+        let text = text(raw).unwrap_or_else(|_half| String::from_utf8_lossy(raw));
         let escaped = text.len() != raw.len();
         let mut place = Places { raw, at: 0, passed: 0 };
         for mut one in find(&text, self.kinds) {
