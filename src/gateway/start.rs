@@ -127,9 +127,8 @@ impl std::fmt::Debug for Running {
 pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault> {
     let Loaded { fixed, snapshot, warnings, watched, .. } = loaded;
     let (log, log_thread) = Sink::start(fixed.log)?;
-    warn(&warnings, &log);
-    raise_open_files(&log);
-    let pins = Keeper::start(LivePins::open(&fixed.data_dir)?, log.clone())?;
+    prepare(&warnings, &log);
+    let pins = LivePins::open(&fixed.data_dir)?;
     let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
     let clerk = Clerk::start(store::path_in(&fixed.data_dir))?;
@@ -162,7 +161,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
     }
     drop((report, hub));
-    let parts = hub::Parts {
+    cores.push(start_hub(hub::Parts {
         log: CoreLog::new(log.clone()),
         asks,
         mail: hub_mail,
@@ -172,9 +171,8 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         books: accounts.books().ok_or(StartFault::CoreLost)?,
         limits: accounts.limits.clone(),
         seal: SealingKey::generate().map_err(|fault| StartFault::Thread(io::Error::other(fault)))?,
-        pins,
-    };
-    cores.push(std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))?);
+        pins: Keeper::start(pins, log.clone())?,
+    })?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
     let books = accounts.books().ok_or(StartFault::CoreLost)?;
     let Accounts { ledger, limits, indexer, contents, herald, .. } = accounts;
@@ -209,10 +207,12 @@ fn mailboxes(cores: usize) -> (Mailboxes, Vec<Receiver<Mail>>, Receiver<Mail>) {
     (senders.into_iter().chain([hub]).collect(), receivers, mail)
 }
 
-fn warn(warnings: &[String], log: &Sink) {
+/// Says what people should know, and makes room for connections.
+fn prepare(warnings: &[String], log: &Sink) {
     for warning in warnings {
         log.line(Level::Warn, "config", |line| line.text("warning", warning));
     }
+    raise_open_files(log);
 }
 
 /// A stream needs two descriptors, and the usual soft limit is 1024. Where it cannot be raised, the listener
@@ -282,6 +282,10 @@ fn bind_all(fixed: &Fixed) -> Result<(Vec<SocketAddr>, Vec<Vec<Socket>>), StartF
         addresses.push(address);
     }
     Ok((addresses, cores))
+}
+
+fn start_hub(parts: hub::Parts) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("hub".to_owned()).spawn(move || run_hub(parts))
 }
 
 /// The hub's thread.

@@ -126,11 +126,15 @@ fn only_what_says_nothing_passes() {
     for (new, expected) in cases {
         assert_eq!(aspects(&tool(), &new), expected, "{new}");
     }
+}
+
+#[test]
+fn what_comes_together_is_told_together() {
     // A new parameter that has to be given.
     let mut required = with("/inputSchema/required", json!(["title", "page"]));
     required["inputSchema"]["properties"]["page"] = json!({ "type": "integer" });
-    assert_eq!(aspects(&tool(), &required), [Required, ParameterAdded]);
-    assert_eq!(aspects(&without("/annotations/readOnlyHint"), &tool()), [Narrowed]);
+    assert_eq!(aspects(&tool(), &required), [Aspect::Required, Aspect::ParameterAdded]);
+    assert_eq!(aspects(&without("/annotations/readOnlyHint"), &tool()), [Aspect::Narrowed]);
 }
 
 #[test]
