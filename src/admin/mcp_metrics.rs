@@ -170,16 +170,7 @@ impl McpMetrics {
         for (server, (_, tools)) in &self.states {
             line(out, name, &format!("server=\"{}\"", escaped(server.as_str())), tools);
         }
-        let tables: [(&str, &str, fn(&(u64, u64)) -> u64); 2] = [
-            ("tollgate_mcp_tools_held", "Tools that have changed and cannot be called.", |barred| barred.0),
-            ("tollgate_mcp_tools_unlisted", "Tools that wait for approval.", |barred| barred.1),
-        ];
-        for (name, help, which) in tables {
-            head(out, name, "gauge", help);
-            for (server, barred) in &self.barred {
-                line(out, name, &format!("server=\"{}\"", escaped(server.as_str())), which(barred));
-            }
-        }
+        self.render_barred(out);
         let gauges = [
             ("tollgate_mcp_sessions_open", "Sessions of legacy callers that are open.", self.sessions),
             ("tollgate_mcp_calls_parked", "Calls that wait for a caller's answer.", self.parked),
@@ -188,6 +179,19 @@ impl McpMetrics {
         for (name, help, value) in gauges {
             head(out, name, "gauge", help);
             line(out, name, "", value);
+        }
+    }
+
+    /// Writes how many tools cannot be called.
+    fn render_barred(&self, out: &mut String) {
+        let (held, unlisted) = ("tollgate_mcp_tools_held", "tollgate_mcp_tools_unlisted");
+        head(out, held, "gauge", "Tools that have changed and cannot be called.");
+        for (server, (count, _)) in &self.barred {
+            line(out, held, &format!("server=\"{}\"", escaped(server.as_str())), count);
+        }
+        head(out, unlisted, "gauge", "Tools that wait for approval.");
+        for (server, (_, count)) in &self.barred {
+            line(out, unlisted, &format!("server=\"{}\"", escaped(server.as_str())), count);
         }
     }
 }
@@ -208,6 +212,7 @@ mod tests {
         one.connected(&server);
         one.restarted(&server);
         one.state(&server, false, 7);
+        one.barred(&server, (3, 1));
         one.sessions = 2;
         let mut sum = one.clone();
         sum.add(&one);
@@ -222,6 +227,8 @@ mod tests {
             "tollgate_mcp_call_duration_seconds_count{server=\"git\\\"hub\"} 2\n",
             "tollgate_mcp_lists_stale{server=\"git\\\"hub\"} 1\n",
             "tollgate_mcp_tools{server=\"git\\\"hub\"} 7\n",
+            "tollgate_mcp_tools_held{server=\"git\\\"hub\"} 3\n",
+            "tollgate_mcp_tools_unlisted{server=\"git\\\"hub\"} 1\n",
             "tollgate_mcp_sessions_open 4\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is missing in\n{text}");

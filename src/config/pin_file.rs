@@ -1,6 +1,6 @@
 //! The state file of pins: what every tool was when it was trusted, `<data_dir>/pins.json`.
 //!
-//! Shape: `{"version":1,"pins":{"servers":{SERVER:{TOOL:{"pinned"?,"proposed"?,"rejected"?}}},"events":[..]}}`
+//! Shape: `{"version":1,"pins":{"servers":{SERVER:{TOOL:{"pinned"?,"proposed"?,"rejected"?}}},"events":[]}}`
 //! after [`crate::mcp::pin::Pins`]. Writers take an advisory lock on `pins.lock` beside it, read, change and
 //! replace the file whole: a reader sees the old state or the new, also when a writer is killed. A file that
 //! cannot be understood is never overwritten.

@@ -133,7 +133,7 @@ impl std::fmt::Debug for Running {
 pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault> {
     let Loaded { fixed, snapshot, warnings, watched, .. } = loaded;
     let (log, log_thread) = open_log(&fixed, &warnings)?;
-    let pins = pins::Keeper::start(LivePins::open(&fixed.data_dir)?, log.clone())?;
+    let pins = LivePins::open(&fixed.data_dir)?;
     let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
     let (clerk, (registrar, orders)) = (clerk(&fixed)?, Registrar::start(path.map(Path::to_owned), &fixed)?);
@@ -170,6 +170,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
     }
     drop((report, hub));
+    let pins = pins::Keeper::start(pins, log.clone())?;
     let common = (repeats, showcase, Arc::clone(&published));
     cores.push(start_hub(&log, (asks, hub_mail), (common, pins), &mut accounts)?);
     announce(&log, &fixed, &reports, &addresses, &config_version)?;
@@ -224,6 +225,7 @@ fn warn(warnings: &[String], log: &Sink) {
     for warning in warnings {
         log.line(Level::Warn, "config", |line| line.text("warning", warning));
     }
+    raise_open_files(log);
 }
 
 /// A stream needs two descriptors, and the usual soft limit is 1024. Where it cannot be raised, the listener

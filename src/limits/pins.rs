@@ -11,8 +11,8 @@ pub const PIN_PARAMETER_BYTES_MAX: usize = 48;
 /// Definitions of one tool that stay rejected. A server that comes up with more is asked about again.
 pub const PIN_REJECTED_MAX: usize = 16;
 
-/// Events that wait for the ledger before no more lists are taken. The ledger takes them at once as long as it
-/// takes anything; a first sight of 64 real servers makes 2,386.
+/// Events that wait for the ledger before no more lists are taken. The ledger takes them at once as long as
+/// it takes anything; a first sight of 64 real servers makes 2,386.
 pub const PIN_EVENTS_MAX: usize = 16 * 1024;
 
 /// Tools of one server that are pinned, gone ones among them. The largest real one has 344.

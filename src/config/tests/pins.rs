@@ -80,7 +80,7 @@ fn damage_is_refused_and_stays() {
     let mut live = LivePins::open(folder.path()).unwrap();
     for bad in [
         String::new(),
-        whole[..whole.len() / 2].to_owned(),
+        whole.chars().take(whole.len() / 2).collect(),
         whole.replace("\"version\":1", "\"version\":2"),
         whole.replace("one", "two"),
         whole.replace("\"pinned\"", "\"pined\""),

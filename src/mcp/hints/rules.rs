@@ -254,8 +254,8 @@ const PHRASES: &[(HintKind, usize, &str)] = &[
         Secrecy,
         5,
         "silently|quietly|secretly|covertly|discreetly|stealthily|invisibly \
-         send*|read*|cop*|upload*|forward*|includ*|add*|call*|post*|run*|execut*|append*|collect*|bcc|attach*|\
-         record*|log*|pass*|transmit*|invoke*|store*|fetch*|perform*|do",
+         send*|read*|cop*|upload*|forward*|includ*|add*|call*|post*|run*|execut*|append*|collect*|bcc|\
+         attach*|record*|log*|pass*|transmit*|invoke*|store*|fetch*|perform*|do",
     ),
     (
         Secrecy,
@@ -280,8 +280,8 @@ const PHRASES: &[(HintKind, usize, &str)] = &[
     (
         Credentials,
         10,
-        "read*|open*|cat|include|provide|pass|send|cop*|attach|paste|extract|dump|fetch|collect|gather|append|\
-         put|find|locate|retrieve|list|print|harvest|grab|load|steal \
+        "read*|open*|cat|include|provide|pass|send|cop*|attach|paste|extract|dump|fetch|collect|gather|\
+         append|put|find|locate|retrieve|list|print|harvest|grab|load|steal \
          all|your|users|local|content*|any|every|stored|saved|available|developers|environment|value*|whole \
          password*|credential*|secret*|cookie*|passphrase*|privatekey*|dotenv|env|keychain|variables|tokens|\
          keys",
@@ -307,8 +307,8 @@ const PHRASES: &[(HintKind, usize, &str)] = &[
     (
         Exfiltration,
         12,
-        "send*|forward*|post|upload*|transmit*|exfiltrat*|leak*|cop*|email*|bcc|report|submit|append*|includ*|\
-         pass*|put|attach*|paste*|embed*|encode*|provide|summar*|write|add|share|repeat|insert|supply|relay \
+        "send*|forward*|post|upload*|transmit*|exfiltrat*|leak*|cop*|email*|bcc|report|submit|append*|\
+         includ*|pass*|put|attach*|paste*|embed*|encode*|provide|summar*|write|add|share|repeat|insert|supply|relay \
          full|entire|whole|complete|all|previous|prior|above|verbatim|current|users|your|this|preceding|\
          everything|raw|recent|last \
          conversation*|transcript*|chat|context|prompt*|dialog*|reasoning|discussion|thoughts|said",
@@ -355,7 +355,7 @@ const PHRASES: &[(HintKind, usize, &str)] = &[
     (
         Shadowing,
         8,
-        "other|another tool*|server*|function* deprecated|unsafe|broken|obsolete|compromised|\
+        "other|another tool*|server*|function* deprecated|unsaf*|broken|obsolete|compromised|\
          disabled|removed|unavailable|outdated|insecure|unreliable",
     ),
     (

@@ -227,8 +227,8 @@ pub struct Pins {
     /// By server, then by the server's name of the tool.
     #[serde(default)]
     pub servers: BTreeMap<String, BTreeMap<String, Known>>,
-    /// What the ledger does not have yet, oldest first. None is ever dropped: from `limits::PIN_EVENTS_MAX` on
-    /// a gateway takes no more lists.
+    /// What the ledger does not have yet, oldest first. None is ever dropped: from `limits::PIN_EVENTS_MAX`
+    /// on a gateway takes no more lists.
     #[serde(default)]
     pub events: Vec<Event>,
     /// The number of the next event.
