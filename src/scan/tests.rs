@@ -106,6 +106,7 @@ fn finds_stand_in_order_and_apart() {
 #[test]
 fn only_what_is_said_counts() {
     let mail = "ada@lovelace.dev";
+    let image = "A".repeat(80) + "4111111111111111";
     let body = json!({
         "model": mail,
         "metadata": { "user_id": mail },
@@ -115,7 +116,7 @@ fn only_what_is_said_counts() {
             { "role": "user", "content": [
                 { "type": "text", "text": mail },
                 { "type": "tool_result", "tool_use_id": mail, "content": [{ "type": "text", "text": mail }] },
-                { "type": "image", "source": { "type": "base64", "data": "A".repeat(80) + "@x.dev" } },
+                { "type": "image", "source": { "type": "base64", "data": image } },
                 { "type": "document", "source": { "type": "text", "data": mail } },
                 { "type": "thinking", "thinking": "", "signature": mail },
             ] },
