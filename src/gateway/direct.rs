@@ -207,8 +207,8 @@ fn begin<'w>(
     Some(Lane::Call(Box::new(about), Box::new(call)))
 }
 
-/// What is to be said of the arguments; nothing where the call is denied or its arguments change, which is the
-/// hub's to do.
+/// What is to be said of the arguments; nothing where the call is denied or its arguments change, which is
+/// the hub's to do.
 fn watched(
     post: &Post<'_>,
     guarding: &Guarding,

@@ -99,7 +99,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Looks through the value that comes next, that of the member `name`; its depth is the cursor's to bound.
+    /// Looks through the value that comes next, that of the member `name`; the cursor bounds its depth.
     fn walk(&mut self, cursor: &mut Cursor<'_>, name: &[u8]) -> Result<(), Fault> {
         match cursor.ahead() {
             Some(Json::Object) => {

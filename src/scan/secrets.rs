@@ -1,10 +1,10 @@
-//! Finds secrets: keys and tokens of known issuers, private keys, passwords in addresses, and values that look
-//! random under a name such as `password`.
+//! Finds secrets: keys and tokens of known issuers, private keys, passwords in addresses, and values that
+//! look random under a name such as `password`.
 //!
 //! It reads bytes, not JSON, so text and JSON inside of JSON are read as well. A secret is made of bytes that
 //! need no escape; where a match may hold escapes (private keys) it ends before the quote. One pass, and the
-//! time is in proportion to the bytes: what has been looked at for one rule in vain is not looked at again for
-//! another.
+//! time is in proportion to the bytes: what has been looked at for one rule in vain is not looked at again
+//! for another.
 //!
 //! What it cannot see: secrets without a form, such as short passwords in prose, and those that are encoded.
 //! Code and hashes must not be taken for secrets, so names alone are never enough.

@@ -285,7 +285,8 @@ fn telling(era: Era) -> Peer {
             let told = asked.argument("text").replace('"', "'");
             let text = format!("\"{told} of \\u0061da@lovelace.dev\\n\"");
             let result = format!(
-                "{{\"content\":[{{\"type\":\"text\",\"text\":{text}}}],\"structuredContent\":{{\"said\":{text}}},\
+                "{{\"content\":[{{\"type\":\"text\",\"text\":{text}}}],\
+                 \"structuredContent\":{{\"said\":{text}}},\
                  \"resultType\":\"complete\"}}"
             );
             document(exchange, 200, &asked.response(&result))

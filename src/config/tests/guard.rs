@@ -48,7 +48,8 @@ fn what_holds_for_whom() {
     for line in [
         r#"tool_inputs: ["deny Bash matching \"rm -rf|curl .*\\\\| *sh\"", "#,
         "scan: { requests: count, results: mask, kinds: [secrets, mail] }",
-        r#"payments: { tool_inputs: ["deny mcp__prod__delete_*"], scan: { arguments: refuse, kinds: [iban] } }"#,
+        r#"payments: { tool_inputs: ["deny mcp__prod__delete_*"], scan: { arguments: "#,
+        "scan: { arguments: refuse, kinds: [iban] } }",
     ] {
         assert!(shown.contains(line), "{line}\n{shown}");
     }
@@ -71,13 +72,13 @@ fn faults_have_their_place() {
     for (config, expected) in [
         (
             "tool_inputs: [\"ask Bash\"]",
-            "tollgate.yaml:2:15: tool_inputs: at character 1: a rule about inputs can only be stricter: begin \
-             with `deny`",
+            "tollgate.yaml:2:15: tool_inputs: at character 1: a rule about inputs can only be stricter: \
+             begin with `deny`",
         ),
         (
             "teams: { a: { tool_inputs: [deny] } }",
-            "tollgate.yaml:2:29: teams.a.tool_inputs: at character 5: expected the name of a tool, such as Bash \
-             or mcp__prod__delete_*, without quotes",
+            "tollgate.yaml:2:29: teams.a.tool_inputs: at character 5: expected the name of a tool, such as \
+             Bash or mcp__prod__delete_*, without quotes",
         ),
         (
             "scan: { requests: mask }",
@@ -91,7 +92,8 @@ fn faults_have_their_place() {
         ),
         (
             "scan: { kinds: [mails] }",
-            "tollgate.yaml:2:17: scan.kinds: expected one of secrets, mail, iban, card, phone, found \"mails\"",
+            "tollgate.yaml:2:17: scan.kinds: expected one of secrets, mail, iban, card, phone, found \
+             \"mails\"",
         ),
         ("scan: { kinds: [] }", "tollgate.yaml:2:16: scan.kinds: name at least one kind, or leave it out"),
         (

@@ -1,5 +1,5 @@
-//! Takes secrets out of what is written down, so that JSON stays JSON: what takes the place of a secret needs no
-//! escape. A wrong match costs a reader of the ledger a word, a missed one may cost a key.
+//! Takes secrets out of what is written down, so that JSON stays JSON: what takes the place of a secret needs
+//! no escape. A wrong match costs a reader of the ledger a word, a missed one may cost a key.
 
 use std::borrow::Cow;
 

@@ -164,7 +164,7 @@ fn what_a_request_says_of_its_place() {
         (json!({ "safeguards": [] }), Some(none.clone())),
         (json!({ "safeguards": [{ "type": "dangerous_tool_use" }] }), Some(none.clone())),
         (
-            json!({ "safeguards": [{ "classifier_context": { "live_cwd": "/a b", "home_dir": "/h", "v": 1 } }] }),
+            json!({ "safeguards": [{ "classifier_context": { "live_cwd": "/a b", "home_dir": "/h" } }] }),
             Some(Asked { cwd: Some("/a b".into()), home: Some("/h".into()) }),
         ),
         (json!({ "safeguards": [{ "classifier_context": { "live_cwd": 7 } }] }), Some(none)),
@@ -224,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn broken_streams(seed in 0..255_u8, at in 0..1500_usize, new in "[\\x00-\\x7f]{0,3}", cut in 0..8_usize) {
+    fn broken(seed in 0..255_u8, at in 0..1500_usize, new in "[\\x00-\\x7f]{0,3}", cut in 0..8_usize) {
         let mut sent = stream(&[("Bash", BAD, "not_flagged"), ("Edit", GOOD, "not_flagged")], "\n");
         let at = at.min(sent.len());
         let end = (at + cut).min(sent.len());
