@@ -308,7 +308,8 @@ const PHRASES: &[(HintKind, usize, &str)] = &[
         Exfiltration,
         12,
         "send*|forward*|post|upload*|transmit*|exfiltrat*|leak*|cop*|email*|bcc|report|submit|append*|\
-         includ*|pass*|put|attach*|paste*|embed*|encode*|provide|summar*|write|add|share|repeat|insert|supply|relay \
+         includ*|pass*|put|attach*|paste*|embed*|encode*|provide|summar*|write|add|\
+         share|repeat|insert|supply|relay \
          full|entire|whole|complete|all|previous|prior|above|verbatim|current|users|your|this|preceding|\
          everything|raw|recent|last \
          conversation*|transcript*|chat|context|prompt*|dialog*|reasoning|discussion|thoughts|said",
