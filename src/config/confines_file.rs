@@ -96,7 +96,8 @@ pub(crate) fn resolve(
             warnings.push(format!("{what}.limits.processes: root has no such bound; name a `user`"));
         } else if ours {
             warnings.push(format!(
-                "{what}.limits.processes: it counts all processes of the gateway's user; name a `user` of its own"
+                "{what}.limits.processes: it counts all processes of the gateway's user; \
+                 name a `user` of its own"
             ));
         }
     }
