@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::option;
-use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::select;
 use proptest::test_runner::Config;
 
@@ -176,6 +176,9 @@ proptest! {
             let (server, class) = (ServerName::new(server), *class);
             let wanted = plain(&all, unwritten, (server.as_str(), tool, class));
             prop_assert_eq!(lister(&server, tool, class), wanted, "{} {} {:?}", server, tool, class);
+            // Who may call a tool of a server sees that server, or the tool would stand in no list.
+            let seen = wanted == Answer::Deny || table.may_see(&rules, &caller, &server).is_ok();
+            prop_assert!(seen, "{} {}", server, tool);
             for can_ask in [true, false] {
                 let call = ToolCall { server: &server, tool, class, can_ask };
                 let allowed = wanted == Answer::Allow || wanted == Answer::Ask && can_ask;
