@@ -132,7 +132,7 @@ fn explained(snapshot: &Snapshot, parameters: &[(String, String)], now_ms: u64) 
     let verdict = trial.verdict(principal, call, now_ms);
     let opens_admin = principal.role.is_some();
     let note = "it is an administrator's key: it opens /admin and nothing else";
-    let place = |place: &PlaceVerdict| json!({ "place": place.place, "model": place.model, "allowed": place.allowed });
+    let place = |PlaceVerdict { place, model, allowed }: &PlaceVerdict| json!({ "place": place, "model": model, "allowed": allowed });
     Ok(json!({
         "allowed": verdict.allowed && !opens_admin,
         "why": if opens_admin { note } else { &verdict.why },

@@ -161,8 +161,8 @@ fn states_are_told_by_their_tags() {
 #[test]
 fn bodies_are_what_the_table_says() {
     let read = |body: &str| shape::read(body.as_bytes(), NEW_KEY);
-    let good = read(r#"{"name":"a","admin":true,"models":["x-*"],"team":null}"#).unwrap();
-    assert_eq!(Value::Object(good), json!({ "name": "a", "admin": true, "models": ["x-*"] }));
+    let good = read(r#"{"name":"a","service":true,"models":["x-*"],"team":null}"#).unwrap();
+    assert_eq!(Value::Object(good), json!({ "name": "a", "service": true, "models": ["x-*"] }));
     for (wrong, says) in [
         ("", "\"name\" is missing"),
         ("[]", "no JSON object"),
@@ -172,7 +172,7 @@ fn bodies_are_what_the_table_says() {
         (r#"{"name":"a","name":"b"}"#, "twice"),
         (r#"{"name":"a","n\u0061me":"b"}"#, "twice"),
         (r#"{"name":7}"#, "expected a text"),
-        (r#"{"name":"a","admin":"true"}"#, "expected true or false"),
+        (r#"{"name":"a","service":"true"}"#, "expected true or false"),
         (r#"{"name":"a","models":"x"}"#, "expected a list"),
         (r#"{"name":"a","models":[1]}"#, "expected a list"),
     ] {
