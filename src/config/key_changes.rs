@@ -1,6 +1,9 @@
 //! Changes of the key file on a condition: whoever changes what they have not seen is refused.
 
-use crate::config::key_file::{Created, KeyFault, KeyFile, NewKey, StoredKey, create_in, revoke_in};
+use std::time::{Duration, SystemTime};
+
+use crate::config::key_file::{Created, KeyFault, KeyFile, NewKey, StoredKey};
+use crate::config::key_file::{create_in, revoke_in, rotate_in};
 
 /// A key before and after a change.
 #[derive(Clone, Debug)]
@@ -27,6 +30,26 @@ impl KeyFile {
                 if fits(&stored.keys) { create_in(&mut stored.keys, wish) } else { Err(KeyFault::Stale) }
             },
         )
+    }
+
+    /// Makes another secret for the key of this name, see `rotate`, if `fits` of its newest, which nobody else
+    /// changes meanwhile.
+    ///
+    /// # Errors
+    /// `Stale`, and those of `rotate`.
+    pub fn rotate_if(
+        &self,
+        name: &str,
+        (overlap, expires): (Duration, Option<SystemTime>),
+        fits: impl FnOnce(&StoredKey) -> bool,
+    ) -> Result<Created, KeyFault> {
+        self.change(|stored| {
+            let found = stored.keys.iter().rfind(|key| key.name == name && key.is_valid());
+            match found.or_else(|| find(&stored.keys, name)) {
+                Some(key) if !fits(key) => Err(KeyFault::Stale),
+                _ => rotate_in(&mut stored.keys, name, overlap, expires),
+            }
+        })
     }
 
     /// Revokes the valid key with this name or id if `fits` of it, which nobody else changes meanwhile. Where

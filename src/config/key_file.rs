@@ -453,7 +453,8 @@ pub(crate) fn create_in(keys: &mut Vec<StoredKey>, wish: NewKey) -> Result<Creat
     Ok(Created { stored, secret })
 }
 
-fn rotate_in(
+/// Makes another secret among `keys`.
+pub(crate) fn rotate_in(
     keys: &mut Vec<StoredKey>,
     name: &str,
     overlap: Duration,

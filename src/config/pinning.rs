@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::atomic;
 use crate::config::mcp_file::McpServer;
 use crate::config::reader::{At, Reader};
+use crate::config::secrets::Finder;
 use crate::config::yaml::Node;
 use crate::ids::ServerName;
 use crate::limits;
@@ -57,13 +58,14 @@ pub(crate) fn read_word(node: &Node, what: &str, reader: &mut Reader) -> Option<
 pub(crate) fn resolve(
     (written, servers): (&Written, &[McpServer]),
     folder: &Path,
-    files: &mut Vec<std::path::PathBuf>,
+    finder: &mut Finder<'_>,
     reader: &mut Reader,
 ) -> Pinning {
     let lock = written.lock.as_ref().and_then(|path| {
         let full = folder.join(&path.value);
-        files.push(full.clone());
-        let read = atomic::read(&full, limits::PIN_LOCK_BYTES_MAX).map_err(|why| why.to_string());
+        let readable = finder.note(&full);
+        let read = readable.and_then(|()| atomic::read(&full, limits::PIN_LOCK_BYTES_MAX));
+        let read = read.map_err(|why| why.to_string());
         let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|why| why.to_string()));
         let lock = text.and_then(|text| Lock::parse(&path.value, &text).map_err(|why| why.to_string()));
         lock.inspect_err(|why| {

@@ -256,7 +256,7 @@ impl<'e> Resolver<'e> {
     /// How definitions are pinned.
     fn pinning(&mut self, file: &File, reader: &mut Reader) -> Pinning {
         let written = (&file.pinning, file.mcp_servers.as_slice());
-        let pinning = pinning::resolve(written, self.folder, &mut self.shared.finder.files, reader);
+        let pinning = pinning::resolve(written, self.folder, &mut self.shared.finder, reader);
         if let Some(lock) = &pinning.lock {
             self.facts.update(Sha256::digest(lock.facts()));
         }

@@ -19,7 +19,7 @@ use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::clerk::Asked;
 use crate::gateway::identify::identify;
 use crate::gateway::office::keys::{self, Told};
-use crate::gateway::office::{door, settings};
+use crate::gateway::office::{door, settings, tools};
 use crate::gateway::record::{Record, kept};
 use crate::gateway::trial::{Call, PlaceVerdict, Trial};
 use crate::gateway::worker::{Phase, Worker};
@@ -46,7 +46,7 @@ pub(super) async fn serve(
     let snapshot = worker.snapshot();
     let known =
         identify(worker, &snapshot, caller, None, record).await.map_err(|error| match error.code() {
-            Code::Unauthenticated if error.message().is_empty() => error.context(NO_KEY),
+            Code::Unauthenticated if error.message() == Code::Unauthenticated.text() => error.context(NO_KEY),
             _ => error,
         })?;
     let principal = &*known;
@@ -79,6 +79,15 @@ pub(super) async fn serve(
         Operation::CreateKey => {
             let body = door::body(worker, caller, &snapshot, &wish, record).await?;
             keys::create((worker, principal), &snapshot, &wish, body, record).await?
+        }
+        Operation::RotateKey => {
+            let body = door::body(worker, caller, &snapshot, &wish, record).await?;
+            keys::rotate((worker, principal), &wish, &body, record).await?
+        }
+        Operation::Tools => tools::list(worker, &parameters).await?,
+        Operation::ApproveTool | Operation::RejectTool => {
+            door::body(worker, caller, &snapshot, &wish, record).await?;
+            tools::decide((worker, principal), &snapshot, &wish, record).await?
         }
         Operation::RevokeKey => {
             door::body(worker, caller, &snapshot, &wish, record).await?;
@@ -282,7 +291,7 @@ fn parameters(query: &[u8]) -> Result<Vec<(String, String)>, CallError> {
 }
 
 /// The text behind percent signs and plus signs.
-fn decoded(bytes: &[u8]) -> Option<String> {
+pub(super) fn decoded(bytes: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes.iter();
     while let Some(&byte) = rest.next() {

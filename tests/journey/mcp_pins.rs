@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::client::{get, once, post};
 use crate::gateway::{Engine, Folder, Gateway, for_each_engine, tollgate};
+use crate::ledger::administrator;
 use crate::mcp_caller::{Caller, gateway, one_server};
 use crate::mcp_claude_code::{UPFRONT, asked, endpoint, outcome, play};
 use crate::peer::After;
@@ -442,4 +444,49 @@ fn claude_code_goes_on_with_what_was_trusted() {
         !after[after.len() - 1].to_string().contains("id_rsa"),
         "nothing of the new words reaches the model"
     );
+}
+
+#[test]
+fn administrators_decide_over_http_as_well() {
+    let folder = Folder::new();
+    lists(&folder, &[tool("note", GOOD), tool("other", GOOD)]);
+    let gateway = gateway(Engine::Epoll, &rug(&folder, ""));
+    let mut caller = Caller::new(&gateway, Era::Modern, "/mcp");
+    assert!(list(&mut caller).contains(GOOD));
+    let root = administrator(&gateway);
+    let seen = |query: &str| {
+        let reply =
+            once(gateway.addr(), &get("GET", &format!("/admin/tools{query}"), &[("x-api-key", &root)]));
+        assert_eq!(reply.head.status, 200, "{reply:?}");
+        reply.json()["tools"].as_array().expect("tools").clone()
+    };
+    assert_eq!((seen("").len(), seen("?open=true").len()), (2, 0));
+    lists(&folder, &[tool("note", BAD), tool("other", BAD)]);
+    eventually("both are held", DEADLINE, || seen("?open=true").len() == 2);
+    let held = seen("?open=true");
+    let diff = held[0]["diff"].as_str().expect("a diff");
+    assert!(diff.contains(&format!("    - {GOOD}")) && diff.contains(&format!("    + {BAD}")), "{diff}");
+    assert_eq!(
+        (&held[0]["state"], &held[0]["changed"]),
+        (&json!("held"), &json!(["description"])),
+        "{held:?}"
+    );
+    assert!(held[0]["hints"].as_array().is_some_and(|hints| !hints.is_empty()), "{held:?}");
+    let decide = |word: &str, etag: &str| {
+        let target = format!("/admin/tools/{word}");
+        once(gateway.addr(), &post(&target, &root, &[("If-Match", etag)], b"{}")).head.status
+    };
+    let etag = |row: &Value| row["etag"].as_str().expect("a tag").to_owned();
+    // Who has not seen what it is now decides nothing.
+    assert_eq!(decide("rug.note/approve", "\"0\""), 412);
+    assert_eq!(decide("rug.nothing/approve", "\"0\""), 404);
+    assert_eq!(decide("rug.note/approve", &etag(&held[0])), 202);
+    assert_eq!(decide("rug.other/reject", &etag(&held[1])), 202);
+    eventually("the approved one can be called", DEADLINE, || {
+        caller.call("4", "note", "{}").raw().windows(8).any(|bytes| bytes == b"\"result\"")
+    });
+    assert!(caller.call("5", "other", "{}").error().contains("has changed"));
+    assert_eq!(seen("?open=true").len(), 0);
+    let written = tools_ledger(&gateway);
+    assert!(written.contains("by key root") && written.contains("approve rug.note: "), "{written}");
 }

@@ -18,8 +18,16 @@ pub enum Operation {
     Keys,
     /// A new key.
     CreateKey,
+    /// Another secret for a key.
+    RotateKey,
     /// The end of a key.
     RevokeKey,
+    /// The tools of all servers as they were pinned.
+    Tools,
+    /// Yes to what a server has made of a tool.
+    ApproveTool,
+    /// No to it.
+    RejectTool,
     /// What the config that is in force says.
     Config,
     /// What another config would say.
@@ -163,6 +171,22 @@ pub const NEW_KEY: &[Member] = &[
         .like("[\"claude-*\"]"),
 ];
 
+/// What comes in for another secret.
+pub const ROTATION: &[Member] = &[
+    may("overlap", Holds::Text(40), "how long the old secret goes on, such as 24h, which is the default")
+        .like("\"1h\""),
+    may(
+        "expires",
+        Holds::Text(40),
+        "when the new one ends; left out, after as long a time as the old one had",
+    ),
+];
+
+const TOOL: &[Member] = &[
+    must("tool", Holds::Text(512), "`server.tool`"),
+    must("hash", Holds::Text(64), "the definition that was decided about"),
+];
+
 const KEY: &[Member] = &[
     must("name", Holds::Text(64), "its name"),
     must("id", Holds::Text(12), "the first 12 digits of its hash"),
@@ -293,6 +317,15 @@ pub const ROUTES: &[Route] = &[
         ..CHANGE
     },
     Route {
+        id: "rotate_key",
+        path: "/admin/keys/{name}/rotate",
+        says: "Makes another secret for a key, on the same terms. The answer has it, once.",
+        operation: Operation::RotateKey,
+        body: Some(ROTATION),
+        answer: MADE_KEY,
+        ..CHANGE
+    },
+    Route {
         id: "revoke_key",
         path: "/admin/keys/{name}/revoke",
         says: "Revokes the key with this name or id.",
@@ -300,6 +333,34 @@ pub const ROUTES: &[Route] = &[
         body: Some(&[]),
         answer: KEY,
         ..CHANGE
+    },
+    Route {
+        id: "tools",
+        path: "/admin/tools",
+        says: "Lists the tools of all servers as they were pinned, with what has changed about them.",
+        operation: Operation::Tools,
+        need: Permission::ReadSettings,
+        query: &[query("open", "`true` for those alone that wait for a decision", "")],
+        answer: &[must("tools", Holds::Objects, "tools: state, hashes, what has changed, hints, `etag`")],
+        ..LOOK
+    },
+    Route {
+        id: "approve_tool",
+        path: "/admin/tools/{name}/approve",
+        says: "Lets through what a server has made of its tool, `server.tool`. It holds within a second.",
+        operation: Operation::ApproveTool,
+        body: Some(&[]),
+        answer: TOOL,
+        ..DECISION
+    },
+    Route {
+        id: "reject_tool",
+        path: "/admin/tools/{name}/reject",
+        says: "Goes on without what a server has made of its tool, `server.tool`.",
+        operation: Operation::RejectTool,
+        body: Some(&[]),
+        answer: TOOL,
+        ..DECISION
     },
     Route {
         id: "config",
@@ -364,4 +425,11 @@ const CHANGE: Route = Route {
     sure: Sure::OfOne,
     success: IN_FORCE,
     ..LOOK
+};
+
+/// What decisions about tools have in common. The hub takes notice within a second.
+const DECISION: Route = Route {
+    need: Permission::ChangeApprovals,
+    success: &[(202, "it is decided, and holds within a second")],
+    ..CHANGE
 };

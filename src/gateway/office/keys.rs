@@ -157,6 +157,51 @@ pub(in crate::gateway) async fn create(
     Ok(Told { status, etag: of_one(&stored), body })
 }
 
+/// Makes another secret for a key.
+///
+/// # Errors
+/// 400 for what is no time, 404 for a key that is not there, 409 for one that is revoked, 412 for a state that
+/// has passed.
+pub(in crate::gateway) async fn rotate(
+    (worker, who): (&Worker, &Principal),
+    wish: &Wish,
+    body: &Map<String, Value>,
+    record: &mut Record,
+) -> Result<Told, CallError> {
+    let condition = wish.condition()?.clone();
+    let bad = |text: String| CallError::new(Code::BadRequest).context(text);
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let overlap = text("overlap").map_or(Ok(limits::KEY_OVERLAP_DEFAULT), |text| {
+        let read = humantime::parse_duration(text).ok().filter(|overlap| *overlap <= limits::KEY_OVERLAP_MAX);
+        read.ok_or_else(|| bad(format!("overlap: {text:?} is no while such as 24h, of 31 days at most")))
+    })?;
+    let expires = text("expires")
+        .map(|end| key_terms::end(end, clock::wall()).map_err(|why| bad(format!("expires: {why}"))))
+        .transpose()?;
+    let name = wish.name.clone();
+    let all = admin_view::may(who, Permission::ChangeAdminKeys).is_ok();
+    record.decision = format!("rotate key {name}");
+    worker.books.admit()?;
+    worker.open(record, 0).await?;
+    let made = worker.registrar.run(move |office| {
+        owners_alone(&office.keys, &name, all)?;
+        let mut seen = None;
+        let made = office.keys.rotate_if(&name, (overlap, expires), |key| {
+            let now = of_one(key);
+            let fits = condition.holds(Some(&now)) && (all || key.role().is_none());
+            seen = Some(now);
+            fits
+        });
+        made.map_err(|fault| (fault, seen))
+    });
+    let Created { stored, secret } = made.await?.map_err(refused)?;
+    let before = stored.generation.saturating_sub(1);
+    record.decision = format!("rotate key {}: generation {before} -> {}", stored.name, brief(&stored));
+    let mut body = json!({ "key": secret.expose(), "name": stored.name, "id": stored.id });
+    let status = in_force(worker, &stored, &mut body).await;
+    Ok(Told { status, etag: of_one(&stored), body })
+}
+
 /// Revokes a key.
 ///
 /// # Errors

@@ -5,3 +5,4 @@ pub(super) mod door;
 pub(super) mod keys;
 pub(super) mod registrar;
 pub(super) mod settings;
+pub(super) mod tools;

@@ -9,6 +9,7 @@
 
 pub mod barred;
 pub mod change;
+pub mod difference;
 pub mod fingerprint;
 pub mod judge;
 pub mod lock;
