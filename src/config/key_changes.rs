@@ -32,8 +32,8 @@ impl KeyFile {
         )
     }
 
-    /// Makes another secret for the key of this name, see `rotate`, if `fits` of its newest, which nobody else
-    /// changes meanwhile.
+    /// Makes another secret for the key of this name, see `rotate`, if `fits` of its newest, which nobody
+    /// else changes meanwhile.
     ///
     /// # Errors
     /// `Stale`, and those of `rotate`.

@@ -201,50 +201,12 @@ impl fmt::Display for Shown {
         if !self.teams.is_empty() {
             writeln!(f, "teams:")?;
         }
-        for team in &self.teams {
-            let models = team.models.as_ref().map(|models| format!("models: {}", list(models)));
-            let servers = team.servers.as_ref().map(|grants| format!("servers: {}", grants_as_yaml(grants)));
-            let content = team.content.map(|content| format!("content: {content}"));
-            let denied =
-                (!team.deny_models.is_empty()).then(|| format!("deny_models: {}", list(&team.deny_models)));
-            let mut both: Vec<String> = [models, denied, servers, content].into_iter().flatten().collect();
-            both.extend(team.reach.entries());
-            both.extend(team.guard.parts());
-            let space = if both.is_empty() { "" } else { " " };
-            writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))?;
-        }
+        self.teams.iter().try_for_each(|team| write_team(team, f))?;
         for part in self.guard.parts() {
             writeln!(f, "{part}")?;
         }
         writeln!(f, "keys:{}", if self.keys.is_empty() { " []" } else { "" })?;
-        for key in &self.keys {
-            write!(f, "  - {{ name: {}, secret: \"{MASK}\"", word(&key.name))?;
-            if let Some(team) = &key.team {
-                write!(f, ", team: {}", word(team))?;
-            }
-            if let Some(user) = &key.user {
-                write!(f, ", user: {}", word(user))?;
-            }
-            if let Some(role) = key.role {
-                write!(f, ", role: {role}")?;
-            }
-            if let Some(expires) = &key.expires {
-                write!(f, ", expires: {}", word(expires))?;
-            }
-            if let Some(models) = &key.models {
-                write!(f, ", models: {}", list(models))?;
-            }
-            if !key.deny_models.is_empty() {
-                write!(f, ", deny_models: {}", list(&key.deny_models))?;
-            }
-            if let Some(grants) = &key.servers {
-                write!(f, ", servers: {}", grants_as_yaml(grants))?;
-            }
-            if let Some(regions) = &key.regions {
-                write!(f, ", regions: {}", list(regions))?;
-            }
-            writeln!(f, " }} # {}, from the {}", key.id, key.origin)?;
-        }
+        self.keys.iter().try_for_each(|key| write_key(key, f))?;
         if !self.identity.is_empty() {
             write!(f, "{}", self.identity)?;
         }
@@ -253,6 +215,47 @@ impl fmt::Display for Shown {
         }
         writeln!(f, "{}", self.books)
     }
+}
+
+fn write_team(team: &ShownTeam, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let models = team.models.as_ref().map(|models| format!("models: {}", list(models)));
+    let servers = team.servers.as_ref().map(|grants| format!("servers: {}", grants_as_yaml(grants)));
+    let content = team.content.map(|content| format!("content: {content}"));
+    let denied = (!team.deny_models.is_empty()).then(|| format!("deny_models: {}", list(&team.deny_models)));
+    let mut both: Vec<String> = [models, denied, servers, content].into_iter().flatten().collect();
+    both.extend(team.reach.entries());
+    both.extend(team.guard.parts());
+    let space = if both.is_empty() { "" } else { " " };
+    writeln!(f, "  {}: {{{space}{}{space}}}", word(&team.name), both.join(", "))
+}
+
+fn write_key(key: &ShownKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "  - {{ name: {}, secret: \"{MASK}\"", word(&key.name))?;
+    if let Some(team) = &key.team {
+        write!(f, ", team: {}", word(team))?;
+    }
+    if let Some(user) = &key.user {
+        write!(f, ", user: {}", word(user))?;
+    }
+    if let Some(role) = key.role {
+        write!(f, ", role: {role}")?;
+    }
+    if let Some(expires) = &key.expires {
+        write!(f, ", expires: {}", word(expires))?;
+    }
+    if let Some(models) = &key.models {
+        write!(f, ", models: {}", list(models))?;
+    }
+    if !key.deny_models.is_empty() {
+        write!(f, ", deny_models: {}", list(&key.deny_models))?;
+    }
+    if let Some(grants) = &key.servers {
+        write!(f, ", servers: {}", grants_as_yaml(grants))?;
+    }
+    if let Some(regions) = &key.regions {
+        write!(f, ", regions: {}", list(regions))?;
+    }
+    writeln!(f, " }} # {}, from the {}", key.id, key.origin)
 }
 
 fn write_model(model: &ShownModel, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -148,11 +148,7 @@ fn begin<'w>(
         mirror::check(tool.param_headers(), arguments, &given).ok()?;
     }
     let server = &way.server.name;
-    let rules = &post.snapshot.rules;
-    let asked = ToolCall { server, tool: tool.key(), class: entry.class, can_ask: post.facts.can_ask };
-    let allowed = worker.decisions.decide_tool(rules, post.principal, &asked).ok()?;
-    let residency = rules.residency(post.principal);
-    let permit = residency.place(&allowed, &way.server.place).ok()?;
+    let (permit, decision) = permitted(worker, post, way, entry)?;
     let guarding = post.snapshot.guards.of(post.principal.team.as_ref());
     about.marks = watched(post, guarding, (server, tool.key(), &name), arguments)?;
     let id = worker.next_message_id();
@@ -182,7 +178,7 @@ fn begin<'w>(
     about.charged = charged;
     about.server = Some(server.clone());
     about.note_tool(entry);
-    about.decision = residency.decision(&allowed);
+    about.decision = decision;
     about.place = Some(Arc::clone(&way.server.place));
     tool.key().clone_into(&mut about.name);
     about.tool_use_id = tool_use_id.unwrap_or_default().into_owned();
@@ -205,6 +201,17 @@ fn begin<'w>(
         _pass: pass,
     };
     Some(Lane::Call(Box::new(about), Box::new(call)))
+}
+
+/// The permit for a call, and what was decided; nothing where the rules say no, which the hub tells.
+fn permitted(worker: &Worker, post: &Post<'_>, way: &Way, entry: &Entry) -> Option<(PlacedPermit, String)> {
+    let (rules, server) = (&post.snapshot.rules, &way.server.name);
+    let tool = entry.definition.key();
+    let asked = ToolCall { server, tool, class: entry.class, can_ask: post.facts.can_ask };
+    let allowed = worker.decisions.decide_tool(rules, post.principal, &asked).ok()?;
+    let residency = rules.residency(post.principal);
+    let permit = residency.place(&allowed, &way.server.place).ok()?;
+    Some((permit, residency.decision(&allowed)))
 }
 
 /// What is to be said of the arguments; nothing where the call is denied or its arguments change, which is

@@ -141,18 +141,22 @@ fn explained(snapshot: &Snapshot, parameters: &[(String, String)], now_ms: u64) 
     let verdict = trial.verdict(principal, call, now_ms);
     let opens_admin = principal.role.is_some();
     let note = "it is an administrator's key: it opens /admin and nothing else";
-    let place = |PlaceVerdict { place, model, allowed }: &PlaceVerdict| json!({ "place": place, "model": model, "allowed": allowed });
     Ok(json!({
         "allowed": verdict.allowed && !opens_admin,
         "why": if opens_admin { note } else { &verdict.why },
         "meant": verdict.meant,
         "deprecated": verdict.deprecated,
-        "places": verdict.places.iter().map(place).collect::<Vec<_>>(),
+        "places": verdict.places.iter().map(told_of).collect::<Vec<_>>(),
         "key": principal.key.as_str(),
         "team": principal.team.as_ref().map(TeamName::as_str),
         "policy": &*snapshot.rules.version(),
         "config": snapshot.version,
     }))
+}
+
+fn told_of(place: &PlaceVerdict) -> Value {
+    let PlaceVerdict { place, model, allowed } = place;
+    json!({ "place": place, "model": model, "allowed": allowed })
 }
 
 /// Asks the ledger's index.

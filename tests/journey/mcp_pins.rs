@@ -245,10 +245,8 @@ fn who_only_listens_is_not_woken_for_what_is_not_shown() {
         caller.call("9", "note", "{}").error().contains("was rejected by an administrator")
     });
     assert!(tools(&at, &["pins", "--open"]).succeeded().stderr.contains("no tools"));
-    let metrics = String::from_utf8(
-        crate::client::once(gateway.addr(), &crate::client::get("GET", "/metrics", &[])).body,
-    )
-    .expect("metrics are text");
+    let metrics =
+        String::from_utf8(once(gateway.addr(), &get("GET", "/metrics", &[])).body).expect("metrics are text");
     for wanted in [
         "tollgate_mcp_tools_held{server=\"rug\"} 1\n",
         "tollgate_mcp_pin_events_total{server=\"rug\",event=\"rejected\"} 1\n",

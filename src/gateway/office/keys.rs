@@ -160,8 +160,8 @@ pub(in crate::gateway) async fn create(
 /// Makes another secret for a key.
 ///
 /// # Errors
-/// 400 for what is no time, 404 for a key that is not there, 409 for one that is revoked, 412 for a state that
-/// has passed.
+/// 400 for what is no time, 404 for a key that is not there, 409 for one that is revoked, 412 for a state
+/// that has passed.
 pub(in crate::gateway) async fn rotate(
     (worker, who): (&Worker, &Principal),
     wish: &Wish,

@@ -100,8 +100,8 @@ fn time(at_ms: u64) -> String {
 /// Lets a tool through, or not.
 ///
 /// # Errors
-/// 403 where a lock file alone decides, 404 for a tool that nobody knows, 409 where there is nothing to decide,
-/// 412 for a state that has passed.
+/// 403 where a lock file alone decides, 404 for a tool that nobody knows, 409 where there is nothing to
+/// decide, 412 for a state that has passed.
 pub(in crate::gateway) async fn decide(
     (worker, who): (&Worker, &Principal),
     snapshot: &Snapshot,
