@@ -231,7 +231,8 @@ fn claude_code_in_auto_mode_does_not_run_what_is_flagged() {
             let denied = scripted_turns::result(&last, "toolu_1").expect("it is told");
             assert_eq!(denied["is_error"] == true, !rules.is_empty(), "{denied}");
             let entries = entries_of(gateway);
-            let marks: Vec<&str> = entries.iter().filter_map(|entry| entry["marks"].as_str()).collect();
+            let calls = entries.iter().filter(|entry| entry["kind"] == "model_call");
+            let marks: Vec<&str> = calls.filter_map(|entry| entry["marks"].as_str()).collect();
             let flagged = marks.iter().filter(|mark| mark.starts_with("flagged Bash rule 1")).count();
             assert_eq!(flagged, usize::from(!rules.is_empty()), "{entries:?}");
         }

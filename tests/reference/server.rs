@@ -29,8 +29,6 @@ pub(crate) struct Shared {
     listeners: Arc<Mutex<BTreeMap<u64, SubscriptionSink>>>,
     next: Arc<AtomicU64>,
     sessions: Arc<Mutex<Vec<Session>>>,
-    /// How often the tools have changed.
-    changes: Arc<AtomicU64>,
     tasks: TaskManager,
 }
 
@@ -83,10 +81,6 @@ impl Server {
 
     /// Tells everyone who wants to know, whatever the era. Who has left hears nothing, and that is fine.
     pub(crate) async fn announce(&self, change: Change) {
-        // They do change: whoever stands between need not pass on that nothing has.
-        if matches!(change, Change::Tools) {
-            self.shared.changes.fetch_add(1, Ordering::Relaxed);
-        }
         let listeners: Vec<_> = locked(&self.shared.listeners).values().cloned().collect();
         for listener in listeners {
             drop(match change {
@@ -179,11 +173,7 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut tools = tools::all();
-        if self.shared.changes.load(Ordering::Relaxed) % 2 == 1 {
-            tools.push(tools::tool("test_came_later", "Is there after every other change", tools::empty()));
-        }
-        let list = ListToolsResult { tools, ..Default::default() };
+        let list = ListToolsResult { tools: tools::all(), ..Default::default() };
         Ok(list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
     }
 

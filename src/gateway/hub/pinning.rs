@@ -74,7 +74,7 @@ fn is_current(peer: &Peer, raw: &Arc<ServerLists>) -> bool {
 }
 
 /// Whether the tools of a server are pinned.
-pub(super) fn is_pinned(hub: &Hub, server: &ServerName) -> bool {
+fn is_pinned(hub: &Hub, server: &ServerName) -> bool {
     hub.pins.is_some() && hub.snapshot().mcp.pinning.of(server) != FirstSight::Off
 }
 

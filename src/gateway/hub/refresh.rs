@@ -236,11 +236,12 @@ pub(super) fn show(hub: &Rc<Hub>, peer: &Rc<Peer>, seen: ServerLists, said: Chan
         let barred = old.as_ref().is_some_and(|old| old.barred != seen.barred);
         (changes(old.as_deref(), &seen), barred)
     };
+    let whole = seen.barred.is_empty();
     *shelf.lists.borrow_mut() = Some(Arc::new(seen));
     if changed.any() || barred {
         hub.forget_views();
     }
-    let said = Changed { tools: said.tools && !pinning::is_pinned(hub, &peer.server.name), ..said };
+    let said = Changed { tools: said.tools && whole, ..said };
     if changed.or(said).any() {
         hub.tell_changed(peer, changed.or(said));
     }
