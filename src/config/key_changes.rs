@@ -54,13 +54,14 @@ impl KeyFile {
 
     /// Revokes the valid key with this name or id if `fits` of it, which nobody else changes meanwhile. Where
     /// there is no valid one, `fits` is asked about the newest of that name first: a state that has passed is
-    /// told before all else.
+    /// told before all else. All secrets of a name end together, so `may` has to hold for each.
     ///
     /// # Errors
-    /// `Stale`, and those of `revoke`.
+    /// `Stale`, `User` where `may` does not hold, and those of `revoke`.
     pub fn revoke_if(
         &self,
         name_or_id: &str,
+        may: impl Fn(&StoredKey) -> bool,
         fits: impl FnOnce(&StoredKey) -> bool,
     ) -> Result<Changed, KeyFault> {
         self.change(|stored| {
@@ -69,6 +70,10 @@ impl KeyFile {
             if !fits(&before) {
                 return Err(KeyFault::Stale);
             }
+            let named = |key: &&StoredKey| key.name == name_or_id || key.id == name_or_id;
+            if let Some(other) = stored.keys.iter().filter(named).find(|key| key.is_valid() && !may(key)) {
+                return Err(KeyFault::User(format!("the key {:?} is not yours to revoke", other.name)));
+            }
             let revoked = revoke_in(&mut stored.keys, name_or_id)?;
             let after = revoked.into_iter().find(|key| key.id == before.id);
             Ok(Changed { after: after.unwrap_or_else(|| before.clone()), before })
@@ -76,9 +81,9 @@ impl KeyFile {
     }
 }
 
-/// The valid key with this name or id; else the newest of those that are not valid any more.
+/// The newest valid key with this name or id; else the newest of those that are not valid any more.
 pub fn find<'k>(keys: &'k [StoredKey], name_or_id: &str) -> Option<&'k StoredKey> {
     let named = |key: &&StoredKey| key.name == name_or_id || key.id == name_or_id;
-    let valid = keys.iter().filter(named).find(|key| key.is_valid());
+    let valid = keys.iter().rev().filter(named).find(|key| key.is_valid());
     valid.or_else(|| keys.iter().rev().find(named))
 }

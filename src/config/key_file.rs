@@ -67,6 +67,9 @@ pub enum KeyFault {
     /// A change was made for another state than the one that is there.
     #[error("the keys have changed since they were seen: read them again")]
     Stale,
+    /// The file has no room for another key.
+    #[error("the key file is full, with those that are revoked or have expired; give keys fewer patterns")]
+    Full,
     /// No randomness for a new key.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -342,9 +345,14 @@ impl KeyFile {
         let mut stored = before.clone();
         let out = edit(&mut stored)?;
         if stored != before {
+            let stored_more = stored.keys.len() > before.keys.len();
             let form = Form { version: VERSION, keys: stored.keys, users: stored.users };
             let mut text = serde_json::to_vec_pretty(&form).map_err(|why| failed(why.into()))?;
             text.push(b'\n');
+            // A file that cannot be read again would open nothing to anybody; revoking always fits.
+            if stored_more && u64::try_from(text.len()).unwrap_or(u64::MAX) > limits::KEY_FILE_BYTES_MAX / 2 {
+                return Err(KeyFault::Full);
+            }
             atomic::replace(&self.path, &text).map_err(|why| io_fault(&self.path, why))?;
         }
         // The lock ends with its file.

@@ -22,6 +22,12 @@ use crate::mcp::pin::{Decision, PinFault, Pins, Version};
 /// Why pins could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum PinFileFault {
+    /// It was there, and is not any more.
+    #[error("{path}: the file of pins is gone; put it back, or restart to begin anew")]
+    Gone {
+        /// The file.
+        path: String,
+    },
     /// The file system refuses.
     #[error("{path}: {why}")]
     Io {
@@ -203,6 +209,11 @@ impl LivePins {
             return Ok(false);
         }
         match self.file.read() {
+            // Nothing would be held any more, and what was rejected would be trusted.
+            Ok(_) if self.pins != Pins::default() && !self.file.path().exists() => {
+                self.watch = Watch::new(&[self.file.path().to_owned()]);
+                Err(PinFileFault::Gone { path: self.file.path().display().to_string() })
+            }
             Ok(pins) => {
                 let other = pins != self.pins;
                 self.pins = pins;

@@ -1,5 +1,9 @@
 //! Bounds of what policies may be and of what is remembered of their decisions.
 
+/// Models that a request may name beside its own: what it falls back to, and tools that are models. The API
+/// takes three.
+pub const MODELS_BESIDE_MAX: usize = 16;
+
 /// Cedar files that `policy: { files }` may name: each is read and checked at every reload.
 pub const POLICY_FILES_MAX: usize = 64;
 

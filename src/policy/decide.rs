@@ -140,7 +140,7 @@ impl Rules {
     /// # Errors
     /// A `Denial` that names server and key, and what is allowed, or the rule that denies it.
     pub fn may_see(&self, principal: &Principal, server: &ServerName) -> Result<Permit, Denial> {
-        let verdict = self.rights(principal).see(server);
+        let verdict = self.rights(principal).see(server, &Cell::new(0));
         self.settle_server(principal, server, verdict)
     }
 

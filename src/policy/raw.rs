@@ -10,7 +10,7 @@ use cedar_policy::{
 };
 
 use crate::policy::readable::{RuleId, Whose};
-use crate::policy::words::{Action, SCHEMA, Spoken};
+use crate::policy::words::{Action, ORG, SCHEMA, Spoken};
 
 /// A Cedar file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +193,18 @@ fn unknown_names(policy: &Policy, known: &Known) -> Vec<String> {
         let (of, word) = match uid.type_name().basename() {
             "Team" => (&known.teams, "team"),
             "Server" => (&known.servers, "MCP server"),
-            "Provider" => (&known.providers, "provider"),
+            "Org" if uid.id().unescaped() != ORG => {
+                out.push(format!("the organisation is called {ORG:?}"));
+                continue;
+            }
+            "Tool" => {
+                let server = uid.id().unescaped().split_once('/').map(|(server, _)| server);
+                if !server.is_some_and(|server| known.servers.iter().any(|one| one == server)) {
+                    let name = shown(uid.id().unescaped());
+                    out.push(format!("no tool can have the id {name:?}: write SERVER/TOOL"));
+                }
+                continue;
+            }
             _ => continue,
         };
         let name = uid.id().unescaped();

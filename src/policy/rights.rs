@@ -78,6 +78,7 @@ pub(super) struct Rights {
     slices: RefCell<Vec<Kept>>,
     tools: RefCell<HashMap<ServerName, Tools>>,
     models: RefCell<HashMap<Box<str>, Arc<Verdict>>>,
+    sees: RefCell<HashMap<ServerName, Arc<Verdict>>>,
 }
 
 /// A slice, with what it is about.
@@ -140,6 +141,7 @@ impl Rights {
             slices: RefCell::default(),
             tools: RefCell::default(),
             models: RefCell::default(),
+            sees: RefCell::default(),
         }
     }
 
@@ -159,10 +161,17 @@ impl Rights {
     }
 
     /// Whether what of a server is no tool may be used.
-    pub(super) fn see(&self, server: &ServerName) -> Arc<Verdict> {
+    pub(super) fn see(&self, server: &ServerName, room: &Cell<usize>) -> Arc<Verdict> {
+        if let Some(known) = self.sees.borrow().get(server) {
+            return Arc::clone(known);
+        }
         let slice = self.slice(Action::See, Some(server));
         let entity = Words::all().and_then(|words| words.server(server.as_str()));
-        self.judge(&slice, Action::See, entity.as_ref().map(std::slice::from_ref))
+        let verdict = self.judge(&slice, Action::See, entity.as_ref().map(std::slice::from_ref));
+        if take(room, 1) {
+            self.sees.borrow_mut().insert(server.clone(), Arc::clone(&verdict));
+        }
+        verdict
     }
 
     /// Whether a tool may be called. What is new is remembered as long as there is room.

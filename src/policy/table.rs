@@ -73,7 +73,7 @@ impl Table {
         principal: &Principal,
         server: &ServerName,
     ) -> Result<Permit, Denial> {
-        let verdict = self.rights(rules, principal).see(server);
+        let verdict = self.rights(rules, principal).see(server, &self.room);
         rules.settle_server(principal, server, verdict)
     }
 

@@ -23,15 +23,12 @@ entity Key in [Org, Team, User, Group] = {
   groups: Set<String>,
   role: String,
 };
-entity Region;
-entity Server in [Region] = { name: String, region?: String };
+entity Server = { name: String };
 entity Tool in [Server] = { server: String, name: String, class: String };
 entity Model = { name: String };
-entity Provider in [Region] = { name: String, region?: String };
 action call, call_unasked appliesTo { principal: [Key], resource: [Tool] };
 action see appliesTo { principal: [Key], resource: [Server] };
 action use appliesTo { principal: [Key], resource: [Model] };
-action run appliesTo { principal: [Key], resource: [Provider] };
 "#;
 
 /// The one organisation that there is.

@@ -1,5 +1,7 @@
 //! What differs between two JSON documents, for people.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use crate::limits;
@@ -55,19 +57,23 @@ fn named<'v>(one: &'v [Value], two: &'v [Value]) -> Vec<Pair<'v>> {
         name.and_then(Value::as_str).map(str::to_owned)
     };
     let mut pairs: Vec<Pair<'v>> = Vec::with_capacity(one.len());
+    let mut places = HashMap::with_capacity(one.len());
     for value in one {
         let Some(name) = name_of(value) else { return Vec::new() };
-        if pairs.iter().any(|(known, ..)| *known == name) {
+        if places.insert(name.clone(), pairs.len()).is_some() {
             return Vec::new();
         }
         pairs.push((name, Some(value), None));
     }
     for value in two {
         let Some(name) = name_of(value) else { return Vec::new() };
-        match pairs.iter_mut().find(|(known, ..)| *known == name) {
+        match places.get(&name).and_then(|place| pairs.get_mut(*place)) {
             Some((_, _, Some(_))) => return Vec::new(),
             Some((_, _, after)) => *after = Some(value),
-            None => pairs.push((name, None, Some(value))),
+            None => {
+                places.insert(name.clone(), pairs.len());
+                pairs.push((name, None, Some(value)));
+            }
         }
     }
     // What only the order of a list tells apart is told as a whole.

@@ -377,7 +377,7 @@ pub const ROUTES: &[Route] = &[
         path: "/admin/config/check",
         says: "Says what is wrong with another config, or what it would change. Changes nothing.",
         operation: Operation::CheckConfig,
-        need: Permission::ReadSettings,
+        need: Permission::ChangeSettings,
         body: Some(CONFIG),
         answer: CHECKED,
         ..LOOK

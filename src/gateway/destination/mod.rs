@@ -8,7 +8,7 @@ use crate::error::{CallError, Code};
 use crate::identity::principal::Principal;
 use crate::limits;
 use crate::llm::anthropic::request::Request;
-use crate::policy::decide::Permit;
+use crate::policy::decide::{Denial, Permit};
 use crate::policy::residency::{Outside, Residency};
 use crate::policy::table::Table;
 use crate::route::model::{Plan, Target};
@@ -57,6 +57,9 @@ pub(super) fn find<'s>(
 ) -> Result<Destination<'s>, Refused> {
     let Named { permit, mut plan, meant, notice } =
         named((snapshot, decisions), principal, &request.model, now_ms)?;
+    for other in &request.beside {
+        may_answer((snapshot, decisions), principal, other, now_ms)?;
+    }
     let residency = snapshot.rules.residency(principal);
     if residency.is_free() {
         return Ok(Destination { permit, residency, plan, meant, notice });
@@ -78,6 +81,26 @@ pub(super) fn find<'s>(
         return Err(refused(Code::OutsideRegion, outside.to_string(), outside.rule()));
     }
     Ok(Destination { permit, residency, plan, meant, notice })
+}
+
+/// Whether a model may answer that a request names beside its own. The provider chooses it by the name that
+/// stands there, so it has to be one that the caller could have asked for by that name.
+fn may_answer(
+    (snapshot, decisions): (&Snapshot, &Table),
+    principal: &Principal,
+    model: &str,
+    now_ms: u64,
+) -> Result<(), Refused> {
+    let denied = |denial: Denial| Refused {
+        error: CallError::new(Code::Forbidden).context(format!("beside its own model: {denial}")),
+        decision: denial.decision().to_owned(),
+    };
+    decisions.decide(&snapshot.rules, principal, model).map_err(denied)?;
+    let plan = snapshot.routes.plan(model);
+    match plan.and_then(|plan| plan.deprecation).map(|end| end.standing(now_ms)) {
+        Some(Standing::Ended(end) | Standing::Replaced(end, _)) => Err(ended(model, end)),
+        Some(Standing::Current | Standing::Ends(_)) | None => Ok(()),
+    }
 }
 
 /// Whom a call would be led to if every place were good; nobody where it is refused for another reason.

@@ -244,3 +244,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn models_beside_the_requests_own_are_decided_about_too() {
+    let snapshot = snapshot(
+        "providers: { p: { dialect: demo } }\nmodels: { \"*\": [p] }\n\
+         teams: { t: { models: [claude-haiku-*] } }\n\
+         keys: [{ name: k, secret: tg_a-long-enough-secret-text, team: t }]\n",
+    );
+    let who = principal(&snapshot, "tg_a-long-enough-secret-text");
+    let asked = |more: &str| {
+        let body = format!("{{\"model\":\"claude-haiku-5\"{more}}}");
+        find(&snapshot, who, &request::read(body.as_bytes()).unwrap(), NOW_MS).map(|_found| ())
+    };
+    assert!(asked("").is_ok());
+    assert!(asked(r#","fallbacks":[{"model":"claude-haiku-4"}]"#).is_ok());
+    for more in [
+        r#","fallbacks":[{"model":"claude-haiku-4"},{"model":"claude-opus-5"}]"#,
+        r#","tools":[{"type":"advisor_20260301","name":"advisor","model":"claude-opus-5"}]"#,
+    ] {
+        let refused = asked(more).unwrap_err();
+        assert_eq!(refused.error.code(), Code::Forbidden, "{more}");
+        assert!(refused.error.message().contains("claude-opus-5"), "{}", refused.error.message());
+        assert_eq!(refused.decision, "not allowed by team t", "{more}");
+    }
+}

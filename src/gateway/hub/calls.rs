@@ -76,8 +76,7 @@ pub(super) async fn call(
         about.note_tool(entry);
     }
     about.place = Some(Arc::clone(&peer.server.place));
-    let class = entry.map_or(Class::Unknown, |entry| entry.class);
-    let permit = permit(hub, caller, (&peer, class), &question, &target).and_then(|permitted| {
+    let permit = permit(hub, caller, (&peer, entry), &question, &target).and_then(|permitted| {
         let names = (&peer.server.name, &*target.name);
         let admitted = watch::admit(hub, caller, names, &mut question, &mut about.marks);
         admitted.map(|()| permitted).map_err(|error| {
@@ -405,12 +404,13 @@ fn entry<'s>(question: &Question, target: &Target, peer: &Peer, seen: &'s Seen) 
 fn permit(
     hub: &Hub,
     caller: &Caller,
-    (peer, class): (&Peer, Class),
+    (peer, entry): (&Peer, Option<&Entry>),
     question: &Question,
     target: &Target,
 ) -> Result<(PlacedPermit, String), (RpcError, String)> {
     let rules = &hub.snapshot().rules;
     let (principal, server) = (&caller.principal, &peer.server.name);
+    let class = entry.map_or(Class::Unknown, |entry| entry.class);
     let decided = match tool_of(question, target) {
         Some(tool) => {
             // About a task somebody has been asked when it was made.
@@ -424,7 +424,13 @@ fn permit(
     let residency = rules.residency(principal);
     let placed = residency.place(&permit, &peer.server.place);
     let placed = placed.map_err(|outside| refused(outside.to_string(), &outside.to_string()))?;
-    match &target.held {
+    let about_task = question.method != Method::ToolsCall && target.made_by.is_some();
+    if about_task && entry.is_none() && question.method != Method::TasksCancel {
+        let text = "the tool that made this task is not yours to call any more; it can only be cancelled";
+        return Err(refused(text.to_owned(), "denied: the tool of the task is gone"));
+    }
+    let held = entry.and_then(|entry| entry.held.as_ref());
+    match target.held.as_ref().or(held) {
         Some(why) => Err(refused(why.to_string(), why)),
         None => Ok((placed, residency.decision(&permit))),
     }

@@ -170,7 +170,7 @@ pub(super) fn kept_away(hub: &Hub, principal: &Principal, scope: Option<&ServerN
         let name = &peer.server.name;
         scope.is_none_or(|scope| scope == name)
             && !residency.allows(&peer.server.place)
-            && snapshot.rules.may_see(principal, name).is_ok()
+            && hub.decisions.may_see(&snapshot.rules, principal, name).is_ok()
     });
     let places: Vec<_> = away.map(|peer| &*peer.server.place).collect();
     (!places.is_empty()).then(|| residency.outside("a call", places).to_string())
@@ -238,8 +238,10 @@ pub(super) async fn seen(
     show(hub, &snapshot, &key, &view, &peers);
     let seen = Rc::new(Seen { view, peers, is_all: scope.is_none(), whole: OnceCell::new() });
     let mut views = hub.views.0.borrow_mut();
-    if views.len() < limits::MCP_VIEWS_MAX {
-        views.insert(key, Rc::clone(&seen));
+    if views.len() >= limits::MCP_VIEWS_MAX {
+        // Those who still call have theirs made once more.
+        views.clear();
     }
+    views.insert(key, Rc::clone(&seen));
     Some(seen)
 }

@@ -221,9 +221,10 @@ pub(in crate::gateway) async fn revoke(
     let revoked = worker.registrar.run(move |office| {
         owners_alone(&office.keys, &name, all)?;
         let mut seen = None;
-        let revoked = office.keys.revoke_if(&name, |key| {
+        let may = |key: &StoredKey| all || key.role().is_none();
+        let revoked = office.keys.revoke_if(&name, may, |key| {
             let now = of_one(key);
-            let fits = condition.holds(Some(&now)) && (all || key.role().is_none());
+            let fits = condition.holds(Some(&now));
             seen = Some(now);
             fits
         });
@@ -347,7 +348,7 @@ fn refused((fault, seen): Trouble) -> CallError {
                 .context("the key file cannot be read or written; see the log of the gateway")
                 .source(fault);
         }
-        KeyFault::NameTaken(_) | KeyFault::Revoked(_) => Code::Conflict,
+        KeyFault::NameTaken(_) | KeyFault::Revoked(_) | KeyFault::Full => Code::Conflict,
         KeyFault::Name(_) => Code::BadRequest,
         KeyFault::User(_) => Code::Forbidden,
         KeyFault::Unknown(_) => Code::NotFound,

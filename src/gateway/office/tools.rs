@@ -137,6 +137,9 @@ pub(in crate::gateway) async fn decide(
                 None => Err((PinFault::Unknown(format!("{server}.{tool}")).into(), None)),
             };
         };
+        if known.proposed.is_none() {
+            return Err((PinFault::Settled(format!("{server}.{tool}")).into(), None));
+        }
         // Under the file's lock it is looked at once more, by the hash of what was seen.
         let expected = known.proposed.as_ref().map(|version| version.print.id().to_string());
         let one = Decision { server: &server, tool: &tool, expected: expected.as_deref(), by: &by };

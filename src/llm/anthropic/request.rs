@@ -35,6 +35,9 @@ pub struct Request {
     ///
     /// [`tools`]: crate::llm::anthropic::tools
     pub tools: Option<Range<usize>>,
+    /// The models that it names beside its own, each of which may answer too: in `fallbacks`, and in tools
+    /// that are models. At most `limits::MODELS_BESIDE_MAX`.
+    pub beside: Vec<String>,
     /// Bytes of the whole body, for an estimate of the tokens to read.
     pub body_bytes: usize,
 }
@@ -66,6 +69,12 @@ pub enum Refusal {
     /// Empty, too long or with control characters.
     #[error("the field `model` must have 1 to 256 bytes and no control characters")]
     ModelName,
+    /// A model beside the request's own that cannot be read in one way only.
+    #[error("a `model` in `fallbacks` or `tools` must be a string of 1 to 256 bytes, given once")]
+    Beside,
+    /// More models beside the request's own than anybody falls back to.
+    #[error("`fallbacks` and `tools` name more than 16 models")]
+    ManyBeside,
     /// It has to be a truth value.
     #[error("the field `stream` must be true or false")]
     StreamKind,
@@ -112,6 +121,17 @@ pub fn read(body: &[u8]) -> Result<Request, Refusal> {
     ] {
         value.iter().for_each(|value| terms.take(name.as_bytes(), body, value));
     }
+    let mut beside = Vec::new();
+    match &found.fallbacks {
+        None => {}
+        Some(value) if value.kind == Kind::Null => {}
+        Some(value) if value.kind == Kind::Array => models_in(body, value, &mut beside)?,
+        Some(_) => return Err(Refusal::Beside),
+    }
+    // Tools that are no list are for the provider to refuse.
+    if let Some(value) = found.tools.as_ref().filter(|value| value.kind == Kind::Array) {
+        models_in(body, value, &mut beside)?;
+    }
     let no_geo = found.inference_geo.as_ref().is_none_or(|value| value.kind == Kind::Null);
     Ok(Request {
         geo_unreadable: !no_geo && terms.inference_geo.is_none(),
@@ -122,7 +142,40 @@ pub fn read(body: &[u8]) -> Result<Request, Refusal> {
         thinking_tokens: found.thinking.and_then(|value| budget_of(body, value)),
         terms,
         tools: found.tools.filter(|value| value.kind == Kind::Array).map(|value| value.span),
+        beside,
         body_bytes: body.len(),
+    })
+}
+
+/// Adds the models that the objects of a list name.
+fn models_in(body: &[u8], list: &Value, out: &mut Vec<String>) -> Result<(), Refusal> {
+    // Most lists of tools name none. Letters can be escaped with a `u` only.
+    let bytes = list.bytes(body);
+    let spelt = memchr::memmem::find(bytes, b"odel\"").is_some();
+    if !spelt && memchr::memmem::find(bytes, b"\\u").is_none() {
+        return Ok(());
+    }
+    json::elements(body, list.span.clone(), |element| {
+        if element.kind != Kind::Object {
+            return Ok(());
+        }
+        let mut own = None;
+        json::fields_at(body, element.span, |Field { key, value }| {
+            let name = json::text(key.raw).map_err(|_fault| Refusal::Beside)?;
+            if !name.eq_ignore_ascii_case("model") {
+                return Ok(());
+            }
+            let span = value.inner_span().filter(|_| name == "model").ok_or(Refusal::Beside)?;
+            let model = name_at(body, span).map_err(|_refusal| Refusal::Beside)?;
+            if own.replace(model).is_some() { Err(Refusal::Beside) } else { Ok(()) }
+        })?;
+        if let Some(model) = own.filter(|model| !out.contains(model)) {
+            if out.len() >= limits::MODELS_BESIDE_MAX {
+                return Err(Refusal::ManyBeside);
+            }
+            out.push(model);
+        }
+        Ok::<(), Refusal>(())
     })
 }
 
@@ -149,6 +202,7 @@ struct Found {
     speed: Option<Value>,
     inference_geo: Option<Value>,
     tools: Option<Value>,
+    fallbacks: Option<Value>,
     /// A name was written with escapes.
     escapes: bool,
 }
@@ -171,6 +225,7 @@ impl Found {
             ("speed", &mut self.speed),
             ("inference_geo", &mut self.inference_geo),
             ("tools", &mut self.tools),
+            ("fallbacks", &mut self.fallbacks),
         ];
         for (word, place) in ours {
             if !name.eq_ignore_ascii_case(word.as_bytes()) {

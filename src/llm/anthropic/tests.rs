@@ -476,3 +476,29 @@ fn the_fuzz_corpus_replays() {
     replay("anthropic_request", 4, fuzz_anthropic_request);
     replay("anthropic_response", 3, fuzz_anthropic_response);
 }
+
+#[test]
+fn models_beside_the_requests_own_are_seen_and_read_in_one_way_only() {
+    let asked = |more: &str| read(format!("{{\"model\":\"m\",{more}}}").as_bytes());
+    let beside = |more: &str| asked(more).map(|request| request.beside).unwrap();
+    assert_eq!(beside(r#""fallbacks":[{"model":"a"},{"model":"b","x":[1]},{"model":"a"}]"#), ["a", "b"]);
+    let advisor = r#""tools":[{"name":"t","input_schema":{"properties":{"model":{"type":"string"}}}},
+        {"type":"advisor_20260301","name":"advisor","model":"big"}]"#;
+    assert_eq!(beside(advisor), ["big"]);
+    assert_eq!(beside(r#""tools":[{"mod\u0065l":"big"}]"#), ["big"]);
+    assert!(beside(r#""fallbacks":null,"tools":[]"#).is_empty());
+    for wrong in [
+        r#""fallbacks":[{"model":"a","model":"b"}]"#,
+        r#""fallbacks":[{"model":"a","mod\u0065l":"b"}]"#,
+        r#""fallbacks":[{"Model":"a"}]"#,
+        r#""fallbacks":[{"model":7}]"#,
+        r#""fallbacks":[{"model":""}]"#,
+        r#""fallbacks":"a""#,
+        r#""fallbacks":[],"fallbacks":[]"#,
+        r#""Fallbacks":[]"#,
+    ] {
+        assert!(asked(wrong).is_err(), "{wrong}");
+    }
+    let many: Vec<String> = (0..17).map(|n| format!("{{\"model\":\"m{n}\"}}")).collect();
+    assert_eq!(asked(&format!("\"fallbacks\":[{}]", many.join(","))), Err(Refusal::ManyBeside));
+}

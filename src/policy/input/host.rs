@@ -74,6 +74,12 @@ pub(super) fn add(text: &str, whole: bool, out: &mut HashSet<Host>) -> Option<()
         true => text.replace(['\t', '\r', '\n'], "").into(),
         false => text.into(),
     };
+    let slashed = text.match_indices("//").map(|(at, _)| authority(text.get(at + 2..).unwrap_or_default()));
+    let first = whole.then(|| authority(strip_scheme(text.trim())));
+    // Whoever spells a host at such length has something to hide.
+    if slashed.chain(first).any(|name| name.len() > HOST_BYTES_MAX) {
+        return None;
+    }
     if whole {
         push(authority(strip_scheme(text.trim())), true);
     }
