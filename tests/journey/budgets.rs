@@ -164,7 +164,8 @@ fn spend_is_told_to_administrators_alone() {
         once(gateway.addr(), &post("/v1/messages", &admin, &[], b"{}")).refusal(403, "permission_error");
         program::eventually("the call is in the sums", Duration::from_secs(20), || {
             let reply = look(&admin, "/admin/spend?by=key,model&per=day");
-            assert_eq!(reply.head.status, 200, "{reply:?}");
+            // Who looks without a pause is told to look less.
+            assert!([200, 429].contains(&reply.head.status), "{reply:?}");
             String::from_utf8_lossy(&reply.body).contains("claude-any")
         });
         assert!(!entries(&gateway).is_empty());
