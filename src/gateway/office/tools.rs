@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::admin::api::routes::Operation;
 use crate::admin::api::tag;
+use crate::config::key_terms;
 use crate::config::pin_file::{PinFile, PinFileFault};
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
@@ -91,10 +92,8 @@ fn of(known: &Known) -> String {
     tag::of(state.as_bytes())
 }
 
-/// A time for people: UTC, to the second.
 fn time(at_ms: u64) -> String {
-    let at = UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(UNIX_EPOCH);
-    humantime::format_rfc3339_seconds(at).to_string()
+    key_terms::text(UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(UNIX_EPOCH))
 }
 
 /// Lets a tool through, or not.

@@ -181,11 +181,11 @@ fn paths() {
     assert!(denies(outside, "Write", &json!({ "paths": ["/srv/app/x", "/etc/x"] })));
     assert!(!denies(outside, "Write", &json!({})));
     assert!(judged(outside, "Write", &json!({}), &nowhere).is_some());
-    let windows = Place { cwd: Some("C:\\work".to_owned()), home: None };
-    let rule = r#"deny Write outside "C:/work/**""#;
+    let windows = Place { cwd: Some("C:\\code".to_owned()), home: None };
+    let rule = r#"deny Write outside "C:/code/**""#;
     let on_windows = |path: &str| judged(rule, "Write", &json!({ "file_path": path }), &windows).is_some();
-    assert!(!on_windows("C:\\work\\a\\b") && !on_windows("a\\b") && on_windows("a\\..\\..\\b"));
-    assert!(on_windows("D:\\work\\a") && on_windows("\\\\host\\share"));
+    assert!(!on_windows("C:\\code\\a\\b") && !on_windows("a\\b") && on_windows("a\\..\\..\\b"));
+    assert!(on_windows("D:\\code\\a") && on_windows("\\\\host\\share"));
 }
 
 #[test]
