@@ -5,13 +5,15 @@ use std::time::Duration;
 mod content;
 mod index;
 mod ledger;
+mod llm;
 mod mcp;
 mod meter;
 
-// One list in five files.
+// One list in six files.
 pub use content::*;
 pub use index::*;
 pub use ledger::*;
+pub use llm::*;
 pub use mcp::*;
 pub use meter::*;
 
