@@ -3,8 +3,8 @@
 /// Turns of one conversation: what the Anthropic API takes.
 pub const TURNS_MAX: usize = 100_000;
 
-/// Content blocks of one conversation, those inside of tool results included. Each costs about 160 bytes while
-/// it is translated; a day of Claude Code makes a few thousand.
+/// Content blocks of one conversation, those inside of tool results included. Each costs about 160 bytes
+/// while it is translated; a day of Claude Code makes a few thousand.
 pub const BLOCKS_MAX: usize = 200_000;
 
 /// Blocks inside of blocks: a tool result holds a document, which holds blocks, and that is all there is.
@@ -28,8 +28,8 @@ pub const LOSSES_MAX: usize = 64;
 /// Bytes of a thinking block's signature that is one of ours. What providers have us carry is up to 32 KiB.
 pub const SIGNATURE_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes of a provider's id of a tool call that can be had back from ours; of a longer one only a hash is kept.
-/// Ids of up to 40 bytes are usual.
+/// Bytes of a provider's id of a tool call that can be had back from ours; of a longer one only a hash is
+/// kept. Ids of up to 40 bytes are usual.
 pub const CALL_ID_BYTES_MAX: usize = 256;
 
 /// Bytes of a tool's name as a foreign model may say it; longer ones are none of ours.
@@ -44,8 +44,8 @@ pub const FOREIGN_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Calls of tools in one answer.
 pub const CALLS_OF_ANSWER_MAX: usize = 256;
 
-/// Content blocks of one answer that are held: those of a stream wait for one another, those of a document for
-/// its end.
+/// Content blocks of one answer that are held: those of a stream wait for one another, those of a document
+/// for its end.
 pub const ANSWER_BLOCKS_MAX: usize = 4 * CALLS_OF_ANSWER_MAX;
 
 /// Bytes of one call's input: it is checked whole before its block is closed, and no longer document is.

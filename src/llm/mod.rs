@@ -1,7 +1,7 @@
 //! What the gateway understands of models' dialects: pure readers and writers of bytes.
 //!
-//! Anthropic's dialect is the common form. Nothing of it is rewritten where it passes from end to end; readers
-//! look at a stream or an answer as it goes by and keep a few numbers and names of it.
+//! Anthropic's dialect is the common form. Nothing of it is rewritten where it passes from end to end;
+//! readers look at a stream or an answer as it goes by and keep a few numbers and names of it.
 //!
 //! Where the target speaks another dialect, [`conversation`] reads the request, a folder of the target's name
 //! writes it anew and reads what comes back as the neutral events of [`said`], and those are written in

@@ -2,7 +2,8 @@
 //!
 //! Anthropic's signatures hold for Anthropic's models wherever they run, and for nobody else's. What other
 //! models think goes to the caller under a signature of ours that names its origin and carries what that
-//! origin wants back. On its way out a block whose signature is of another origin than the target is left out.
+//! origin wants back. On its way out a block whose signature is of another origin than the target is left
+//! out.
 
 use crate::base64::{self, URL_SAFE};
 use crate::limits;

@@ -110,7 +110,7 @@ impl Chunks {
             })?;
         }
         if let Some(span) = top.usage {
-            self.usage(doc, span, each)?;
+            tell_usage(doc, span, each)?;
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Chunks {
             self.delta(doc, span, each)?;
         }
         if let Some(span) = usage {
-            self.usage(doc, span, each)?;
+            tell_usage(doc, span, each)?;
         }
         if let Some(reason) = reason {
             self.finish_reason(&text_of(doc, &reason))?;
@@ -374,15 +374,6 @@ impl Chunks {
         }
     }
 
-    fn usage(&mut self, doc: &[u8], span: Range<usize>, each: Each<'_>) -> Result<(), Trouble> {
-        let mut counts = Counts::default();
-        counts.read(doc, span)?;
-        if counts.seen {
-            each(&Event::Usage(counts.usage()));
-        }
-        Ok(())
-    }
-
     /// The server's own end: `[DONE]`, or the end of the bytes behind a reason to stop.
     pub(super) fn end(&mut self, each: Each<'_>) {
         if self.over {
@@ -416,6 +407,15 @@ impl Chunks {
             each(&Event::Failed(failure));
         }
     }
+}
+
+fn tell_usage(doc: &[u8], span: Range<usize>, each: Each<'_>) -> Result<(), Trouble> {
+    let mut counts = Counts::default();
+    counts.read(doc, span)?;
+    if counts.seen {
+        each(&Event::Usage(counts.usage()));
+    }
+    Ok(())
 }
 
 /// What stands at the top of a document.

@@ -1,8 +1,8 @@
 //! Reads what a server says of a failure, and finds the words that Claude Code acts on.
 //!
-//! The client lowers `max_tokens`, compacts or gives up by what the sentence says, so the known reasons are told
-//! in Anthropic's own sentences with the server's numbers. Everything else that a server says may name accounts,
-//! hosts or people: it is kept for the ledger, and the caller reads a sentence of ours.
+//! The client lowers `max_tokens`, compacts or gives up by what the sentence says, so the known reasons are
+//! told in Anthropic's own sentences with the server's numbers. Everything else that a server says may name
+//! accounts, hosts or people: it is kept for the ledger, and the caller reads a sentence of ours.
 
 use std::borrow::Cow;
 
@@ -23,8 +23,8 @@ struct Said {
     status: Option<u16>,
 }
 
-/// Reads the body of an answer with an error status, or of an event that tells an error; then the status is 0.
-/// Any bytes will do.
+/// Reads the body of an answer with an error status, or of an event that tells an error; then the status is
+/// 0. Any bytes will do.
 pub fn read(status: u16, body: &[u8]) -> Failure {
     let mut said = Said::default();
     if take(&mut said, body, 0).is_err() || (said.message.is_empty() && said.words.is_empty()) {
@@ -194,11 +194,13 @@ fn too_long(message: &str, numbers: &[u64]) -> Cow<'static, str> {
     let split = message.contains("in the messages") || message.contains("in the completion");
     match numbers {
         [most, _, prompt, answer, ..] if split && prompt <= most => format!(
-            "input length and `max_tokens` exceed context limit: {prompt} + {answer} > {most}, decrease input \
-             length or `max_tokens` and try again"
+            "input length and `max_tokens` exceed context limit: {prompt} + {answer} > {most}, decrease \
+             input length or `max_tokens` and try again"
         )
         .into(),
-        [most, _, prompt, ..] if split => format!("prompt is too long: {prompt} tokens > {most} maximum").into(),
+        [most, _, prompt, ..] if split => {
+            format!("prompt is too long: {prompt} tokens > {most} maximum").into()
+        }
         [one, other, ..] if one != other => {
             let (asked, most) = (one.max(other), one.min(other));
             format!("prompt is too long: {asked} tokens > {most} maximum").into()

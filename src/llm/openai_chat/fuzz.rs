@@ -76,8 +76,8 @@ pub(crate) fn strict_server(request: &Tree) {
     assert!(open.is_empty(), "calls without results");
 }
 
-/// Reads `data[1..]` as a stream, in pieces whose size is drawn from `data[0]`, and whole; as a document, and as
-/// an error.
+/// Reads `data[1..]` as a stream, in pieces whose size is drawn from `data[0]`, and whole; as a document, and
+/// as an error.
 pub fn fuzz_openai_chat_stream(data: &[u8]) {
     let Some((&seed, stream)) = data.split_first() else { return };
     let step = usize::from(seed % 23) + 1;
@@ -96,7 +96,7 @@ pub fn fuzz_openai_chat_stream(data: &[u8]) {
     assert!(failure.kind.shown().0 >= 400 && !failure.message.is_empty());
 }
 
-/// What the caller reads of a stream that comes in pieces of `step` bytes, up to its end when it is `finished`.
+/// What the caller reads of a stream that comes in pieces of `step` bytes, to its end when it is `finished`.
 pub(crate) fn anthropic(stream: &[u8], step: usize, finished: bool) -> Vec<u8> {
     let mut reader = StreamReader::new(Reading { nonce: 9, ..Reading::default() });
     let mut writer = StreamWriter::new(setup());

@@ -7,7 +7,7 @@
 //!
 //! | of a request | treatment |
 //! |---|---|
-//! | attribution block of Claude Code | dropped: it is about Anthropic, and costs the prompt cache its prefix |
+//! | attribution block of Claude Code | dropped: it is for Anthropic alone, and new in each conversation |
 //! | `system` turns in between | stay where they are, or become user turns in a constant frame |
 //! | results of tools | `tool` messages right after the turn that called; `is_error` is a marker in front |
 //! | images and files in results | in a user message after the results, which says whose they are |
@@ -22,9 +22,9 @@
 //! | accounts and terms of Anthropic's | dropped with a note |
 //! | fields that nobody knows | refused with their name, or dropped with a note, as [`Target`] says |
 //!
-//! The translated bytes of a conversation begin with those of the conversation one turn before up to the end of
-//! its messages, so that prompt caches hold: `messages` stand last, and tools that are found are added behind
-//! those that were there.
+//! The translated bytes of a conversation begin with those of the conversation one turn before up to the end
+//! of its messages, so that prompt caches hold: `messages` stand last, and tools that are found are added
+//! behind those that were there.
 
 mod answer;
 mod chunk;

@@ -73,16 +73,7 @@ fn part_of<'c, 'a: 'c>(
     let part = match &block.content {
         Content::Text(text) if text.bytes().is_empty() => return Ok(()),
         Content::Text(text) => Part::Text(vec![Piece::Written(*text)]),
-        Content::Image(Source::Base64 { .. }) if !target.images => {
-            return unsupported("image", "its model does not see images");
-        }
-        Content::Image(Source::Url(_)) if !target.image_urls => {
-            return unsupported("image.source", "it takes images in base64 only, not by their address");
-        }
-        Content::Image(source @ (Source::Base64 { .. } | Source::Url(_))) => Part::Image(source),
-        Content::Image(_) => {
-            return unsupported("image.source", "it cannot get at files that are kept by Anthropic");
-        }
+        Content::Image(source) => image(source, target, place)?,
         Content::Document { source: Source::Base64 { media, .. }, .. } if !media.is("application/pdf") => {
             return unsupported("document.source.media_type", "of files it reads PDF only");
         }
@@ -144,6 +135,19 @@ fn part_of<'c, 'a: 'c>(
     };
     parts.push((part, false));
     Ok(())
+}
+
+fn image<'c, 'a>(source: &'c Source<'a>, target: &Target<'_>, place: &str) -> Result<Part<'c, 'a>, Refusal> {
+    let (name, why) = match source {
+        Source::Base64 { .. } | Source::Url(_) if !target.images => {
+            ("image", "its model does not see images")
+        }
+        Source::Base64 { .. } => return Ok(Part::Image(source)),
+        Source::Url(_) if target.image_urls => return Ok(Part::Image(source)),
+        Source::Url(_) => ("image.source", "it takes images in base64 only, not by their address"),
+        _ => ("image.source", "it cannot get at files that are kept by Anthropic"),
+    };
+    Err(Refusal::new(format!("{place}.{name}"), Why::Unsupported(why)))
 }
 
 fn ours(text: &str) -> Piece<'static> {

@@ -68,8 +68,8 @@ pub struct Target<'a> {
     pub max_tokens_max: Option<u64>,
     /// Stop sequences that the server takes: 4 at OpenAI, none with its reasoning models.
     pub stops_max: usize,
-    /// The levels of `reasoning_effort` that the model has, of `none minimal low medium high xhigh max`. None:
-    /// the field is not sent.
+    /// The levels of `reasoning_effort` that the model has, of `none minimal low medium high xhigh max`. No
+    /// level: the field is not sent.
     pub efforts: &'a [&'a str],
     /// `tool_choice` may name a tool; else that tool is offered alone and required.
     pub named_choice: bool,

@@ -1,4 +1,4 @@
-//! The dialect row by row: requests as they go out, answers as they come back, and what holds for all of them.
+//! The dialect row by row: requests as they go out, answers as they come back, and what holds for all.
 
 use std::path::Path;
 
@@ -218,7 +218,8 @@ fn images_of_results_follow_in_a_message_of_their_own() {
     let turns = json!([
         {"role": "assistant", "content": [call("a", "Shot"), call("b", "Shot")]},
         {"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": "see"}, image()]},
+            {"type": "tool_result", "tool_use_id": "a", "content": [
+                {"type": "text", "text": "see"}, image()]},
             {"type": "tool_result", "tool_use_id": "b", "content": "none"},
             {"type": "text", "text": "well?"}]},
     ]);
@@ -584,7 +585,7 @@ fn rounds() -> Vec<Tree> {
     let mut failed = result("toolu_3", "exit 1");
     failed["is_error"] = json!(true);
     vec![
-        json!({"role": "user", "content": [{"type": "text", "text": "<system-reminder>\nx\n</system-reminder>"},
+        json!({"role": "user", "content": [{"type": "text", "text": "<reminder>\nx\n</reminder>"},
             {"type": "text", "text": "fix it"}]}),
         json!({"role": "system", "content": [{"type": "text", "text": "cwd: /src"}]}),
         json!({"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "Eq"},
@@ -646,8 +647,10 @@ fn requests_of_the_real_client_are_taken() {
 
 /// A chunk with this delta.
 fn delta(delta: Tree) -> Tree {
-    json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.6",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": null}], "usage": null})
+    let mut chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1,
+        "model": "gpt-5.6", "choices": [{"index": 0, "delta": {}, "finish_reason": null}], "usage": null});
+    chunk["choices"][0]["delta"] = delta;
+    chunk
 }
 
 fn finish(reason: &str) -> Tree {
@@ -686,8 +689,9 @@ fn error_of(stream: &str) -> String {
     format!("{} {}", error["error"]["type"].as_str().unwrap(), error["error"]["message"].as_str().unwrap())
 }
 
-fn tool_use(id: &str, name: &str, input: Tree) -> Tree {
-    json!({"type": "tool_use", "id": id, "name": name, "input": input})
+/// The call that all servers make here, under the caller's id.
+fn tool_use(id: &str) -> Tree {
+    json!({"type": "tool_use", "id": id, "name": "Read", "input": {"a": 1}})
 }
 
 #[test]
@@ -731,127 +735,103 @@ fn thinking_comes_back_under_our_signature() {
     assert_eq!(blocks(&both), expected, "the same under two names is said once");
     let parts = [
         delta(json!({"content": [
-        {"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]}, {"type": "text", "text": "so"}]})),
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]},
+        {"type": "text", "text": "so"}]})),
         finish("stop"),
     ];
     assert_eq!(blocks(&parts), expected);
 }
 
-#[test]
-fn calls_come_back_however_servers_cut_them() {
-    let call = |value: Tree| delta(json!({"tool_calls": [value]}));
-    let part = |index: u64, json: &str| call(json!({"index": index, "function": {"arguments": json}}));
-    let whole = |index: u64, id: &str| json!({"index": index, "id": id, "type": "function", "function": {"name": "Read", "arguments": "{\"a\":1}"}});
-    let one = json!([tool_use("toolu_x00000009_call_1", "Read", json!({"a": 1}))]);
-    let two = json!([one[0], tool_use("toolu_x00000009_call_2", "Read", json!({"a": 1}))]);
-    let made = json!([tool_use("toolu_s00000009_0", "Read", json!({"a": 1}))]);
-    let cases: Vec<(&str, Vec<Tree>, &Tree)> = vec![
-        (
-            "in pieces",
-            vec![
-                call(json!({"index": 0, "id": "call_1", "type": "function",
-            "function": {"name": "Read", "arguments": ""}})),
-                part(0, "{\"a\""),
-                part(0, ":1}"),
-            ],
-            &one,
-        ),
-        ("whole", vec![call(whole(0, "call_1"))], &one),
-        (
-            "several in one chunk",
-            vec![delta(json!({"tool_calls": [whole(0, "call_1"), whole(1, "call_2")]}))],
-            &two,
-        ),
-        (
-            "null arguments first",
-            vec![
-                call(json!({"index": 0, "id": "call_1",
-            "function": {"name": "Read", "arguments": null}})),
-                part(0, "{\"a\":1}"),
-            ],
-            &one,
-        ),
-        (
-            "late name",
-            vec![
-                call(json!({"index": 0, "id": "call_1"})),
-                part(0, "{\"a\""),
-                call(json!({"index": 0, "function": {"name": "Read", "arguments": ":1}"}})),
-            ],
-            &one,
-        ),
-        (
-            "late id",
-            vec![
-                call(json!({"index": 0, "function": {"name": "Read", "arguments": "{\"a\""}})),
-                call(json!({"index": 0, "id": "call_1", "function": {"arguments": ":1}"}})),
-            ],
-            &one,
-        ),
-        (
-            "id and name repeated",
-            vec![
-                call(json!({"index": 0, "id": "call_1", "function": {"name": "Read",
-            "arguments": "{\"a\""}})),
-                call(json!({"index": 0, "id": "call_1", "function": {"name": "Read",
-            "arguments": ":1}"}})),
-            ],
-            &one,
-        ),
-        ("all numbered 0", vec![call(whole(0, "call_1")), call(whole(0, "call_2"))], &two),
-        (
-            "no index",
-            vec![
-                call(json!({"id": "call_1", "function": {"name": "Read", "arguments": "{\"a\""}})),
-                call(json!({"function": {"arguments": ":1}"}})),
-            ],
-            &one,
-        ),
-        (
-            "no id",
-            vec![call(json!({"index": 0, "function": {"name": "Read", "arguments": "{\"a\":1}"}}))],
-            &made,
-        ),
-        (
-            "an object",
-            vec![call(json!({"index": 0, "id": "call_1",
-            "function": {"name": "Read", "arguments": {"a": 1}}}))],
-            &one,
-        ),
-        (
-            "mixed",
-            vec![
-                call(json!({"index": 0, "id": "call_1", "function": {"name": "Read"}})),
-                call(json!({"index": 1, "id": "call_2", "function": {"name": "Read"}})),
-                part(1, "{\"a\""),
-                part(0, "{\"a\":1}"),
-                part(1, ":1}"),
-            ],
-            &two,
-        ),
-        (
-            "the old form",
-            vec![
-                delta(json!({"function_call": {"name": "Read", "arguments": ""}})),
-                delta(json!({"function_call": {"arguments": "{\"a\":1}"}})),
-            ],
-            &made,
-        ),
-    ];
-    for (what, mut chunks, expected) in cases {
-        for reason in ["tool_calls", "stop"] {
-            chunks.push(finish(reason));
-            let (end, message) = read(&stream(&chunks));
-            assert_eq!((end, &message["content"]), (End::Stopped, expected), "{what}");
-            assert_eq!(message["stop_reason"], "tool_use", "{what}, {reason}");
-            chunks.pop();
-        }
+/// A chunk with this part of a call.
+fn part(call: Tree) -> Tree {
+    let mut chunk = delta(json!({"tool_calls": [{}]}));
+    chunk["choices"][0]["delta"]["tool_calls"][0] = call;
+    chunk
+}
+
+/// A piece of the input of a call.
+fn input(index: u64, json: &str) -> Tree {
+    part(json!({"index": index, "function": {"arguments": json}}))
+}
+
+fn whole_call(index: u64, id: &str) -> Tree {
+    let function = json!({"name": "Read", "arguments": "{\"a\":1}"});
+    json!({"index": index, "id": id, "type": "function", "function": function})
+}
+
+/// Reads calls, whatever reason to stop the server gives for them.
+fn check_calls(what: &str, chunks: &[Tree], expected: &[&str]) {
+    let expected: Tree = expected.iter().map(|id| tool_use(id)).collect();
+    for reason in ["tool_calls", "stop"] {
+        let chunks = [chunks, &[finish(reason)]].concat();
+        let (end, message) = read(&stream(&chunks));
+        assert_eq!((end, &message["content"]), (End::Stopped, &expected), "{what}");
+        assert_eq!(message["stop_reason"], "tool_use", "{what}, {reason}");
     }
+}
+
+const ONE: &[&str] = &["toolu_x00000009_call_1"];
+const TWO: &[&str] = &["toolu_x00000009_call_1", "toolu_x00000009_call_2"];
+const MADE: &[&str] = &["toolu_s00000009_0"];
+
+#[test]
+fn calls_come_back_in_pieces_whole_and_mixed() {
+    let named = |index: u64, id: &str, arguments: Tree| {
+        let function = json!({"name": "Read", "arguments": arguments});
+        part(json!({"index": index, "id": id, "type": "function", "function": function}))
+    };
+    let begun = named(0, "call_1", json!(""));
+    check_calls("in pieces", &[begun, input(0, "{\"a\""), input(0, ":1}")], ONE);
+    check_calls("whole", &[part(whole_call(0, "call_1"))], ONE);
+    let both = delta(json!({"tool_calls": [whole_call(0, "call_1"), whole_call(1, "call_2")]}));
+    check_calls("several in one chunk", &[both], TWO);
+    check_calls("null first", &[named(0, "call_1", json!(null)), input(0, "{\"a\":1}")], ONE);
+    check_calls("an object", &[named(0, "call_1", json!({"a": 1}))], ONE);
+    let (first, second) = (named(0, "call_1", json!(null)), named(1, "call_2", json!("")));
+    let pieces = [input(1, "{\"a\""), input(0, "{\"a\":1}"), input(1, ":1}")];
+    check_calls("mixed", &[&[first, second][..], &pieces].concat(), TWO);
+}
+
+#[test]
+fn calls_come_back_when_their_names_and_ids_come_late_or_twice() {
+    let name = json!({"name": "Read", "arguments": ":1}"});
+    let late_name = part(json!({"index": 0, "function": name}));
+    check_calls(
+        "late name",
+        &[part(json!({"index": 0, "id": "call_1"})), input(0, "{\"a\""), late_name],
+        ONE,
+    );
+    let begun = json!({"name": "Read", "arguments": "{\"a\""});
+    let late_id = part(json!({"index": 0, "id": "call_1", "function": {"arguments": ":1}"}}));
+    check_calls("late id", &[part(json!({"index": 0, "function": begun})), late_id.clone()], ONE);
+    let first = part(json!({"index": 0, "id": "call_1", "function": begun}));
+    let again = part(json!({"index": 0, "id": "call_1", "function": name}));
+    check_calls("id and name twice", &[first.clone(), again], ONE);
+    check_calls("id twice", &[first, late_id], ONE);
+    check_calls("no id", &[part(json!({"index": 0, "function": begun})), input(0, ":1}")], MADE);
+}
+
+#[test]
+fn calls_come_back_when_they_are_numbered_badly_or_not_at_all() {
+    let (first, second) = (part(whole_call(0, "call_1")), part(whole_call(0, "call_2")));
+    check_calls("all are number 0", &[first, second], TWO);
+    let begun = json!({"name": "Read", "arguments": "{\"a\""});
+    let rest = json!({"arguments": ":1}"});
+    let chunks = [part(json!({"id": "call_1", "function": begun})), part(json!({"function": rest}))];
+    check_calls("no index", &chunks, ONE);
+    let chunks =
+        [part(json!({"id": "call_1", "function": begun})), part(json!({"id": "call_1", "function": rest}))];
+    check_calls("no index, the id twice", &chunks, ONE);
+    let old = [delta(json!({"function_call": begun})), delta(json!({"function_call": rest}))];
+    check_calls("the old form", &old, MADE);
 }
 
 #[test]
 fn calls_with_one_id_become_two() {
-    let call = |index: u64| json!({"index": index, "id": "functions.Bash:0", "function": {"name": "Bash", "arguments": "{}"}});
+    let call = |index: u64| {
+        let function = json!({"name": "Bash", "arguments": "{}"});
+        json!({"index": index, "id": "functions.Bash:0", "function": function})
+    };
     let out = blocks(&[delta(json!({"tool_calls": [call(0), call(1)]})), finish("tool_calls")]);
     assert_eq!(out[0]["id"], "toolu_z00000009_ZnVuY3Rpb25zLkJhc2g6MA");
     assert_eq!(out[1]["id"], "toolu_s00000009_1");
@@ -1003,7 +983,8 @@ fn what_is_no_stream_is_read_as_what_it_is() {
     assert!(error_of(" \n{\"error\":{\"message\":\"overloaded\"}}").starts_with("overloaded_error "));
     assert!(error_of("{\"detail\":[{\"msg\":\"x\"}]}").starts_with("api_error "));
     let message = json!({"role": "assistant", "content": "all at once", "reasoning_content": "hm",
-        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "Read", "arguments": "{}"}}]});
+        "tool_calls": [{"id": "call_1", "type": "function",
+            "function": {"name": "Read", "arguments": "{}"}}]});
     let usage = json!({"prompt_tokens": 4, "completion_tokens": 5});
     let body = json!({"id": "x", "object": "chat.completion", "model": "m", "usage": usage,
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]});
@@ -1034,8 +1015,8 @@ fn errors_have_the_words_that_the_client_acts_on() {
         (8000 in the messages, 1000 in the completion).",
         "",
     );
-    let expected = "input length and `max_tokens` exceed context limit: 8000 + 1000 > 8192, decrease input length \
-        or `max_tokens` and try again";
+    let expected = "input length and `max_tokens` exceed context limit: 8000 + 1000 > 8192, decrease \
+        input length or `max_tokens` and try again";
     assert_eq!(vllm.2, expected);
     let llama = said(400, "request (5000 tokens) exceeds the available context size (4096 tokens)", "");
     assert_eq!(llama.2, "prompt is too long: 5000 tokens > 4096 maximum");

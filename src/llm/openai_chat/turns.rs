@@ -82,7 +82,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
     /// Writes all messages, without the brackets around them.
     pub(super) fn write(&mut self, out: &mut Writer) -> Result<(), Refusal> {
         let conversation = self.conversation;
-        let lines = conversation.system.iter().filter(|block| !self.is_attribution(block));
+        let lines = conversation.system.iter().filter(|block| !is_attribution(block));
         let lines: Vec<&Block<'a>> = lines.collect();
         if lines.len() < conversation.system.len() {
             self.losses.note("system.attribution", Treatment::Dropped);
@@ -107,10 +107,6 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             self.losses.note("messages.prefill", Treatment::Emulated);
         }
         Ok(())
-    }
-
-    fn is_attribution(&self, block: &Block<'_>) -> bool {
-        matches!(block.content, Content::Text(text) if text.bytes().starts_with(ATTRIBUTION))
     }
 
     /// Writes the turns between two of the model, the first of which is number `first`.
@@ -298,4 +294,8 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             out.end_text();
         }
     }
+}
+
+fn is_attribution(block: &Block<'_>) -> bool {
+    matches!(block.content, Content::Text(text) if text.bytes().starts_with(ATTRIBUTION))
 }

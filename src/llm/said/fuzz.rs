@@ -74,7 +74,12 @@ pub fn fuzz_said(data: &[u8]) {
                 same_text(&tree["content"], &told["content"]);
             }
         }
-        Ok(_) => assert_ne!(end, End::Failed, "the document says more than the stream"),
+        Ok(document) => {
+            // Where the model ran out of room, a document is lenient with inputs that a stream has refused
+            // before that was known.
+            let tree: Tree = serde_json::from_slice(&document).expect("a document is JSON");
+            assert!(end == End::Open || tree["stop_reason"] == "max_tokens", "the document says more");
+        }
         // A document is judged by its end, a stream on its way there.
         Err(_) => {}
     }

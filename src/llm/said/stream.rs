@@ -12,9 +12,9 @@ use crate::llm::usage::Usage;
 
 /// A stream in the making.
 ///
-/// Blocks go out one after the other. The first of `queue` is the one that is open or comes next; what belongs
-/// to a later one is held until those before it are closed: by their end, or for the input of a tool by the
-/// bracket that closes it.
+/// Blocks go out one after the other. The first of `queue` is the one that is open or comes next; what
+/// belongs to a later one is held until those before it are closed: by their end, or for the input of a tool
+/// by the bracket that closes it.
 ///
 /// ```text
 /// Before -> Open -> Ended
@@ -102,23 +102,7 @@ impl StreamWriter {
                     self.tail.cut_by(&stop);
                 }
             }
-            Event::Thinking(text) => {
-                self.flush(out)?;
-                if text.is_empty() {
-                    return Ok(());
-                }
-                if let (true, 1, Some(Block::Thinking(_, None))) =
-                    (self.live, self.queue.len(), self.queue.front())
-                {
-                    delta(self.index, ("thinking_delta", "thinking"), text, out);
-                    return Ok(());
-                }
-                match self.queue.back_mut() {
-                    Some(Block::Thinking(held, None)) => held.push_str(text),
-                    _ => self.queue.push_back(Block::Thinking((*text).to_owned(), None)),
-                }
-                return self.pump(false, out);
-            }
+            Event::Thinking(text) => return self.thinking(text, out),
             Event::Signature(signature) => {
                 if let Some(Block::Thinking(_, place)) = self.queue.back_mut() {
                     *place = Some((*signature).into());
@@ -159,6 +143,22 @@ impl StreamWriter {
             Block::Tool(call) if call.index == index => Some(&mut **call),
             Block::Tool(_) | Block::Text(_) | Block::Thinking(..) => None,
         })
+    }
+
+    fn thinking(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+        self.flush(out)?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        if let (true, 1, Some(Block::Thinking(_, None))) = (self.live, self.queue.len(), self.queue.front()) {
+            delta(self.index, ("thinking_delta", "thinking"), text, out);
+            return Ok(());
+        }
+        match self.queue.back_mut() {
+            Some(Block::Thinking(held, None)) => held.push_str(text),
+            _ => self.queue.push_back(Block::Thinking(text.to_owned(), None)),
+        }
+        self.pump(false, out)
     }
 
     /// Text in which no stop sequence is.

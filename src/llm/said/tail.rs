@@ -104,7 +104,8 @@ pub(super) fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
     );
     if short > 0 || long > 0 {
         text.push_str(&format!(
-            "\"cache_creation\":{{\"ephemeral_5m_input_tokens\":{short},\"ephemeral_1h_input_tokens\":{long}}},"
+            "\"cache_creation\":{{\"ephemeral_5m_input_tokens\":{short},\
+             \"ephemeral_1h_input_tokens\":{long}}},"
         ));
     }
     text.push_str(&format!("\"output_tokens\":{}}}", usage.output_tokens));
