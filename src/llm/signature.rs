@@ -9,7 +9,7 @@ use crate::base64::{self, URL_SAFE};
 use crate::limits;
 
 /// What ours begin with; Anthropic's are base64, which has no such character as the `.`.
-const PREFIX: &str = "tollgate.1.";
+pub(crate) const PREFIX: &str = "tollgate.1.";
 
 /// A signature of ours: `tollgate.1.<origin>.<payload>`.
 #[derive(Clone, Debug, PartialEq, Eq)]

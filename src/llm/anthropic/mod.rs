@@ -7,6 +7,7 @@ pub mod gather;
 pub mod request;
 pub mod response;
 pub mod stream;
+pub mod strip;
 #[cfg(test)]
 mod tests;
 pub mod tools;

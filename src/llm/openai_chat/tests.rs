@@ -1,5 +1,6 @@
 //! The dialect row by row: requests as they go out, answers as they come back, and what holds for all.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use proptest::collection::vec;
@@ -261,7 +262,8 @@ fn definitions_carry_name_description_and_schema_alone() {
     let read = json!({"name": "Read", "description": "Does it.", "parameters": schema});
     assert_eq!(tree["tools"][0], json!({"type": "function", "function": read}));
     let function = tree["tools"][1]["function"].as_object().unwrap();
-    assert_eq!(function.keys().collect::<Vec<_>>(), ["name", "description", "parameters"]);
+    assert_eq!(function.len(), 3, "name, description and parameters");
+    assert!(function["description"].is_string() && function["parameters"].is_object());
     let short = &function["name"];
     assert_eq!(translated.names.original(short.as_str().unwrap()), name);
     assert_eq!(tree["messages"][0]["tool_calls"][0]["function"]["name"], *short);
@@ -491,10 +493,7 @@ fn terms_of_anthropics_are_dropped_with_a_note() {
     let members: serde_json::Map<String, Tree> =
         names.iter().map(|name| ((*name).to_owned(), json!({"x": 1}))).collect();
     let (tree, losses) = sent(&Target::openai("m"), &Tree::Object(members));
-    assert_eq!(
-        tree.as_object().unwrap().keys().collect::<Vec<_>>(),
-        ["model", "max_completion_tokens", "messages"]
-    );
+    assert_eq!(tree, sent(&Target::openai("m"), &json!({})).0, "nothing of them goes out");
     names.iter().for_each(|name| has(&losses, name, Treatment::Dropped));
     let budget = json!({"output_config": {"effort": "low", "task_budget": {"type": "tokens"}}});
     has(&sent(&Target::openai("m"), &budget).1, "output_config.task_budget", Treatment::Dropped);
@@ -547,8 +546,8 @@ fn what_servers_tools_have_left_is_told_as_text() {
     let (tree, losses) = sent(&Target::compatible("m"), &json!({"messages": turns}));
     let text = tree["messages"][0]["content"].as_str().unwrap();
     assert_eq!(
-        text.lines().collect::<Vec<_>>(),
-        [
+        text.lines().collect::<BTreeSet<_>>(),
+        BTreeSet::from([
             "[server_tool_use]",
             "name: web_search",
             "query: cats",
@@ -556,7 +555,7 @@ fn what_servers_tools_have_left_is_told_as_text() {
             "url: https://e.com",
             "title: E",
             "Found."
-        ]
+        ])
     );
     has(&losses, "messages.content.web_search_tool_result", Treatment::Emulated);
 }
