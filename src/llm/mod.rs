@@ -1,13 +1,24 @@
 //! What the gateway understands of models' dialects: pure readers and writers of bytes.
 //!
-//! Anthropic's dialect is the common form. Nothing here rewrites what passes; readers look at a stream or an
-//! answer as it goes by and keep a few numbers and names of it.
+//! Anthropic's dialect is the common form. Nothing of it is rewritten where it passes from end to end;
+//! readers look at a stream or an answer as it goes by and keep a few numbers and names of it.
+//!
+//! Where the target speaks another dialect, [`conversation`] reads the request, a folder of the target's name
+//! writes it anew and reads what comes back as the neutral events of [`said`], and those are written in
+//! Anthropic's form again. What could not be carried over stands in a list of [`loss`]es, or is refused.
 
 pub mod action;
 pub mod anthropic;
+pub mod conversation;
 pub mod demo;
+pub mod loss;
 mod members;
+pub mod names;
+pub mod openai_chat;
+pub mod said;
 mod shell;
+pub mod signature;
 #[cfg(test)]
 mod tests;
 pub mod usage;
+pub mod written;

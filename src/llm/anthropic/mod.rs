@@ -8,6 +8,7 @@ pub mod guard;
 pub mod request;
 pub mod response;
 pub mod stream;
+pub mod strip;
 #[cfg(test)]
 mod tests;
 pub mod tools;

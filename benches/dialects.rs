@@ -1,0 +1,129 @@
+//! What it costs to speak another dialect: a request of Claude Code there, the events of an answer back.
+
+#![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::{Value, json};
+use tollgate::ids::CallId;
+use tollgate::llm::conversation;
+use tollgate::llm::openai_chat::{Reading, StreamReader, Target, translate};
+use tollgate::llm::said::{Setup, StreamWriter};
+
+criterion_group!(benches, there, back);
+criterion_main!(benches);
+
+/// Events of one stream.
+const EVENTS: usize = 1000;
+
+fn there(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("openai_chat_request");
+    let body = request();
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("read_60_KiB", |bench| {
+        bench.iter(|| conversation::read(black_box(&body)).expect("the body is good").turns.len());
+    });
+    let target = Target::openai("gpt-5.6");
+    group.bench_function("translate_60_KiB", |bench| {
+        bench.iter(|| {
+            let read = conversation::read(black_box(&body)).expect("the body is good");
+            translate(&read, &target).expect("the target takes it").body.len()
+        });
+    });
+    group.finish();
+}
+
+fn back(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("openai_chat_stream");
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    let text = json!({"content": " of the \"project\",\n"});
+    let call =
+        json!({"tool_calls": [{"index": 0, "function": {"arguments": "\"path\": \"/home/dev/src\", "}}]});
+    for (name, begin, delta) in [
+        ("text_event", json!({"role": "assistant", "content": ""}), text),
+        (
+            "call_event",
+            json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
+                "function": {"name": "Read", "arguments": "{"}}]}),
+            call,
+        ),
+    ] {
+        let begin = chunk(&begin);
+        let chunk = chunk(&delta);
+        for (way, stops) in [("", Vec::new()), ("_with_stops", vec!["\n\nHuman:".into(), "</stop>".into()])] {
+            group.bench_function(format!("{name}{way}"), |bench| {
+                bench.iter(|| stream(&begin, black_box(&chunk), &stops));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Reads a stream of `EVENTS` events, each in a piece of its own, and writes Anthropic's.
+fn stream(begin: &[u8], chunk: &[u8], stops: &[Box<str>]) -> usize {
+    let mut reader = StreamReader::new(Reading::default());
+    let mut writer = StreamWriter::new(Setup {
+        call: CallId(7),
+        model: "claude-opus-5".into(),
+        input_tokens: 12_000,
+        stops: stops.to_vec(),
+        signature: Box::default(),
+    });
+    let (mut out, mut bytes) = (Vec::with_capacity(4096), 0);
+    reader.push(begin, &mut |event| writer.take(event, &mut out));
+    for _ in 0..EVENTS {
+        out.clear();
+        reader.push(chunk, &mut |event| writer.take(event, &mut out));
+        bytes += out.len();
+    }
+    assert!(bytes > EVENTS && writer.failure().is_none());
+    bytes
+}
+
+/// A chunk as OpenAI sends it.
+fn chunk(delta: &Value) -> Vec<u8> {
+    let chunk = json!({"id": "chatcmpl-CVp0dTqZ2cJ1vYw3R8n5QkXb7LmEa", "object": "chat.completion.chunk",
+        "created": 1_795_400_000, "model": "gpt-5.6-2026-07-14", "service_tier": "default",
+        "system_fingerprint": "fp_a1b2c3d4e5", "choices": [{"index": 0, "delta": delta, "logprobs": null,
+        "finish_reason": null}], "usage": null, "obfuscation": "k3Jx9"});
+    format!("data: {chunk}\n\n").into_bytes()
+}
+
+/// A request as Claude Code writes it: about 60 KiB, 38 of them tools, ten rounds with a call each.
+fn request() -> Vec<u8> {
+    let prose = "Use this tool to read files of the project.\n\n- The path must be absolute, not relative\n- \
+        By default it reads up to 2000 lines\n- Say \"why\" when a `range` is given\n";
+    let tool = |index: usize| {
+        json!({
+            "name": format!("mcp__server__tool_{index}"),
+            "description": prose.repeat(4),
+            "input_schema": {"type": "object", "properties": {
+                "file_path": {"type": "string", "description": "The absolute path to the file to read"},
+                "offset": {"type": "integer", "description": "The line to start from", "minimum": 0},
+                "limit": {"type": "integer", "description": "How many lines to read"},
+            }, "required": ["file_path"], "additionalProperties": false},
+        })
+    };
+    let mut turns = vec![json!({"role": "user", "content": prose})];
+    for index in 0..10 {
+        let id = format!("toolu_{index:024}");
+        turns.push(json!({"role": "assistant", "content": [
+            {"type": "text", "text": prose.repeat(5)},
+            {"type": "tool_use", "id": id, "name": "mcp__server__tool_1",
+             "input": {"file_path": "/home/dev/project/src/main.rs", "limit": 200}},
+        ]}));
+        turns.push(json!({"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": id, "content": prose.repeat(4)},
+            {"type": "text", "text": prose},
+        ]}));
+    }
+    let tools: Value = (0..30).map(tool).collect();
+    let system = json!([
+        {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.330; cc_entrypoint=cli"},
+        {"type": "text", "text": prose.repeat(50), "cache_control": {"type": "ephemeral"}}]);
+    json!({"model": "claude-opus-5", "messages": turns, "system": system, "tools": tools,
+        "metadata": {"user_id": "u"}, "max_tokens": 32000, "thinking": {"type": "adaptive"}, "stream": true})
+    .to_string()
+    .into_bytes()
+}
