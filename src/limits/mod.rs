@@ -4,13 +4,15 @@ use std::time::Duration;
 
 mod content;
 mod index;
+mod lean;
 mod ledger;
 mod mcp;
 mod meter;
 
-// One list in five files.
+// One list in six files.
 pub use content::*;
 pub use index::*;
+pub use lean::*;
 pub use ledger::*;
 pub use mcp::*;
 pub use meter::*;

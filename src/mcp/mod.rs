@@ -15,6 +15,7 @@ pub mod diff;
 pub mod edit;
 pub mod fault;
 pub mod headers;
+pub mod lean;
 pub mod list;
 pub mod message;
 pub mod method;
