@@ -29,9 +29,9 @@ fn parameters(schema: &[u8]) -> Result<String, Odd> {
         return Err(Odd);
     }
     let tree = Tree::read(schema)?;
-    // A parameter at the root of what a reference means is one of the tool.
     let mut out = String::from("(");
-    members(&tree, ROOT, 0, &mut out);
+    let root = if tree.get(ROOT, "$ref").is_some() { resolve(&tree, ROOT)?.schema } else { ROOT };
+    members(&tree, root, 0, &mut out);
     out.push(')');
     Ok(out)
 }
@@ -168,6 +168,10 @@ mod tests {
                 r##"{"type":"object","properties":{"t":{"$ref":"#/$defs/T"},"z":{"$ref":"#/nowhere"}},
                 "$defs":{"T":{"type":"object","properties":{"t":{"$ref":"#/$defs/T"}}}}}"##,
                 "f(t?: {t?: ...}, z?: any) - Does it.",
+            ),
+            (
+                r##"{"$ref":"#/$defs/T","type":"object","$defs":{"T":{"properties":{"a":{"type":"null"}}}}}"##,
+                "f(a?: null) - Does it.",
             ),
             ("{", "f(...) - Does it."),
         ];

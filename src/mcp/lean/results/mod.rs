@@ -22,7 +22,8 @@ pub use path::{BadPath, Path};
 pub use pieces::{Caps, Kept, Piece, Unit};
 pub use project::{Projected, project};
 
-/// What a model calls to read on, with `handle` and `from`; and the member of `structuredContent` that says so.
+/// What a model calls to read on, with `handle` and `from`; and the member of `structuredContent` that says
+/// so.
 pub const READ_MORE: &str = "read_more";
 
 /// What is done to the results of a tool. Nothing by default.

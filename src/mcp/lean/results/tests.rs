@@ -124,7 +124,11 @@ fn read_through_any(kept: &Kept) {
     assert_eq!(all, kept.text());
 }
 
-const RESULT: &str = r#"{ "content" : [ {"type":"image","data":"AA=="} , {"type":"text","text":"{ \"rows\": [ 1, 2, 3 ] }","x": 1 } , {"type":"text","text":"plain  words"} ] , "structuredContent" : { "rows": [ 1, 2, 3 ] } , "_meta" : { "a" : 1 } }"#;
+const RESULT: &str = concat!(
+    r#"{ "content" : [ {"type":"image","data":"AA=="} , "#,
+    r#"{"type":"text","text":"{ \"rows\": [ 1, 2, 3 ] }","x": 1 } , "#,
+    r#"{"type":"text","text":"plain  words"} ] , "structuredContent" : { "rows": [ 1, 2, 3 ] } , "_meta" : { "a" : 1 } }"#
+);
 
 #[test]
 fn only_texts_and_structured_content_change() {

@@ -30,10 +30,24 @@ fn schema(tree: &mut Tree<'_>, survey: &Survey, id: Id, depth: usize) -> Result<
     {
         tree.set(words, Shape::String(Cow::Owned(short)));
     }
+    say_once(tree, id);
     tree.retain(id, |tree, name, value| !says_nothing(tree, survey, name, value));
     fold(tree, survey, id);
     single_type(tree, id);
     Ok(())
+}
+
+/// Takes the description of a branch away that says what the whole says.
+fn say_once(tree: &mut Tree<'_>, schema: Id) {
+    let lists = ["allOf", "anyOf", "oneOf"].iter().filter_map(|name| tree.get(schema, name));
+    let branches: Vec<Id> = lists.filter_map(|list| tree.items(list)).flatten().copied().collect();
+    let Some(whole) = tree.get(schema, "description").and_then(|id| tree.string(id)) else { return };
+    let whole = whole.to_owned();
+    for branch in branches {
+        tree.retain(branch, |tree, name, value| {
+            !(name == "description" && tree.string(value) == Some(&whole))
+        });
+    }
 }
 
 /// Whether a member of a schema changes nothing about what is accepted, and tells a reader nothing.

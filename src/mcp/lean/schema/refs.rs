@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::Odd;
-use super::dialect;
 use super::keywords::{Holds, holds, is_annotation, is_shelf};
 use super::survey::{Survey, each_schema, schemas_of};
 use super::tree::{Id, Members, ROOT, Shape, Tree};
@@ -26,14 +25,13 @@ pub(in crate::mcp::lean) struct Target {
 /// The references of a document: the object with the `$ref`, and what it means.
 pub(in crate::mcp::lean) type Links = Vec<(Id, Target)>;
 
-/// Follows all references, and marks the nodes that they pass or end at, so that they stay where they are.
+/// Follows all references, and marks the nodes that they pass or end at, and no others, so that they stay where
+/// they are.
 ///
 /// # Errors
-/// [`Odd`] when one of them leads nowhere or into something that is no schema, or the draft is unknown.
+/// [`Odd`] when one of them leads nowhere or into something that is no schema.
 pub(in crate::mcp::lean) fn hold(tree: &mut Tree<'_>, survey: &Survey) -> Result<Links, Odd> {
-    if !dialect::is_known(tree) {
-        return Err(Odd);
-    }
+    tree.release();
     let mut links = Vec::with_capacity(survey.references.len());
     for reference in &survey.references {
         let target = resolve(tree, *reference)?;

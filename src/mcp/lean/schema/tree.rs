@@ -151,6 +151,11 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Holds no node any more.
+    pub(in crate::mcp::lean) fn release(&mut self) {
+        self.held.fill(false);
+    }
+
     pub(in crate::mcp::lean) fn is_held(&self, id: Id) -> bool {
         self.held.get(id).copied().unwrap_or(true)
     }
