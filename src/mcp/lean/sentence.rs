@@ -128,6 +128,7 @@ mod tests {
             ("Search issues\nby their words\n\nArgs:\n  q: text", "Search issues by their words"),
             ("  \n# Title\n\nText. More", "Title"),
             ("Approx. five items. Or six.", "Approx. five items."),
+            ("Takes the obj. from disk. Then ends.", "Takes the obj. from disk."),
             ("By J. Doe, the author. Old.", "By J. Doe, the author."),
             ("1. First do this. Then that.", "1. First do this."),
             ("取得する。次に。", "取得する。"),

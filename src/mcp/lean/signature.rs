@@ -170,7 +170,7 @@ mod tests {
                 "f(t?: {t?: ...}, z?: any) - Does it.",
             ),
             (
-                r##"{"$ref":"#/$defs/T","type":"object","$defs":{"T":{"properties":{"a":{"type":"null"}}}}}"##,
+                r##"{"$ref":"#/$defs/T","$defs":{"T":{"properties":{"a":{"type":"null"}}}}}"##,
                 "f(a?: null) - Does it.",
             ),
             ("{", "f(...) - Does it."),

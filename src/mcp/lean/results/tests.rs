@@ -127,7 +127,8 @@ fn read_through_any(kept: &Kept) {
 const RESULT: &str = concat!(
     r#"{ "content" : [ {"type":"image","data":"AA=="} , "#,
     r#"{"type":"text","text":"{ \"rows\": [ 1, 2, 3 ] }","x": 1 } , "#,
-    r#"{"type":"text","text":"plain  words"} ] , "structuredContent" : { "rows": [ 1, 2, 3 ] } , "_meta" : { "a" : 1 } }"#
+    r#"{"type":"text","text":"plain  words"} ] , "#,
+    r#""structuredContent" : { "rows": [ 1, 2, 3 ] } , "_meta" : { "a" : 1 } }"#
 );
 
 #[test]

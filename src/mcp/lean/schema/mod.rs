@@ -61,7 +61,8 @@ fn smaller(schema: &[u8]) -> Result<Vec<u8>, Odd> {
     }
     // A definition that was only another name for one is a reference less, so the second time finds more.
     for _ in 0..2 {
-        let links = refs::hold(&mut tree, &Survey::of(&tree)?)?;
+        let survey = Survey::of(&tree)?;
+        let links = refs::hold(&mut tree, &survey)?;
         refs::prune_and_inline(&mut tree, &links)?;
     }
     let survey = Survey::of(&tree)?;

@@ -25,8 +25,8 @@ pub(in crate::mcp::lean) struct Target {
 /// The references of a document: the object with the `$ref`, and what it means.
 pub(in crate::mcp::lean) type Links = Vec<(Id, Target)>;
 
-/// Follows all references, and marks the nodes that they pass or end at, and no others, so that they stay where
-/// they are.
+/// Follows all references, and marks the nodes that they pass or end at, and no others, so that they stay
+/// where they are.
 ///
 /// # Errors
 /// [`Odd`] when one of them leads nowhere or into something that is no schema.

@@ -73,6 +73,8 @@ fn names_and_values_are_no_keywords() {
 
 #[test]
 fn choices_between_types_are_lists_of_types() {
+    let described =
+        r#"{"anyOf":[{"type":"number","minimum":1,"description":"d"},{"type":"null"}],"description":"d"}"#;
     let table = [
         (
             r#"{"anyOf":[{"type":"string"},{"type":"null"}],"default":null}"#,
@@ -88,10 +90,7 @@ fn choices_between_types_are_lists_of_types() {
             r#"{"anyOf":[{"type":"string","minLength":1,"format":"uri"},{"type":"null"}],"description":"d"}"#,
             r#"{"type":["string","null"],"minLength":1,"format":"uri","description":"d"}"#,
         ),
-        (
-            r#"{"anyOf":[{"type":"string","pattern":"a","description":"d"},{"type":"null"}],"description":" d"}"#,
-            r#"{"type":["string","null"],"pattern":"a","description":"d"}"#,
-        ),
+        (described, r#"{"type":["number","null"],"minimum":1,"description":"d"}"#),
         (
             r#"{"anyOf":[{"type":"null"},{"type":"string","enum":["a","b"],"description":"d"}],"title":"T"}"#,
             r#"{"type":["null","string"],"enum":["a","b",null],"description":"d"}"#,
@@ -124,6 +123,7 @@ fn choices_that_are_more_stay() {
         r#"{"anyOf":[{"type":"string","description":"a"},{"type":"null"}],"description":"b"}"#,
         r#"{"anyOf":[{"type":"object","additionalProperties":false},{"type":"null"}],"properties":{"a":{}}}"#,
         r#"{"anyOf":[{"type":"object","minProperties":1},{"type":"null"}],"unevaluatedProperties":false}"#,
+        r#"{"additionalProperties":true,"unevaluatedProperties":false}"#,
         r#"{"anyOf":[{"type":"strange"},{"type":"null"}]}"#,
         r#"{"anyOf":[{"const":"a"},{"type":"null"}]}"#,
     ] {
@@ -150,9 +150,14 @@ fn definitions_go_where_they_are_used() {
             r##"{"items":{"$ref":"#/$defs/a~1b~0c%25"},"$defs":{"a/b~c%":{"type":"null"},"a":{}}}"##,
             r#"{"items":{"type":"null"}}"#,
         ),
+        // Somebody means a part of it.
+        (
+            r##"{ "items":{"$ref":"#/$defs/A"},"not":{"$ref":"#/$defs/A/not"},"$defs":{"A":{"not":{}}}}"##,
+            r##"{"items":{"$ref":"#/$defs/A"},"not":{"$ref":"#/$defs/A/not"},"$defs":{"A":{"not":{}}}}"##,
+        ),
         // One that stands in another.
         (
-            r##"{"items":{"$ref":"#/$defs/A/$defs/B"},"$defs":{"A":{"$defs":{"B":{"enum":[1]}},"maximum":1}}}"##,
+            r##"{"items":{"$ref":"#/$defs/A/$defs/B"},"$defs":{"A":{"$defs":{"B":{"enum":[1]}}}}}"##,
             r#"{"items":{"enum":[1]}}"#,
         ),
         // A definition that is only another name.
@@ -459,10 +464,18 @@ fn schema() -> impl Strategy<Value = Tree> {
         ])
         .prop_map(|pointer| ("$ref", json!(pointer))),
     ];
-    let leaf = prop::collection::vec(word.clone(), 0..3).prop_map(object);
+    let rich = prop::sample::select(vec![
+        json!({"type": "string", "minLength": 2}),
+        json!({"type": "string", "enum": ["a", "abcd"]}),
+        json!({"type": ["integer", "null"], "minimum": 1}),
+        json!({"type": "array", "maxItems": 1}),
+        json!({"type": "object", "additionalProperties": false}),
+    ]);
+    let leaf = prop_oneof![2 => prop::collection::vec(word.clone(), 0..3).prop_map(object), 1 => rich];
     leaf.prop_recursive(3, 24, 3, move |inner| {
         let list = prop::collection::vec(inner.clone(), 1..3);
-        let with_null = inner.clone().prop_map(|one| vec![one, json!({"type": "null"})]);
+        let other = prop::sample::select(vec!["null", "null", "string", "integer"]);
+        let with_null = (inner.clone(), other).prop_map(|(one, other)| vec![one, json!({"type": other})]);
         let plain = types.clone().prop_map(|name| vec![json!({"type": name}), json!({"type": "string"})]);
         let choice = prop_oneof![list, with_null, plain];
         let names = prop::sample::select(NAMES.to_vec());
