@@ -61,6 +61,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jiff", &["meter", "ledger"]),
     ("cedar_policy", &["policy"]),
     ("regex", &["policy"]),
+    ("bpe_openai", &["mcp"]),
 ];
 
 /// Stages that may wait; all others compute.

@@ -16,6 +16,7 @@ pub mod edit;
 pub mod fault;
 pub mod headers;
 pub mod hints;
+pub mod lean;
 pub mod list;
 pub mod message;
 pub mod method;

@@ -1,0 +1,47 @@
+//! The bounds of what is made smaller for models: schemas, descriptions, results.
+
+/// Layers of a schema that is made smaller. The deepest of 1,800 published tools has 22, references followed;
+/// the walks over it are recursive.
+pub const LEAN_SCHEMA_DEPTH_MAX: usize = 64;
+
+/// References in one schema that are followed; a published tool has 200 at most. What they point at is walked
+/// once each.
+pub const LEAN_SCHEMA_REFERENCES_MAX: usize = 4096;
+
+/// Characters of a tool's description in its lean form: one sentence that says what it is for.
+pub const LEAN_DESCRIPTION_CHARS_MAX: usize = 200;
+
+/// Characters of a parameter's description in its lean form.
+pub const LEAN_PARAMETER_CHARS_MAX: usize = 80;
+
+/// Characters of a signature, its line of words not counted: 20 parameters with their types.
+pub const LEAN_SIGNATURE_CHARS_MAX: usize = 800;
+
+/// Layers of a parameter's type that a signature writes out; what is deeper is `object`.
+pub const LEAN_SIGNATURE_DEPTH_MAX: usize = 3;
+
+/// Values of a choice that a signature names; more are `...`.
+pub const LEAN_SIGNATURE_CHOICES_MAX: usize = 12;
+
+/// Bytes of a default that a signature names.
+pub const LEAN_SIGNATURE_DEFAULT_BYTES_MAX: usize = 32;
+
+/// Paths in each list of a rule for results.
+pub const RESULT_PATHS_MAX: usize = 32;
+
+/// Bytes of one of them.
+pub const RESULT_PATH_BYTES_MAX: usize = 256;
+
+/// Steps of one of them: the places that a walk may have come to on a path fit into one word.
+pub const RESULT_PATH_STEPS_MAX: usize = 32;
+
+/// Bytes that a text of a result may be cut to at least: less than a row of most tables helps nobody.
+pub const RESULT_CUT_BYTES_MIN: usize = 256;
+
+/// Content blocks of one result that are looked into; a result has one or two, a gallery has dozens.
+pub const RESULT_BLOCKS_MAX: usize = 64;
+
+const _: () = {
+    assert!(RESULT_PATH_STEPS_MAX < u64::BITS as usize);
+    assert!(LEAN_SCHEMA_DEPTH_MAX < super::JSON_DEPTH_MAX);
+};

@@ -1,0 +1,23 @@
+//! Tools and results in fewer tokens: what may be left out without a loss, and what by order of the config.
+//!
+//! | file | what |
+//! |---|---|
+//! | `schema/` | a schema that accepts what the original accepts, in fewer bytes |
+//! | `brief.rs` | the first sentence of each description, and types |
+//! | `signature.rs` | one line a tool |
+//! | `results/` | results: smaller notation, chosen fields, rows and lengths with the rest kept |
+//! | `tokens.rs` | how many tokens a text has |
+//!
+//! All of it works on bytes as a server wrote them, and gives the original back where it finds something
+//! that it does not understand.
+
+pub mod brief;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+#[cfg(test)]
+mod published;
+pub mod results;
+pub mod schema;
+pub mod sentence;
+pub mod signature;
+pub mod tokens;

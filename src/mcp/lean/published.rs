@@ -1,0 +1,129 @@
+//! All forms over the tools of published servers, where they lie beside the repository.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value as Tree;
+
+use super::brief::{brief_description, brief_schema};
+use super::results::project;
+use super::schema::tests::{compare, dice, instance};
+use super::schema::{dedent, minify};
+use super::signature::signature;
+use super::tokens::count;
+use crate::mcp::definition::{Definition, ItemKind};
+use crate::mcp::list::Pages;
+use crate::mcp::store::Store;
+
+/// The tools by server; none, and a loud word, where the corpus is not there.
+fn published() -> Vec<(String, Vec<Arc<Definition>>)> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/tools"));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|is| is == "json")).collect();
+    files.sort();
+    if files.is_empty() {
+        eprintln!("WARNING: {} has no lists; the test over published tools is skipped", folder.display());
+    }
+    let store = Store::new();
+    let read = |path: &std::path::PathBuf| {
+        let mut pages = Pages::new(ItemKind::Tool);
+        pages.add(&store, &std::fs::read(path).unwrap()).unwrap();
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), pages.finish().items)
+    };
+    files.iter().map(read).collect()
+}
+
+/// A definition as a model gets it.
+fn as_seen(name: &str, description: Option<&str>, schema: &[u8]) -> String {
+    let schema = std::str::from_utf8(schema).unwrap();
+    let description = description.map(|words| format!("\"description\":{},", Tree::from(words)));
+    let name = Tree::from(name);
+    format!("{{\"name\":{name},{}\"input_schema\":{schema}}}", description.unwrap_or_default())
+}
+
+/// Tokens of one tool: as it came, lossless, brief, as a signature.
+fn forms(tool: &Definition) -> [usize; 4] {
+    let schema = tool.input_schema().unwrap();
+    let raw = project(schema, &[], &[]).unwrap().text;
+    let description = tool.description();
+    let short = description.as_deref().map(dedent).filter(|words| !words.is_empty());
+    let brief = description.as_deref().map(brief_description).filter(|words| !words.is_empty());
+    [
+        count(&as_seen(tool.key(), description.as_deref(), &raw)),
+        count(&as_seen(tool.key(), short.as_deref(), &minify(schema))),
+        count(&as_seen(tool.key(), brief.as_deref(), &brief_schema(schema))),
+        count(&signature(tool.key(), description.as_deref().unwrap_or_default(), schema)),
+    ]
+}
+
+/// `form` against `raw` in tenths of a percent.
+fn change(raw: usize, form: usize) -> i64 {
+    let (raw, form) = (i64::try_from(raw).unwrap(), i64::try_from(form).unwrap());
+    (form - raw) * 1000 / raw.max(1)
+}
+
+fn percent(raw: usize, form: usize) -> String {
+    let tenths = change(raw, form);
+    let sign = if tenths < 0 { "-" } else { "+" };
+    format!("{sign}{}.{} %", tenths.abs() / 10, tenths.abs() % 10)
+}
+
+#[test]
+fn every_form_has_the_tokens_that_it_promises() {
+    let published = published();
+    if published.is_empty() {
+        return;
+    }
+    let mut total = [0; 4];
+    println!(
+        "{:<20} {:>5} {:>8} {:>18} {:>18} {:>18}",
+        "server", "tools", "raw", "lossless", "brief", "signature"
+    );
+    let line = |name: &str, tools: usize, sum: [usize; 4]| {
+        let [raw, rest @ ..] = sum;
+        let cells = rest.map(|form| format!("{form:>8} {:>9}", percent(raw, form)));
+        println!("{name:<20} {tools:>5} {raw:>8} {}", cells.join(" "));
+    };
+    let mut tools = 0;
+    for (name, definitions) in &published {
+        let mut sum = [0; 4];
+        for tool in definitions {
+            let forms = forms(tool);
+            assert!(forms[1] <= forms[0], "{name} {}: lossless is more than raw: {forms:?}", tool.key());
+            assert!(forms[2] <= forms[1], "{name} {}: brief is more than lossless: {forms:?}", tool.key());
+            sum = std::array::from_fn(|form| sum[form] + forms[form]);
+        }
+        line(name, definitions.len(), sum);
+        tools += definitions.len();
+        total = std::array::from_fn(|form| total[form] + sum[form]);
+    }
+    line("all", tools, total);
+    let [lossless, brief, signature] = [1, 2, 3].map(|form| change(total[0], total[form]));
+    assert!(lossless <= -65, "{lossless}");
+    assert!(brief <= -380, "{brief}");
+    assert!(signature <= -850, "{signature}");
+}
+
+#[test]
+fn small_schemas_of_published_tools_accept_the_same() {
+    let mut counts = [0, 0];
+    for (server, definitions) in published() {
+        for (index, tool) in definitions.iter().enumerate() {
+            let schema = tool.input_schema().unwrap();
+            let small = minify(schema);
+            let read = |bytes: &[u8]| serde_json::from_slice::<Tree>(bytes).unwrap();
+            let (original, small) = (read(schema), read(&small));
+            let mut dice = dice(u64::try_from(index).unwrap() * 2 + 1);
+            let instances: Vec<Tree> =
+                (0..10).map(|_| instance(&original, &original, &mut dice, 0)).collect();
+            let [accepted, refused] = compare(&original, &small, &instances, index % 2 == 0);
+            counts = [counts[0] + accepted, counts[1] + refused];
+            assert!(
+                minify(&serde_json::to_vec(&small).unwrap()).len() <= small.to_string().len(),
+                "{server}"
+            );
+        }
+    }
+    println!("instances that both accept and that both refuse: {counts:?}");
+    assert!(counts == [0, 0] || counts.iter().all(|count| *count > 1000), "{counts:?}");
+}
