@@ -115,6 +115,8 @@ codes! {
     Unrecorded Us 503 "overloaded_error" true "the gateway cannot record calls right now, try again";
     /// The process is stopping.
     Draining Us 503 "overloaded_error" true "the gateway is restarting, try again";
+    /// The upstream has no room.
+    UpstreamOverloaded Upstream 529 "overloaded_error" true "the upstream is overloaded, try again";
     /// The upstream did not answer in time.
     UpstreamTimeout Upstream 504 "timeout_error" true "the upstream did not answer in time";
     /// Not HTTP/1.0 or HTTP/1.1.

@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
+use crate::config::dialect_file::{self, Takes};
 use crate::config::guard_file::{self, Guard};
 use crate::config::identity_file::{self, Identity, ROLES};
 use crate::config::key_terms;
@@ -69,6 +70,7 @@ pub(crate) struct Tls {
 pub(crate) struct Provider {
     pub(crate) name: At<String>,
     pub(crate) dialect: Dialect,
+    pub(crate) takes: Option<Takes>,
     pub(crate) base_url: Option<At<String>>,
     pub(crate) key: Option<At<Source>>,
     pub(crate) auth: Option<Auth>,
@@ -309,25 +311,10 @@ fn read_timeouts(node: &Node, reader: &mut Reader) -> Option<Timeouts> {
 
 fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Provider> {
     let what = format!("providers.{}", name.value);
-    let known = ["dialect", "base_url", "key", "auth", "proxy"];
+    let known = ["dialect", "takes", "base_url", "key", "auth", "proxy"];
     let fields = reader.fields(node, &what, &[&known[..], &STAND_KEYS].concat())?;
     let stand = places_file::read_stand(&fields, &what, reader);
-    let dialect = reader.required(&fields, &what, "dialect");
-    let dialect = dialect.and_then(|node| {
-        let text = reader.text(node, &format!("{what}.dialect"))?;
-        let known = match text.value.as_str() {
-            "anthropic" => Some(Dialect::Anthropic),
-            "demo" => Some(Dialect::Demo),
-            _ => None,
-        };
-        if known.is_none() {
-            let shown = quoted(&text.value);
-            let text =
-                format!("{what}.dialect: this version does not speak {shown}; it speaks anthropic and demo");
-            reader.fault(node.mark, text);
-        }
-        known
-    });
+    let dialect = dialect_file::read_dialect(&fields, &what, reader);
     let base_url = fields.get("base_url").and_then(|node| reader.text(node, &format!("{what}.base_url")));
     let key = fields.get("key").and_then(|node| secrets::read(node, &format!("{what}.key"), reader));
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
@@ -336,7 +323,7 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
         reader.choice(node, &format!("{what}.auth"), &words)
     });
     match dialect? {
-        Dialect::Anthropic if fields.get("base_url").is_none() => {
+        Dialect::Anthropic | Dialect::OpenAiChat if fields.get("base_url").is_none() => {
             reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
             return None;
         }
@@ -347,9 +334,10 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
                 }
             }
         }
-        Dialect::Anthropic => {}
+        Dialect::Anthropic | Dialect::OpenAiChat => {}
     }
-    Some(Provider { name, dialect: dialect?, base_url, key, auth, proxy, stand })
+    let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
+    Some(Provider { name, dialect: dialect?, takes, base_url, key, auth, proxy, stand })
 }
 
 pub(crate) fn read_targets(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<Target>> {

@@ -248,7 +248,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
             ("stream_stall_ms", ms(times.stream_stall)),
             ("ping_ms", ms(times.ping)),
         ],
-        providers: snapshot.providers.iter().map(|provider| shown_provider(provider)).collect(),
+        providers: snapshot.providers.iter().map(|provider| shown_provider(provider, file)).collect(),
         models: shown_models(snapshot),
         mcp_servers: resolved.shown_servers.clone(),
         mcp: ShownMcp::of(&snapshot.mcp),
@@ -311,15 +311,19 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
     }
 }
 
-fn shown_provider(provider: &Provider) -> ShownProvider {
+fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
+    let written = file.providers.iter().find(|one| one.name.value == provider.name.as_str());
+    let takes = written.and_then(|one| one.takes.as_ref());
     let url = || format!("{}{}", shown_origin(&provider.site.origin), provider.base_path);
     let proxy = provider.site.proxy.as_ref().map(shown_proxy);
     ShownProvider {
         name: provider.name.to_string(),
         dialect: match provider.dialect {
             Dialect::Anthropic => "anthropic",
+            Dialect::OpenAiChat => "openai_chat",
             Dialect::Demo => "demo",
         },
+        takes: takes.map(|takes| takes.written.clone()).unwrap_or_default(),
         base_url: (provider.dialect != Dialect::Demo).then(url),
         key: provider.credential.as_ref().map(|_| MASK),
         auth: provider.credential.as_ref().map(|credential| match credential.header {

@@ -10,6 +10,7 @@ mod books;
 mod books_file;
 mod confines_file;
 mod defaults;
+mod dialect_file;
 mod environment;
 mod file;
 pub mod guard_file;

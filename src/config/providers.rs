@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::base_url;
 use crate::config::defaults;
+use crate::config::dialect_file;
 use crate::config::environment::Environment;
 use crate::config::faults::Mark;
 use crate::config::file::{self, Auth};
@@ -12,12 +13,16 @@ use crate::config::proxy::{self, ProxyVariables};
 use crate::config::reader::{At, Reader};
 use crate::config::secrets::{Finder, Source};
 use crate::ids::ProviderName;
+use crate::llm::speech::Speech;
 use crate::net::reach::{Allow, Reach};
 use crate::net::tls::ClientTls;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
 use crate::upstream::provider::{Credential, Dialect, Provider};
 use crate::upstream::site::{Origin, Proxy, Site};
+
+/// A provider, and how it is spoken to where it does not speak as callers do.
+pub(crate) type Known = (Provider, Option<Speech>);
 
 /// What all providers share.
 pub(crate) struct Surroundings<'e> {
@@ -41,11 +46,13 @@ pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -
         At { mark: Mark::default(), value }
     }
     if environment.read_set("OPENAI_API_KEY").is_some() {
-        warnings.push("OPENAI_API_KEY is set, but this version does not speak that dialect yet".to_owned());
+        warnings
+            .push("OPENAI_API_KEY is set: write `providers:` and `models:` to have its models".to_owned());
     }
     let mut provider = file::Provider {
         name: at("demo".to_owned()),
         dialect: Dialect::Demo,
+        takes: None,
         base_url: None,
         key: None,
         auth: None,
@@ -69,11 +76,11 @@ pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -
 
 impl Surroundings<'_> {
     /// Resolves one provider; faults go to `reader`.
-    pub(crate) fn resolve(&mut self, written: &file::Provider, reader: &mut Reader) -> Option<Provider> {
+    pub(crate) fn resolve(&mut self, written: &file::Provider, reader: &mut Reader) -> Option<Known> {
         let name = ProviderName::new(&written.name.value);
         let what = format!("providers.{name}");
         let Some(url) = &written.base_url else {
-            return Some(demo(name, &written.stand));
+            return Some((demo(name, &written.stand), None));
         };
         if let Some(At { mark, value: Source::Written(_) }) = &written.key {
             let line = mark.line;
@@ -91,18 +98,22 @@ impl Surroundings<'_> {
         };
         let proxy = self.proxy((written.proxy.as_ref(), written.name.mark), &what, &origin, reader)?;
         let tls = if origin.https { Some(self.client_tls(url.mark, reader)?) } else { None };
+        let usual = if written.dialect == Dialect::OpenAiChat { Auth::Bearer } else { Auth::ApiKey };
         let credential = match key {
             None => None,
-            Some(key) => Some(credential(written.auth.unwrap_or(Auth::ApiKey), &key?)),
+            Some(key) => Some(credential(written.auth.unwrap_or(usual), &key?)),
         };
         if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
+        let speech = dialect_file::speech(written.dialect, &origin.host, written.takes.as_ref());
+        let base_path = dialect_file::base_path(written.dialect, url, base_path);
         let reach = self.reach(true);
         let site = Arc::new(site(name.as_str(), origin, tls, proxy, reach));
         let Stand { regions, tenancy } = &written.stand;
         let place = Place::of_provider(name.as_str(), regions, *tenancy);
-        Some(Provider { name, dialect: written.dialect, site, base_path, credential, place })
+        let provider = Provider { name, dialect: written.dialect, site, base_path, credential, place };
+        Some((provider, speech))
     }
 
     /// `None` after a fault, `Some(None)` for the direct way. `mark` is where to complain of variables.

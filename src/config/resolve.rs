@@ -148,8 +148,9 @@ impl<'e> Resolver<'e> {
             .enumerate()
             .map(|(place, provider)| (provider.name.value.as_str(), place))
             .collect();
-        let providers: Vec<Arc<Provider>> =
-            written.iter().filter_map(|one| self.shared.resolve(one, reader)).map(Arc::new).collect();
+        let known = written.iter().filter_map(|one| self.shared.resolve(one, reader));
+        let (providers, speeches): (Vec<_>, Vec<_>) =
+            known.map(|(provider, speech)| (Arc::new(provider), speech)).unzip();
         for provider in &providers {
             self.add_provider_facts(provider);
         }
@@ -183,6 +184,7 @@ impl<'e> Resolver<'e> {
             rules,
             routes,
             providers,
+            speeches,
             mcp: mcp_servers::mcp(&file.mcp, servers, pinning),
             server_tls,
             timeouts: timeouts(&file.timeouts),

@@ -80,6 +80,9 @@ pub struct ShownProvider {
     pub name: String,
     /// What it speaks.
     pub dialect: &'static str,
+    /// In what it differs from what its address lets expect, as it was written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub takes: Vec<(String, String)>,
     /// Where it is; absent for the demo.
     pub base_url: Option<String>,
     /// The mask, if it has a key.
@@ -271,6 +274,11 @@ fn write_model(model: &ShownModel, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "  {}: {{ dialect: {}", word(&provider.name), provider.dialect)?;
+    if !provider.takes.is_empty() {
+        let takes: Vec<String> =
+            provider.takes.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        write!(f, ", takes: {{ {} }}", takes.join(", "))?;
+    }
     if let Some(url) = &provider.base_url {
         write!(f, ", base_url: {}", word(url))?;
     }

@@ -16,6 +16,7 @@ use crate::identity::virtual_keys::KeyRing;
 use crate::ids::TeamName;
 use crate::ledger::content::Policy;
 use crate::limits::Timeouts;
+use crate::llm::speech::Speech;
 use crate::mcp::presentation::Presentation;
 use crate::meter::book::Book;
 use crate::meter::budget::Definition;
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub routes: Table,
     /// The providers, in written order; `route::model::Target.provider` points into it.
     pub providers: Vec<Arc<Provider>>,
+    /// How each of them is spoken to; nothing where it speaks as callers do.
+    pub speeches: Vec<Option<Speech>>,
     /// The MCP side.
     pub mcp: Mcp,
     /// What calls cost, and how much of it there may be.
@@ -61,6 +64,13 @@ pub struct Snapshot {
     pub shown: Arc<Shown>,
     /// The first 12 hexadecimal digits of the SHA-256 of all resolved facts: equal facts, equal version.
     pub version: String,
+}
+
+impl Snapshot {
+    /// How the provider at this place of the list is spoken to; nothing where it speaks as callers do.
+    pub fn speech(&self, provider: usize) -> Option<&Speech> {
+        self.speeches.get(provider)?.as_ref()
+    }
 }
 
 /// What is kept of what is said.

@@ -17,6 +17,7 @@ mod deprecated;
 mod destination;
 mod direct;
 mod evidence;
+mod foreign;
 mod guard;
 mod herald;
 mod hub;

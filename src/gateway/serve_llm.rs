@@ -16,12 +16,14 @@ use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::contents::Passing;
 use crate::gateway::destination::{self, Destination, Refused};
+use crate::gateway::foreign::{self, Said};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::identify::identify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
 use crate::gateway::stream_back::Begun;
+use crate::gateway::stream_back::interpreted::{self, Understood};
 use crate::gateway::worker::{Phase, Worker};
 use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
@@ -133,7 +135,13 @@ impl Call<'_> {
             if provider.dialect == Dialect::Demo {
                 return serve_demo::answer(caller, whole.body(), self.request.stream, record).await;
             }
-            let message = self.message(caller, &whole, target, provider, record.endpoint);
+            let model = target.model.as_deref().or(self.meant.as_deref()).unwrap_or(&self.request.model);
+            let of = (self.snapshot, &**provider);
+            let ask = (whole.body(), self.request);
+            let (message, interpreter) = match foreign::say(of, caller, ask, (target, model), record)? {
+                Some(Said { message, interpreter }) => (message, Some(interpreter)),
+                None => (self.message(caller, &whole, (target, provider), record.endpoint)?, None),
+            };
             let sent = Cell::default();
             let asked = self.exchange(caller, (&message, &sent), (provider, &permit)).await;
             record.unanswered = sent.get() && !matches!(asked, Asked::Answered(_));
@@ -144,8 +152,15 @@ impl Call<'_> {
                     drop(message);
                     let rest = connection.stream.is_sending().then_some(whole);
                     let begun = Begun { connection, provider, rest };
-                    stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
-                    return Ok(());
+                    let (Some(interpreter), Some(speech)) =
+                        (interpreter, self.snapshot.speech(target.provider))
+                    else {
+                        stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
+                        return Ok(());
+                    };
+                    let understood = Understood { speech, interpreter, stream: self.request.stream };
+                    let with = (begun, understood);
+                    return interpreted::relay(self.worker, self.snapshot, caller, with, record).await;
                 }
                 Asked::HungUp => {
                     record.outcome = Outcome::CallerGone;
@@ -167,19 +182,26 @@ impl Call<'_> {
     }
 
     /// Writes the request for one target: the caller's head with our credential, the caller's body with at
-    /// most the model's id replaced.
+    /// most the model's id replaced, and without what models of other vendors thought.
+    ///
+    /// # Errors
+    /// 400 for a body in which such thinking cannot be found because it is not JSON.
     fn message(
         &self,
         caller: &mut Caller,
         whole: &Whole,
-        target: &Target,
-        provider: &Provider,
+        (target, provider): (&Target, &Provider),
         endpoint: Endpoint,
-    ) -> Message {
+    ) -> Result<Message, CallError> {
         let bytes = whole.buffer.filled();
         let model = target.model.as_deref().or(self.meant.as_deref());
+        let own = foreign::without_foreign_thinking(self.snapshot, whole.body(), model)?;
         let splice = model.and_then(|model| request::splice(whole.body(), self.request, model));
-        let length = splice.as_ref().map_or_else(|| whole.body().len(), request::Splice::total_bytes);
+        let length = match (&own, &splice) {
+            (Some(own), _) => own.len(),
+            (None, Some(splice)) => splice.total_bytes(),
+            (None, None) => whole.body().len(),
+        };
         let (_, query) = caller.head.path_and_query(bytes);
         let path = match endpoint {
             Endpoint::CountTokens => "/v1/messages/count_tokens",
@@ -194,9 +216,13 @@ impl Call<'_> {
         );
         let head = Buffer::from(&out[..]);
         caller.out = out;
+        if let Some(own) = own {
+            let own = Rc::new(Buffer::from(&own[..]));
+            return Ok(Message::with_body(head, [Some((own, 0..length)), None, None]));
+        }
         let part = |from: usize, to: usize| Some((Rc::clone(&whole.buffer), from..to));
         let (start, end) = (whole.body.start, whole.body.end);
-        match splice {
+        Ok(match splice {
             None => Message::with_body(head, [part(start, end), None, None]),
             Some(splice) => {
                 let model = Rc::new(Buffer::from(splice.model.as_bytes()));
@@ -207,7 +233,7 @@ impl Call<'_> {
                     [part(start, before), Some((model, 0..model_bytes)), part(after, end)],
                 )
             }
-        }
+        })
     }
 
     /// Sends the request and waits for the answer's head; nothing when the caller hangs up meanwhile, which

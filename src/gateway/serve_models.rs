@@ -101,6 +101,9 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now
             let Ok(permit) = residency.place(&permit, &provider.place) else { continue };
             let own = match provider.dialect {
                 Dialect::Demo => Rc::new(vec![entry("claude-demo")]),
+                // What the config writes out is what there is of others: their lists hold models for sounds
+                // and pictures, too.
+                Dialect::OpenAiChat => Rc::default(),
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };
             for model in own.iter() {

@@ -51,6 +51,9 @@ pub const ANSWER_BLOCKS_MAX: usize = 4 * CALLS_OF_ANSWER_MAX;
 /// Bytes of one call's input: it is checked whole before its block is closed, and no longer document is.
 pub const CALL_INPUT_BYTES_MAX: usize = super::JSON_STRICT_BYTES_MAX;
 
+/// Bytes of an answer with an error status that are read for what it says: sentences, and pages of proxies.
+pub const REFUSAL_READ_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes of an answer that are held because their block cannot be opened yet: parallel calls of tools come
 /// mixed, and blocks go out one after the other.
 pub const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -18,6 +18,7 @@ pub mod openai_chat;
 pub mod said;
 mod shell;
 pub mod signature;
+pub mod speech;
 #[cfg(test)]
 mod tests;
 pub mod usage;

@@ -12,6 +12,8 @@ use crate::upstream::site::Site;
 pub enum Dialect {
     /// The Anthropic Messages API.
     Anthropic,
+    /// OpenAI's Chat Completions, and what is compatible with them.
+    OpenAiChat,
     /// The built-in scripted model: no connection is made.
     Demo,
 }

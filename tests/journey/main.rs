@@ -21,6 +21,9 @@ mod llm_errors;
 mod llm_fidelity;
 mod llm_paths;
 
+// Providers of other dialects.
+mod dialects;
+
 // The way to the upstream.
 mod failover;
 mod full_disk;

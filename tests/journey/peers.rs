@@ -71,6 +71,24 @@ const ARROW: &[&str] = &["pyarrow==26.0.1"];
 const AWS: &[&str] =
     &["botocore==1.44.5", "jmespath==1.1.0", "python-dateutil==2.9.0.post0", "six==1.17.0", "urllib3==2.8.0"];
 
+/// OpenAI's SDK, whose types are those of the published document, and what it needs. From PyPI.
+const OPENAI: &[&str] = &[
+    "openai==3.54.0",
+    "annotated-types==0.8.0",
+    "anyio==4.16.0",
+    "h11==0.16.0",
+    "httpcore2==2.16.2",
+    "httpx2==2.16.2",
+    "idna==3.20",
+    "jiter==0.19.0",
+    "pydantic==2.14.3",
+    "pydantic_core==2.50.4",
+    "sniffio==1.3.1",
+    "truststore==0.10.5",
+    "typing_extensions==4.16.0",
+    "typing-inspection==0.4.5",
+];
+
 /// A library that makes tokens, and what it needs. From PyPI.
 const JWT: &[&str] = &["PyJWT==2.15.1", "cryptography==50.0.2", "cffi==2.1.1", "pycparser==3.12"];
 
@@ -221,6 +239,12 @@ pub(crate) fn arrow_python() -> &'static Path {
 pub(crate) fn aws_python() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| python_with("aws", AWS))
+}
+
+/// The Python that has OpenAI's SDK.
+pub(crate) fn openai_python() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| python_with("openai", OPENAI))
 }
 
 /// The Python that makes tokens.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::claude_code::{claude, result};
-use crate::gateway::{Engine, Folder, Gateway, KEY, for_each_engine};
+use crate::gateway::{Engine, Folder, Gateway, KEY, for_each_engine, tollgate};
 use crate::{peers, program};
 
 /// Up to 500 tokens in and a sentence out are seconds on two quiet cores, minutes on busy ones.
@@ -72,6 +72,13 @@ fn gateway(engine: Engine, model: &Model) -> Gateway {
 }
 
 fn ask_with_the_sdk(base_url: &str) -> Value {
+    let facts = answers(base_url);
+    assert_eq!(facts["counted"], facts["whole"]["input_tokens"], "{facts}");
+    facts
+}
+
+/// What the SDK gets: whole, streamed, and counted.
+fn answers(base_url: &str) -> Value {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/sdk_client.py");
     let mut python = Command::new(peers::python());
     python.env_clear().args([script, base_url, KEY, "claude-local", TOKENS_MAX]);
@@ -85,7 +92,6 @@ fn ask_with_the_sdk(base_url: &str) -> Value {
         assert!(["end_turn", "max_tokens"].map(Value::from).contains(&answer["stop_reason"]), "{facts}");
     }
     assert!(facts["pieces"].as_u64() > Some(1), "a stream comes in pieces: {facts}");
-    assert_eq!(facts["counted"], facts["whole"]["input_tokens"], "{facts}");
     facts
 }
 
@@ -144,4 +150,30 @@ fn claude_code_gets_a_real_answer() {
         assert!(call["input_tokens"].as_u64() > Some(0), "{call}");
         assert!(call["output_tokens"].as_u64() > Some(0), "{call}");
     });
+}
+
+/// The same model by another dialect: what the SDK gets is said anew.
+#[test]
+fn the_sdk_gets_the_same_by_chat_completions() {
+    let _alone = alone();
+    let model = Model::start();
+    let folder = Folder::new();
+    folder.write(
+        "tollgate.yaml",
+        &format!(
+            "listen: 127.0.0.1:0\ndata_dir: ./data\nengine: epoll\nthreads: 1\n\
+             providers:\n  local: {{ dialect: openai_chat, base_url: \"{}\" }}\n\
+             models:\n  claude-local: [local]\nkeys:\n  - {{ name: main, secret: {KEY} }}\n",
+            model.url
+        ),
+    );
+    let gateway = Gateway::run(tollgate(folder.path()).arg("serve"), folder);
+    let facts = answers(&gateway.url());
+    let native = answers(&model.url);
+    for way in ["whole", "streamed"] {
+        for fact in ["text", "input_tokens", "output_tokens"] {
+            assert_eq!(facts[way][fact], native[way][fact], "{way} {fact}: {facts} {native}");
+        }
+    }
+    ask_with_claude(&gateway.url());
 }

@@ -43,7 +43,7 @@ pub struct Conversation<'a> {
     pub thinking: Option<Thinking>,
     /// `thinking.display` is `omitted`: nobody wants to read it.
     pub thinking_hidden: bool,
-    /// `output_config.effort`.
+    /// `output_config.effort`, by the last turn that has one of its own, else by the request.
     pub effort: Option<Written<'a>>,
     /// `output_config.format`.
     pub format: Option<Format<'a>>,

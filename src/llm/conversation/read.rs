@@ -6,6 +6,7 @@ use crate::json::{self, Kind, Value};
 use crate::limits;
 use crate::llm::conversation::named::Named;
 use crate::llm::conversation::{Choice, Conversation, Format, Other, Refusal, Role, Thinking, Turn, Why};
+use crate::llm::written::Written;
 
 const FIELDS: &[&str] = &[
     "model",
@@ -32,7 +33,7 @@ pub fn read(body: &[u8]) -> Result<Conversation<'_>, Refusal> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Refusal::new("body", Why::Kind("a JSON object")));
     }
-    let mut reader = Reader { body, blocks: 0, others: Vec::new(), at: At::Top };
+    let mut reader = Reader { body, blocks: 0, others: Vec::new(), at: At::Top, effort: None };
     let mut out = Conversation::default();
     let mut top = reader.named(0..body.len(), FIELDS)?;
     out.model = top.needed("model", &named_so)?;
@@ -50,6 +51,7 @@ pub fn read(body: &[u8]) -> Result<Conversation<'_>, Refusal> {
     }
     reader.at = At::Top;
     reader.details(&mut top, &mut out)?;
+    out.effort = reader.effort.or(out.effort);
     top.leave("", &mut reader.others);
     out.others = reader.others;
     Ok(out)
@@ -77,6 +79,8 @@ pub(super) struct Reader<'a> {
     pub(super) blocks: usize,
     pub(super) others: Vec<Other<'a>>,
     pub(super) at: At,
+    /// `output_config.effort` of the last turn that has one.
+    pub(super) effort: Option<Written<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -116,7 +120,7 @@ impl<'a> Reader<'a> {
             if message.kind != Kind::Object {
                 return self.refuse("role", Why::Kind("a member of an object"));
             }
-            let mut named = self.named(message.span, &["role", "content"])?;
+            let mut named = self.named(message.span, &["role", "content", "output_config"])?;
             let role = match named.needed("role", &|name| self.place(name))? {
                 role if role.is("user") => Role::User,
                 role if role.is("assistant") => Role::Assistant,
@@ -125,6 +129,13 @@ impl<'a> Reader<'a> {
             };
             let content = named.take("content").map_or_else(|| self.refuse("content", Why::Missing), Ok)?;
             let blocks = self.blocks(&content, 0)?;
+            if let Some(span) = object(&mut named, "output_config")? {
+                // From here on: the answer is to the last turn, so the last word holds.
+                let mut inner = self.named(span, &["effort"])?;
+                let place = |name: &str| self.place(&format!("output_config.{name}"));
+                self.effort = inner.text("effort", &place)?.or(self.effort);
+                inner.leave("messages.output_config", &mut self.others);
+            }
             named.leave("messages", &mut self.others);
             turns.push(Turn { role, blocks });
             Ok(())
@@ -159,7 +170,7 @@ impl<'a> Reader<'a> {
             return self.refuse("stop_sequences", Why::Kind("an array"));
         }
         json::elements(self.body, stops.span.clone(), |stop| {
-            let inner = stop.inner(self.body).map(crate::llm::written::Written::new);
+            let inner = stop.inner(self.body).map(Written::new);
             let Some(stop) = inner else {
                 return self.refuse("stop_sequences", Why::Kind("an array of strings"));
             };

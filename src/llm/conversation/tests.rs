@@ -26,6 +26,24 @@ fn of_blocks(blocks: &Tree) -> String {
 }
 
 #[test]
+fn the_last_turn_with_an_effort_says_how_much() {
+    let effort = |turns: &str| {
+        let body = format!(r#"{{"model":"m","output_config":{{"effort":"low"}},"messages":[{turns}]}}"#);
+        let body: &'static [u8] = body.leak().as_bytes();
+        let read = read(body).unwrap();
+        let others: Vec<String> = read.others.iter().map(|other| other.place.to_owned()).collect();
+        (read.effort.unwrap().text().into_owned(), others)
+    };
+    let user = r#"{"role":"user","content":"Hi"}"#;
+    let of = |inner: &str| format!(r#"{{"role":"system","content":"x","output_config":{{{inner}}}}}"#);
+    assert_eq!(effort(user), ("low".to_owned(), vec![]));
+    let both = format!("{user},{},{user},{}", of(r#""effort":"high""#), of(r#""effort":"max""#));
+    assert_eq!(effort(&both).0, "max");
+    let one = format!("{user},{},{}", of(r#""effort":"high""#), of(r#""budget":3"#));
+    assert_eq!(effort(&one), ("high".to_owned(), vec!["messages.output_config".to_owned()]));
+}
+
+#[test]
 fn the_top_level_is_read() {
     let body = body(&json!({
         "stream": true, "max_tokens": 32000, "system": "be \"brief\"",

@@ -4,6 +4,8 @@
 //! place, the kernel empties it, and only then is more received. So a slow caller holds the provider, the
 //! memory of a stream is that one buffer, and relaying an event allocates nothing.
 
+pub(super) mod interpreted;
+
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -75,28 +77,8 @@ pub(super) async fn relay(
     if let Some(fault) = relay.reader.fault() {
         worker.metrics.borrow_mut().upstream_error(&provider.name, fault.kind);
     }
-    match end {
-        End::Done { clean } => {
-            if clean && head.keep_alive {
-                worker.pool.give_back(&provider.site, connection, clock::now());
-            }
-        }
-        End::CallerGone => {
-            record.outcome = Outcome::CallerGone;
-            caller.keep_alive = false;
-            caller.dead = true;
-        }
-        End::Broken(outcome, why) => {
-            // First the provider, so that it stops working for nobody.
-            drop(connection);
-            record.outcome = outcome;
-            record.error = why;
-            worker.book(record).await;
-            caller.keep_alive = false;
-            // An answer that ends without its end must not look like one that ended: no proper close then.
-            caller.dead |= !relay.confess(caller, outcome, provider, record).await;
-        }
-    }
+    let reusable = head.keep_alive;
+    relay.close(caller, (end, connection, reusable), provider, record).await;
     caller.answer = head;
 }
 
@@ -149,6 +131,10 @@ struct Relay<'a> {
     pinged: Instant,
     /// The budget that ends the answer.
     over: Option<CallError>,
+    /// The head of an answer that is held back until there is something to say.
+    held: Option<Buffer>,
+    /// The model that answers, where that is not the one that the answer names.
+    served: Option<Box<str>>,
 }
 
 impl<'a> Relay<'a> {
@@ -172,6 +158,8 @@ impl<'a> Relay<'a> {
             heard: now,
             pinged: now,
             over: None,
+            held: None,
+            served: None,
         }
     }
 
@@ -286,6 +274,39 @@ impl<'a> Relay<'a> {
         }
     }
 
+    /// Ends the relay: what becomes of both connections, and what the caller is told of an answer that breaks
+    /// off.
+    async fn close(
+        &self,
+        caller: &mut Caller,
+        (end, connection, reusable): (End, Connection, bool),
+        provider: &Provider,
+        record: &mut Record,
+    ) {
+        match end {
+            End::Done { clean } => {
+                if clean && reusable {
+                    self.worker.pool.give_back(&provider.site, connection, clock::now());
+                }
+            }
+            End::CallerGone => {
+                record.outcome = Outcome::CallerGone;
+                caller.keep_alive = false;
+                caller.dead = true;
+            }
+            End::Broken(outcome, why) => {
+                // First the provider, so that it stops working for nobody.
+                drop(connection);
+                record.outcome = outcome;
+                record.error = why;
+                self.worker.book(record).await;
+                caller.keep_alive = false;
+                // An answer that ends without its end must not look like one that ended: no proper close.
+                caller.dead |= !self.confess(caller, outcome, provider, record).await;
+            }
+        }
+    }
+
     /// Notes what has been read of the answer so far.
     fn note(&mut self, record: &mut Record) {
         // At the end of an answer it has mostly been noted already, to be booked.
@@ -293,6 +314,9 @@ impl<'a> Relay<'a> {
             return;
         }
         record.answer = self.reader.answer();
+        if let Some(served) = &self.served {
+            record.answer.model = Some(served.clone());
+        }
         record.answer_bytes = self.bytes;
         if let Some(fault) = self.reader.fault() {
             record.error = fault.text;
@@ -415,7 +439,11 @@ impl<'a> Relay<'a> {
                 Wake::Due => {
                     self.pinged = clock::now();
                     let chunk = self.own_event(PING);
-                    self.send(caller, Outgoing::one(chunk)).await.ok_or(End::CallerGone)?;
+                    let outgoing = match self.held.take() {
+                        Some(front) => Outgoing::two(front, chunk),
+                        None => Outgoing::one(chunk),
+                    };
+                    self.send(caller, outgoing).await.ok_or(End::CallerGone)?;
                 }
             }
         }

@@ -1,0 +1,233 @@
+//! What a person writes about the dialect of a provider: `dialect` and `takes`.
+
+use crate::config::reader::{At, Fields, Reader, quoted};
+use crate::config::yaml::{Node, Value};
+use crate::limits;
+use crate::llm::openai_chat::{CacheMarks, MaxTokensField, MidSystem, SystemRole, Target, UnknownFields};
+use crate::llm::speech::{Chat, Speech};
+use crate::upstream::provider::Dialect;
+
+/// The dialects, by the words of the config.
+pub(crate) const DIALECTS: &[(&str, Dialect)] =
+    &[("anthropic", Dialect::Anthropic), ("openai_chat", Dialect::OpenAiChat), ("demo", Dialect::Demo)];
+
+/// Where the servers are that know all of OpenAI's own fields.
+const OPENAI_HOSTS: &[&str] = &["api.openai.com", ".api.openai.com", ".openai.azure.com"];
+
+/// Levels of `reasoning_effort`.
+const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// The keys of `takes`.
+const KEYS: &[&str] = &[
+    "like",
+    "system_role",
+    "mid_system",
+    "text_parts",
+    "images",
+    "image_urls",
+    "files",
+    "max_tokens_field",
+    "max_output_tokens",
+    "stop_sequences",
+    "efforts",
+    "named_choice",
+    "parallel_switch",
+    "strict_tools",
+    "json_schema",
+    "usage_in_stream",
+    "sampling",
+    "top_k",
+    "tools",
+    "call_id_chars",
+    "reasoning_back",
+    "cache_marks",
+    "caller_names",
+    "unknown_fields",
+];
+
+/// `takes`: in what a server differs from what its address lets expect.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Takes {
+    /// As it was written, for people.
+    pub(crate) written: Vec<(String, String)>,
+    openai: Option<bool>,
+    system_role: Option<SystemRole>,
+    mid_system: Option<MidSystem>,
+    max_tokens_field: Option<MaxTokensField>,
+    cache_marks: Option<CacheMarks>,
+    unknown: Option<UnknownFields>,
+    efforts: Option<Vec<&'static str>>,
+    flags: Vec<(&'static str, bool)>,
+    numbers: Vec<(&'static str, u64)>,
+}
+
+/// Reads `dialect`.
+pub(crate) fn read_dialect(fields: &Fields<'_>, what: &str, reader: &mut Reader) -> Option<Dialect> {
+    let node = reader.required(fields, what, "dialect")?;
+    let text = reader.text(node, &format!("{what}.dialect"))?;
+    let known = DIALECTS.iter().find(|(word, _)| *word == text.value).map(|(_, dialect)| *dialect);
+    if known.is_none() {
+        let words: Vec<&str> = DIALECTS.iter().map(|(word, _)| *word).collect();
+        let (shown, words) = (quoted(&text.value), words.join(", "));
+        let text = format!("{what}.dialect: this version does not speak {shown}; it speaks {words}");
+        reader.fault(node.mark, text);
+    }
+    known
+}
+
+/// Reads `takes`.
+pub(crate) fn read_takes(
+    fields: &Fields<'_>,
+    what: &str,
+    dialect: Dialect,
+    reader: &mut Reader,
+) -> Option<Takes> {
+    let node = fields.get("takes")?;
+    let what = format!("{what}.takes");
+    if dialect != Dialect::OpenAiChat {
+        reader.fault(node.mark, format!("{what}: only a provider of `openai_chat` has differences to tell"));
+        return None;
+    }
+    let fields = reader.fields(node, &what, KEYS)?;
+    let mut takes = Takes { written: written(node), ..Takes::default() };
+    let at = |key: &str| Some((fields.get(key)?, format!("{what}.{key}")));
+    if let Some((node, what)) = at("like") {
+        takes.openai = reader.choice(node, &what, &[("openai", true), ("compatible", false)]);
+    }
+    if let Some((node, what)) = at("system_role") {
+        let words = [("system", SystemRole::System), ("developer", SystemRole::Developer)];
+        takes.system_role = reader.choice(node, &what, &words);
+    }
+    if let Some((node, what)) = at("mid_system") {
+        let words = [("in_place", MidSystem::InPlace), ("as_user", MidSystem::AsUser)];
+        takes.mid_system = reader.choice(node, &what, &words);
+    }
+    if let Some((node, what)) = at("max_tokens_field") {
+        let words = [
+            ("max_tokens", MaxTokensField::MaxTokens),
+            ("max_completion_tokens", MaxTokensField::MaxCompletionTokens),
+        ];
+        takes.max_tokens_field = reader.choice(node, &what, &words);
+    }
+    if let Some((node, what)) = at("cache_marks") {
+        let words = [("automatic", CacheMarks::Automatic), ("breakpoints", CacheMarks::Breakpoints)];
+        takes.cache_marks = reader.choice(node, &what, &words);
+    }
+    if let Some((node, what)) = at("unknown_fields") {
+        let words = [("refuse", UnknownFields::Refuse), ("drop", UnknownFields::Drop)];
+        takes.unknown = reader.choice(node, &what, &words);
+    }
+    if let Some((node, what)) = at("efforts") {
+        let words: Vec<(&str, &'static str)> = EFFORTS.iter().map(|word| (*word, *word)).collect();
+        let nodes = reader.list(node, &what).unwrap_or_default();
+        takes.efforts = Some(nodes.iter().filter_map(|node| reader.choice(node, &what, &words)).collect());
+    }
+    for (key, most) in NUMBERS {
+        if let Some((node, what)) = at(key) {
+            takes.numbers.extend(reader.number(node, &what, 0..=*most).map(|number| (*key, number)));
+        }
+    }
+    for key in FLAGS {
+        if let Some((node, what)) = at(key) {
+            takes.flags.extend(reader.yes_or_no(node, &what).map(|flag| (*key, flag)));
+        }
+    }
+    Some(takes)
+}
+
+/// Keys with a number, and the most of each.
+const NUMBERS: &[(&str, u64)] = &[
+    ("max_output_tokens", limits::PRICE_TOKENS_MAX),
+    ("stop_sequences", limits::STOPS_MAX as u64),
+    ("tools", limits::TOOLS_MAX as u64),
+    ("call_id_chars", limits::CALL_ID_BYTES_MAX as u64),
+];
+
+/// Keys that are true or false.
+const FLAGS: &[&str] = &[
+    "text_parts",
+    "images",
+    "image_urls",
+    "files",
+    "named_choice",
+    "parallel_switch",
+    "strict_tools",
+    "json_schema",
+    "usage_in_stream",
+    "sampling",
+    "top_k",
+    "reasoning_back",
+    "caller_names",
+];
+
+/// What stands in `takes`, in its order.
+fn written(node: &Node) -> Vec<(String, String)> {
+    let Value::Map(entries) = &node.value else { return Vec::new() };
+    let text = |node: &Node| match &node.value {
+        Value::Text { text, .. } => text.clone(),
+        Value::List(_) | Value::Map(_) => String::new(),
+    };
+    let shown = |node: &Node| match &node.value {
+        Value::List(nodes) => format!("[{}]", nodes.iter().map(text).collect::<Vec<_>>().join(", ")),
+        Value::Text { .. } | Value::Map(_) => text(node),
+    };
+    entries.iter().map(|entry| (entry.key.clone(), shown(&entry.value))).collect()
+}
+
+/// How a provider at `host` is spoken to; nothing where it speaks as callers do, or is nobody.
+pub(crate) fn speech(dialect: Dialect, host: &str, takes: Option<&Takes>) -> Option<Speech> {
+    if dialect != Dialect::OpenAiChat {
+        return None;
+    }
+    let none = Takes::default();
+    let takes = takes.unwrap_or(&none);
+    let is_openai = |known: &&str| host == *known || (known.starts_with('.') && host.ends_with(*known));
+    let openai = takes.openai.unwrap_or_else(|| OPENAI_HOSTS.iter().any(|known| is_openai(&known)));
+    let base = if openai { Target::openai("") } else { Target::compatible("") };
+    let flag = |name: &str, usual: bool| {
+        takes.flags.iter().find(|(key, _)| *key == name).map_or(usual, |(_, flag)| *flag)
+    };
+    let number = |name: &str| takes.numbers.iter().find(|(key, _)| *key == name).map(|(_, number)| *number);
+    let count =
+        |name: &str, usual: usize| number(name).and_then(|n| usize::try_from(n).ok()).unwrap_or(usual);
+    let target = Target {
+        system_role: takes.system_role.unwrap_or(base.system_role),
+        mid_system: takes.mid_system.unwrap_or(base.mid_system),
+        text_parts: flag("text_parts", base.text_parts),
+        images: flag("images", base.images),
+        image_urls: flag("image_urls", base.image_urls),
+        files: flag("files", base.files),
+        max_tokens_field: takes.max_tokens_field.unwrap_or(base.max_tokens_field),
+        max_tokens_max: number("max_output_tokens").or(base.max_tokens_max),
+        stops_max: count("stop_sequences", base.stops_max),
+        named_choice: flag("named_choice", base.named_choice),
+        parallel_switch: flag("parallel_switch", base.parallel_switch),
+        strict_tools: flag("strict_tools", base.strict_tools),
+        json_schema: flag("json_schema", base.json_schema),
+        usage_in_stream: flag("usage_in_stream", base.usage_in_stream),
+        sampling: flag("sampling", base.sampling),
+        top_k: flag("top_k", base.top_k),
+        tools_max: count("tools", base.tools_max),
+        call_id_chars_max: count("call_id_chars", base.call_id_chars_max).max(1),
+        reasoning_back: flag("reasoning_back", base.reasoning_back),
+        cache_marks: takes.cache_marks.unwrap_or(base.cache_marks),
+        unknown: takes.unknown.unwrap_or(base.unknown),
+        ..base.clone()
+    };
+    let efforts = takes.efforts.clone().unwrap_or_else(|| base.efforts.to_vec());
+    Some(Speech::Chat(Box::new(Chat {
+        takes: target,
+        efforts: efforts.into_boxed_slice(),
+        knows_callers: flag("caller_names", openai),
+    })))
+}
+
+/// The path below which a dialect's addresses begin. OpenAI's are written with their `/v1`, or with what
+/// another vendor has in its place, as their own programs want it; `path` has lost its last `/v1`.
+pub(crate) fn base_path(dialect: Dialect, url: &At<String>, path: String) -> String {
+    let cut = url.value.trim_end_matches('/').ends_with("/v1");
+    match dialect {
+        Dialect::OpenAiChat if path.is_empty() || cut => format!("{path}/v1"),
+        Dialect::OpenAiChat | Dialect::Anthropic | Dialect::Demo => path,
+    }
+}

@@ -1,0 +1,287 @@
+//! Relays an answer that another dialect gives: said anew in Anthropic's form while it comes.
+//!
+//! The head for the caller is held until the answer has content or an end: what fails before is told by its
+//! status, and another provider may be asked. Silence ends that, too: the caller's watchdog is answered with
+//! the head and a ping, and from then on failures are told inside the answer.
+
+use std::sync::Arc;
+
+use crate::call::Outcome;
+use crate::clock;
+use crate::config::snapshot::Snapshot;
+use crate::error::CallError;
+use crate::gateway::caller::Caller;
+use crate::gateway::destination;
+use crate::gateway::foreign;
+use crate::gateway::guard;
+use crate::gateway::read_along::Reader;
+use crate::gateway::record::{Record, kept};
+use crate::gateway::serve_llm::note_first_byte;
+use crate::gateway::stream_back::{Begun, End, Relay, broken, next_room, note_status};
+use crate::gateway::worker::{Phase, Worker};
+use crate::http::encode::{self, Fields, RelayedResponse};
+use crate::http::head::{Framing, ResponseHead};
+use crate::llm::anthropic::guard::Form;
+use crate::llm::said::{Failure, Kind};
+use crate::llm::speech::{Interpreter, Speech};
+use crate::net::buffer::Buffer;
+use crate::net::outgoing::Outgoing;
+use crate::upstream::pool::Connection;
+use crate::upstream::provider::Provider;
+
+/// How the answer is to be understood.
+pub(in crate::gateway) struct Understood<'a> {
+    /// What the provider speaks.
+    pub(in crate::gateway) speech: &'a Speech,
+    /// Who listens.
+    pub(in crate::gateway) interpreter: Interpreter,
+    /// The caller wants a stream.
+    pub(in crate::gateway) stream: bool,
+}
+
+/// Relays the answer whose head stands at the front of the connection's input.
+///
+/// # Errors
+/// What the caller is to be told, as long as nothing has been: then another provider may answer.
+pub(in crate::gateway) async fn relay(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    caller: &mut Caller,
+    (begun, mut understood): (Begun<'_>, Understood<'_>),
+    record: &mut Record,
+) -> Result<(), CallError> {
+    let Begun { mut connection, provider, rest } = begun;
+    let head = std::mem::take(&mut caller.answer);
+    caller.keep_alive &= worker.phase.get() == Phase::Running;
+    let input = connection.stream.input();
+    let header = |name| head.headers.first(input, name).unwrap_or_default();
+    let upstream_id = header("x-request-id");
+    record.upstream_request_id =
+        kept(if upstream_id.is_empty() { header("request-id") } else { upstream_id });
+    let retry_after_s = str::from_utf8(header("retry-after")).ok().and_then(|text| text.trim().parse().ok());
+    let encoded = !matches!(header("content-encoding"), b"" | b"identity");
+    note_status(worker, provider, head.status);
+    if encoded || !(200..300).contains(&head.status) {
+        understood.interpreter.refused(head.status, understood.speech);
+    }
+    let mut relay = Relay::new(worker, snapshot, caller, &head);
+    relay.rest = rest;
+    relay.framing = if caller.takes_chunks() { Framing::Chunked } else { Framing::UntilClose };
+    if understood.stream {
+        relay.reader = Reader::Events(Box::default());
+    } else {
+        relay.reader = Reader::Document(Box::default());
+    }
+    worker.streams.set(worker.streams.get() + 1);
+    let run = Run { relay: &mut relay, provider, interpreter: &mut understood.interpreter, clean: false };
+    let ended = run.to_end(caller, &mut connection, (&head, understood.stream), record).await;
+    worker.streams.set(worker.streams.get().saturating_sub(1));
+    let reusable = |clean| clean && head.keep_alive;
+    match ended {
+        Ok(end) => {
+            relay.note(record);
+            if let Some(failure) = understood.interpreter.failure() {
+                note_failure(worker, provider, failure, record);
+            }
+            relay.close(caller, (end, connection, reusable(true)), provider, record).await;
+            caller.answer = head;
+            Ok(())
+        }
+        Err(Unsaid { failure, clean }) => {
+            if reusable(clean) {
+                worker.pool.give_back(&provider.site, connection, clock::now());
+            }
+            caller.answer = head;
+            Err(match failure {
+                Why::Told(failure) => foreign::told(provider, &failure, retry_after_s),
+                Why::Broken(outcome, text) => broken(outcome, provider).source(text),
+            })
+        }
+    }
+}
+
+/// An answer that ends before the caller has been told anything.
+struct Unsaid {
+    failure: Why,
+    /// Whether the connection can be used again.
+    clean: bool,
+}
+
+enum Why {
+    Told(Failure),
+    Broken(Outcome, String),
+}
+
+/// What has gone wrong in the middle of an answer, for the record: the caller has been told inside of it.
+fn note_failure(worker: &Worker, provider: &Provider, failure: &Failure, record: &mut Record) {
+    worker.metrics.borrow_mut().upstream_error(&provider.name, "error_event");
+    if failure.kind == Kind::CutShort {
+        record.outcome = Outcome::UpstreamCut;
+    }
+    record.error = format!("{}: {}", failure.message, failure.detail);
+}
+
+struct Run<'r, 'a> {
+    relay: &'r mut Relay<'a>,
+    provider: &'r Arc<Provider>,
+    interpreter: &'r mut Interpreter,
+    clean: bool,
+}
+
+impl Run<'_, '_> {
+    async fn to_end(
+        mut self,
+        caller: &mut Caller,
+        connection: &mut Connection,
+        (head, stream): (&ResponseHead, bool),
+        record: &mut Record,
+    ) -> Result<End, Unsaid> {
+        let mut raw = connection.stream.take_input();
+        raw.consume(head.bytes);
+        let mut said = Vec::new();
+        let mut begun = false;
+        if stream {
+            self.relay.held = Some(self.front(caller, record));
+        }
+        loop {
+            let received = raw.len();
+            let whole = self.understand(&mut raw, &mut said);
+            // A ping has sent the head, so this is an answer that has begun.
+            begun |= stream && self.relay.held.is_none();
+            let over = whole || self.interpreter.is_over();
+            if !begun {
+                if let Some(failure) = self.interpreter.failure() {
+                    return Err(Unsaid { failure: Why::Told(failure.clone()), clean: self.clean });
+                }
+                begun = self.interpreter.is_committed();
+                if begun && !stream {
+                    self.relay.framing = Framing::Length(said.len() as u64);
+                    self.relay.held = Some(self.front(caller, record));
+                }
+                if begun {
+                    self.begin(stream, record);
+                }
+            }
+            if begun && let Some(end) = self.say(caller, &mut said, over, record).await {
+                return Ok(end);
+            }
+            if over {
+                return Ok(End::Done { clean: self.clean });
+            }
+            connection.stream.put_input(next_room(raw, received));
+            raw = match self.relay.receive(caller, connection).await {
+                Ok(true) => connection.stream.take_input(),
+                Ok(false) => {
+                    self.interpreter.finish(&mut said);
+                    Buffer::empty()
+                }
+                Err(End::Broken(outcome, why)) if !begun && self.relay.held.is_some() | !stream => {
+                    return Err(Unsaid { failure: Why::Broken(outcome, why), clean: false });
+                }
+                Err(end) => return Ok(end),
+            };
+        }
+    }
+
+    /// Takes the framing off and has the rest said anew. True when the provider's answer is whole.
+    fn understand(&mut self, raw: &mut Buffer, said: &mut Vec<u8>) -> bool {
+        let received = raw.len();
+        let Ok(decoded) = self.relay.decoder.decode(raw.filled_mut()) else {
+            // Broken framing is the end of what can be understood.
+            self.interpreter.finish(said);
+            return true;
+        };
+        let body = raw.filled().get(decoded.body.clone()).unwrap_or_default();
+        self.interpreter.push(body, said);
+        if decoded.done {
+            self.clean = decoded.consumed == received;
+            self.interpreter.finish(said);
+        }
+        decoded.done
+    }
+
+    /// The answer has content.
+    fn begin(&mut self, stream: bool, record: &mut Record) {
+        note_first_byte(record);
+        if let Some(watch) = &mut record.watch {
+            watch.begin(Some(if stream { Form::Events } else { Form::Document }));
+        }
+    }
+
+    /// Sends what has been said anew, and the end where it is `over`. An end where there is nothing to go on
+    /// with.
+    async fn say(
+        &mut self,
+        caller: &mut Caller,
+        said: &mut Vec<u8>,
+        over: bool,
+        record: &mut Record,
+    ) -> Option<End> {
+        let relay = &mut *self.relay;
+        if relay.served.is_none() {
+            relay.served = self.interpreter.served().map(Into::into);
+        }
+        relay.reader.push(said);
+        let instead = match &mut record.watch {
+            Some(watch) => match watch.pass(said, over) {
+                Ok(instead) => instead,
+                Err(why) => return Some(End::Broken(Outcome::UpstreamCut, why)),
+            },
+            None => None,
+        };
+        let body = instead.as_deref().unwrap_or(said);
+        if let Some(passing) = &mut record.passing {
+            passing.push(body);
+        }
+        relay.bytes += body.len() as u64;
+        relay.last = body.last().copied().unwrap_or(relay.last);
+        let out = guard::framed(body, relay.framing == Framing::Chunked, over);
+        said.clear();
+        if over || relay.said_all() {
+            relay.note(record);
+            if let Some(failure) = self.interpreter.failure() {
+                note_failure(relay.worker, self.provider, failure, record);
+            }
+            relay.book(record).await;
+        } else {
+            relay.charge(record);
+        }
+        let outgoing = match relay.held.take() {
+            Some(front) => Outgoing::two(front, out),
+            None => Outgoing::one(out),
+        };
+        if outgoing.left() > 0 && relay.send(caller, outgoing).await.is_none() {
+            return Some(End::CallerGone);
+        }
+        let over_budget = relay.over.as_ref()?;
+        Some(End::Broken(Outcome::OverBudget, over_budget.message().to_owned()))
+    }
+
+    /// The head for the caller.
+    fn front(&self, caller: &mut Caller, record: &mut Record) -> Buffer {
+        record.status = 200;
+        let framing = self.relay.framing;
+        caller.keep_alive &= framing != Framing::UntilClose;
+        let (id, date) = (record.id.shown(), self.relay.worker.today.date());
+        let events = matches!(self.relay.reader, Reader::Events(_));
+        let mut own: Vec<(&str, &[u8])> = vec![
+            ("content-type", if events { b"text/event-stream; charset=utf-8" } else { b"application/json" }),
+            ("request-id", &id),
+            ("x-tollgate-request-id", &id),
+            ("date", &date),
+        ];
+        if events {
+            own.push(("cache-control", b"no-cache"));
+        }
+        if let Some(notice) = &record.notice {
+            own.push((destination::NOTICE, notice.as_bytes()));
+        }
+        let notice = self.relay.worker.meter.notice(record);
+        own.extend(notice.iter().map(|(name, value)| (*name, value.as_bytes())));
+        let response =
+            RelayedResponse { status: 200, reason: b"", framing, close: !caller.keep_alive, extra: &own };
+        caller.out.clear();
+        encode::response_head(&mut caller.out, &response, Fields::NONE);
+        Buffer::from(&caller.out[..])
+    }
+}

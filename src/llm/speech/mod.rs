@@ -1,0 +1,131 @@
+//! How providers of other dialects are spoken to: one face over all of them.
+//!
+//! A dialect is a folder beside this one and an arm in each match here. What is known of a provider is a
+//! [`Speech`]; it makes of a conversation what is sent, and hands over an [`Interpreter`] for what comes back.
+
+mod interpreter;
+#[cfg(test)]
+mod tests;
+
+use crate::llm::conversation::{Conversation, Refusal};
+use crate::llm::loss::Losses;
+use crate::llm::openai_chat;
+use crate::llm::said::{Event, Failure};
+use crate::llm::signature;
+
+pub use interpreter::{Answering, Interpreter};
+
+/// What one provider speaks, as the config has it.
+#[derive(Clone, Debug)]
+pub enum Speech {
+    /// Chat Completions.
+    Chat(Box<Chat>),
+}
+
+/// A provider of Chat Completions.
+#[derive(Clone, Debug)]
+pub struct Chat {
+    /// What it takes. Model, effort levels and what is about the caller are those of each call.
+    pub takes: openai_chat::Target<'static>,
+    /// The levels of `reasoning_effort` that its models have.
+    pub efforts: Box<[&'static str]>,
+    /// Whether it knows `prompt_cache_key` and `safety_identifier`.
+    pub knows_callers: bool,
+}
+
+/// What a call adds.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The model's id at the provider.
+    pub model: &'a str,
+    /// A name of the conversation that says nothing about the caller; may be empty.
+    pub conversation: &'a str,
+    /// A name of the caller that says nothing about it; may be empty.
+    pub caller: &'a str,
+    /// A number that tells this answer from others of the conversation.
+    pub nonce: u32,
+}
+
+/// A request in the provider's dialect.
+#[derive(Debug)]
+pub struct Spoken {
+    /// The address below the provider's base URL, beginning with a slash.
+    pub path: &'static str,
+    /// The request.
+    pub body: Vec<u8>,
+    /// What could not be carried over as it was.
+    pub losses: Losses,
+    /// What the answer is read with.
+    pub ear: Ear,
+}
+
+/// What the answer to one request is read with.
+#[derive(Debug)]
+pub struct Ear {
+    listener: Listener,
+    /// Sequences that end the answer, which the provider has no room for.
+    stops: Vec<Box<str>>,
+    /// What stands under thinking.
+    signature: Box<str>,
+}
+
+/// Reads answers of a dialect.
+#[derive(Debug)]
+enum Listener {
+    Chat(Box<openai_chat::StreamReader>),
+}
+
+impl Speech {
+    /// Says a request of Anthropic's form in the provider's dialect.
+    ///
+    /// # Errors
+    /// What the provider cannot take, with the name of the field.
+    pub fn say(&self, conversation: &Conversation<'_>, ask: &Ask<'_>) -> Result<Spoken, Refusal> {
+        match self {
+            Self::Chat(chat) => {
+                let known = |name| chat.knows_callers.then_some(name).filter(|name: &&str| !name.is_empty());
+                let target = openai_chat::Target {
+                    model: ask.model,
+                    efforts: &chat.efforts,
+                    cache_key: known(ask.conversation),
+                    user: known(ask.caller).map(|caller| ("safety_identifier", caller)),
+                    ..chat.takes.clone()
+                };
+                let made = openai_chat::translate(conversation, &target)?;
+                let reading =
+                    openai_chat::Reading { names: made.names, stops_told: made.stops_told, nonce: ask.nonce };
+                let listener = Listener::Chat(Box::new(openai_chat::StreamReader::new(reading)));
+                let signature = signature::tag(openai_chat::ORIGIN, b"").into_boxed_str();
+                let ear = Ear { listener, stops: made.stops_left, signature };
+                Ok(Spoken { path: "/chat/completions", body: made.body, losses: made.losses, ear })
+            }
+        }
+    }
+
+    /// Reads the body of an answer with an error status, or the beginning of it.
+    pub fn read_error(&self, status: u16, body: &[u8]) -> Failure {
+        match self {
+            Self::Chat(_) => openai_chat::read_error(status, body),
+        }
+    }
+}
+
+impl Listener {
+    fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(&Event<'_>)) {
+        match self {
+            Self::Chat(reader) => reader.push(bytes, each),
+        }
+    }
+
+    fn finish(&mut self, each: &mut dyn FnMut(&Event<'_>)) {
+        match self {
+            Self::Chat(reader) => reader.finish(each),
+        }
+    }
+
+    fn finished(&self) -> bool {
+        match self {
+            Self::Chat(reader) => reader.finished(),
+        }
+    }
+}
