@@ -11,6 +11,7 @@ pub mod action;
 pub mod anthropic;
 pub mod conversation;
 pub mod demo;
+pub mod foreign;
 pub mod loss;
 mod members;
 pub mod names;

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::json::{self, Fault, Field, Kind, Value, elements, fields, fields_at};
+use crate::json::{Field, Kind, Value, elements, fields, fields_at};
 use crate::limits;
+use crate::llm::foreign::stream::{Each, Trouble, cut_short, unreadable};
+use crate::llm::foreign::text::text_of;
+use crate::llm::foreign::{counts, error};
 use crate::llm::names::{self, Names};
-use crate::llm::openai_chat::error;
 use crate::llm::said::{self, Event, Failure, Stop};
-use crate::llm::usage::Usage;
 
 /// What an answer is read with, from the translation of its request.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +21,6 @@ pub struct Reading {
     /// A number that tells this answer from others of the conversation, for ids of calls.
     pub nonce: u32,
 }
-
-/// Who is told.
-pub(super) type Each<'e> = &'e mut dyn FnMut(&Event<'_>);
 
 /// What is known of an answer so far.
 #[derive(Clone, Debug, Default)]
@@ -73,10 +71,8 @@ impl Chunks {
         if self.over {
             return;
         }
-        match self.read(doc, whole, each) {
-            Ok(()) => {}
-            Err(Trouble::Failed(failure)) => self.fail(&failure, each),
-            Err(Trouble::NotJson) => self.fail(&unreadable(), each),
+        if let Err(trouble) = self.read(doc, whole, each) {
+            self.fail(&trouble.failure(), each);
         }
     }
 
@@ -110,7 +106,9 @@ impl Chunks {
             })?;
         }
         if let Some(span) = top.usage {
-            tell_usage(doc, span, each)?;
+            if let Some(usage) = counts::read(doc, span)? {
+                each(&Event::Usage(usage));
+            }
         }
         Ok(())
     }
@@ -133,7 +131,9 @@ impl Chunks {
             self.delta(doc, span, each)?;
         }
         if let Some(span) = usage {
-            tell_usage(doc, span, each)?;
+            if let Some(usage) = counts::read(doc, span)? {
+                each(&Event::Usage(usage));
+            }
         }
         if let Some(reason) = reason {
             self.finish_reason(&text_of(doc, &reason))?;
@@ -409,15 +409,6 @@ impl Chunks {
     }
 }
 
-fn tell_usage(doc: &[u8], span: Range<usize>, each: Each<'_>) -> Result<(), Trouble> {
-    let mut counts = Counts::default();
-    counts.read(doc, span)?;
-    if counts.seen {
-        each(&Event::Usage(counts.usage()));
-    }
-    Ok(())
-}
-
 /// What stands at the top of a document.
 #[derive(Default)]
 struct Top<'d> {
@@ -440,123 +431,5 @@ struct Part<'d> {
 impl Part<'_> {
     fn is_void(&self) -> bool {
         self.id.is_empty() && self.name.is_empty() && self.input.is_empty()
-    }
-}
-
-/// Why a document is not read to its end.
-enum Trouble {
-    Failed(Failure),
-    NotJson,
-}
-
-impl From<Fault> for Trouble {
-    fn from(_: Fault) -> Self {
-        Self::NotJson
-    }
-}
-
-pub(super) fn unreadable() -> Failure {
-    Failure::new(said::Kind::Unreadable, "the provider answered in a form that cannot be read")
-}
-
-pub(super) fn cut_short() -> Failure {
-    Failure::new(said::Kind::CutShort, "the provider broke off before the end of its answer")
-}
-
-/// Tokens as this dialect counts them: those of the cache are among those of the prompt.
-#[derive(Default)]
-struct Counts {
-    prompt: u64,
-    completion: u64,
-    cached: u64,
-    written_short: u64,
-    written_long: u64,
-    seen: bool,
-}
-
-impl Counts {
-    fn read(&mut self, doc: &[u8], span: Range<usize>) -> Result<(), Trouble> {
-        fields_at(doc, span, |Field { key, value }| {
-            match key.raw {
-                b"prompt_tokens" => {
-                    self.seen |= value.kind == Kind::Number;
-                    set(&mut self.prompt, doc, &value);
-                }
-                b"completion_tokens" => {
-                    self.seen |= value.kind == Kind::Number;
-                    set(&mut self.completion, doc, &value);
-                }
-                // DeepSeek's and Moonshot's places for it.
-                b"prompt_cache_hit_tokens" | b"cached_tokens" => set(&mut self.cached, doc, &value),
-                b"prompt_tokens_details" if value.kind == Kind::Object => self.details(doc, value.span)?,
-                _ => {}
-            }
-            Ok::<_, Trouble>(())
-        })
-    }
-
-    fn details(&mut self, doc: &[u8], span: Range<usize>) -> Result<(), Trouble> {
-        fields_at(doc, span, |Field { key, value }| {
-            match (key.raw, value.kind) {
-                (b"cached_tokens", _) => set(&mut self.cached, doc, &value),
-                (b"cache_write_tokens" | b"cache_write", Kind::Object) => {
-                    fields_at(doc, value.span, |Field { key, value }| {
-                        match key.raw {
-                            b"30m" => set(&mut self.written_short, doc, &value),
-                            b"12h" => set(&mut self.written_long, doc, &value),
-                            _ => {}
-                        }
-                        Ok::<_, Trouble>(())
-                    })?;
-                }
-                (b"cache_write_tokens" | b"cache_write", _) => set(&mut self.written_short, doc, &value),
-                _ => {}
-            }
-            Ok::<_, Trouble>(())
-        })
-    }
-
-    fn usage(&self) -> Usage {
-        let apart = self.cached.saturating_add(self.written_short).saturating_add(self.written_long);
-        Usage {
-            input_tokens: self.prompt.saturating_sub(apart),
-            output_tokens: self.completion,
-            cache_read_tokens: self.cached,
-            cache_write_5m_tokens: self.written_short,
-            cache_write_1h_tokens: self.written_long,
-            seen: true,
-            ..Usage::default()
-        }
-    }
-}
-
-fn set(place: &mut u64, doc: &[u8], value: &Value) {
-    *place = value.as_u64(doc).unwrap_or(*place);
-}
-
-/// The text of a string. Half of a surrogate pair, which servers make that cut text between the halves, is
-/// U+FFFD.
-fn text_of<'d>(doc: &'d [u8], value: &Value) -> Cow<'d, str> {
-    let Some(raw) = value.inner(doc) else { return Cow::Borrowed("") };
-    json::text(raw).unwrap_or_else(|_| Cow::Owned(mended(raw)))
-}
-
-fn mended(raw: &[u8]) -> String {
-    let (mut out, mut rest) = (String::new(), raw);
-    loop {
-        match json::text(rest) {
-            Ok(text) => {
-                out.push_str(&text);
-                return out;
-            }
-            Err(fault) => {
-                let (good, bad) = rest.split_at(fault.at().min(rest.len()));
-                out.push_str(&json::text(good).unwrap_or_default());
-                out.push(char::REPLACEMENT_CHARACTER);
-                // A back slash, a letter, and the digits that belong to it.
-                let length = if bad.get(1) == Some(&b'u') { 6 } else { 2 };
-                rest = bad.get(length..).unwrap_or_default();
-            }
-        }
     }
 }

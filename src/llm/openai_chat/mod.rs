@@ -28,8 +28,6 @@
 
 mod answer;
 mod chunk;
-mod error;
-mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod parts;
@@ -43,10 +41,12 @@ mod turns;
 
 pub use answer::read as read_answer;
 pub use chunk::Reading;
-pub use error::read as read_error;
-pub use request::{Translated, translate};
+pub use request::translate;
 pub use stream::StreamReader;
-pub use target::{CacheMarks, MaxTokensField, MidSystem, SystemRole, Target, UnknownFields};
+pub use target::{CacheMarks, MaxTokensField, MidSystem, SystemRole, Target};
+
+pub use crate::llm::foreign::error::read as read_error;
+pub use crate::llm::foreign::{Translated, UnknownFields};
 
 /// What stands in signatures of thinking that came by this dialect.
 pub const ORIGIN: &str = "openai-chat";

@@ -1,5 +1,7 @@
 //! What one server of this dialect takes: what the config says of a provider and its models.
 
+use crate::llm::foreign::UnknownFields;
+
 /// The role of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SystemRole {
@@ -34,15 +36,6 @@ pub enum CacheMarks {
     Automatic,
     /// `prompt_cache_breakpoint` on the last four marked parts.
     Breakpoints,
-}
-
-/// What becomes of fields that nobody knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownFields {
-    /// The request is refused, and the field named.
-    Refuse,
-    /// They are dropped with a note.
-    Drop,
 }
 
 /// One server and model.
@@ -160,10 +153,5 @@ impl<'a> Target<'a> {
             SystemRole::System => "system",
             SystemRole::Developer => "developer",
         }
-    }
-
-    /// Whether the gateway sees to a field or a type of tool itself.
-    pub(super) fn handles(&self, name: &str) -> bool {
-        self.handled.contains(&name)
     }
 }

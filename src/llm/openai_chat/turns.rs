@@ -4,40 +4,30 @@
 //! come first, since they have to follow the calls; then what results hold beside text; then everything else
 //! in its order.
 
-use std::collections::BTreeSet;
-
 use crate::llm::conversation::{Block, Content, Conversation, Refusal, Role, Turn, Why};
+use crate::llm::foreign::calls::Calls;
+use crate::llm::foreign::parts::{Ground, Marked, Part, Piece, parts_of};
+use crate::llm::foreign::{FAILED, FRAME, NO_RESULT, request};
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::names::{self, Names};
-use crate::llm::openai_chat::parts::{Ground, Marked, Part, Piece, parts_of, write_as_text, write_content};
+use crate::llm::openai_chat::ORIGIN;
+use crate::llm::openai_chat::parts::{write_as_text, write_content};
 use crate::llm::openai_chat::target::{CacheMarks, MidSystem, Target};
-use crate::llm::openai_chat::{ORIGIN, request};
 use crate::llm::signature;
 use crate::llm::written::{Writer, Written};
-
-/// What Claude Code puts in front of its instructions for Anthropic's accounting.
-const ATTRIBUTION: &[u8] = b"x-anthropic-billing-header:";
 
 /// Breakpoints that one request may have.
 const BREAKPOINTS_MAX: usize = 4;
 
-/// What stands in front of the result of a tool that failed: the dialect has no field for it.
-const FAILED: &str = "[tool error] ";
-
-/// The frame of instructions where only a user can give them.
-const FRAME: [&str; 2] = ["<system-reminder>\n", "\n</system-reminder>"];
-
 /// The messages under way.
 pub(super) struct Turns<'c, 'a, 't> {
     conversation: &'c Conversation<'a>,
+    target: &'t Target<'t>,
     ground: Ground<'t>,
     losses: &'t mut Losses,
     /// Marked parts that get no breakpoint, because more come after them.
     marks_to_skip: usize,
-    /// Calls of the model's last turn, in their order.
-    calls: Vec<Written<'a>>,
-    /// The same, to be found fast.
-    called: BTreeSet<&'a [u8]>,
+    calls: Calls<'a>,
 }
 
 /// What came of a call.
@@ -56,21 +46,21 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
         names: &'t Names,
         losses: &'t mut Losses,
     ) -> Self {
-        let ground = Ground { target, names };
-        let (calls, called) = (Vec::new(), BTreeSet::new());
-        let mut turns = Self { conversation, ground, losses, marks_to_skip: 0, calls, called };
+        let Target { images, image_urls, files, .. } = *target;
+        let ground = Ground { names, images, image_urls, files, file_urls: false };
+        let calls = Calls::default();
+        let mut turns = Self { conversation, target, ground, losses, marks_to_skip: 0, calls };
         turns.count_marks();
         turns
     }
 
     /// Of all marks the last four count; earlier ones say nothing that those do not.
     fn count_marks(&mut self) {
-        let mut marks = self.conversation.system.iter().filter(|block| block.mark.is_some()).count();
-        self.conversation.each_block(|_, block| marks += usize::from(block.mark.is_some()));
+        let marks = request::count_marks(self.conversation);
         if marks == 0 {
             return;
         }
-        match self.ground.target.cache_marks {
+        match self.target.cache_marks {
             CacheMarks::Automatic => {
                 self.marks_to_skip = usize::MAX;
                 self.losses.note("cache_control", Treatment::Emulated);
@@ -82,14 +72,10 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
     /// Writes all messages, without the brackets around them.
     pub(super) fn write(&mut self, out: &mut Writer) -> Result<(), Refusal> {
         let conversation = self.conversation;
-        let lines = conversation.system.iter().filter(|block| !is_attribution(block));
-        let lines: Vec<&Block<'a>> = lines.collect();
-        if lines.len() < conversation.system.len() {
-            self.losses.note("system.attribution", Treatment::Dropped);
-        }
+        let lines = request::instructions(conversation, self.losses);
         let parts = parts_of(lines.into_iter(), self.ground, "system", self.losses)?;
         if !parts.is_empty() {
-            self.message(self.ground.target.system_word(), parts, out);
+            self.message(self.target.system_word(), parts, out);
         }
         let mut start = 0;
         while let Some(rest) = conversation.turns.get(start..).filter(|rest| !rest.is_empty()) {
@@ -100,7 +86,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             }
             start += others + 1;
         }
-        if !self.calls.is_empty() {
+        if self.calls.any_open() {
             self.between(conversation.turns.len(), &[], out)?;
         }
         if request::is_prefilled(conversation) {
@@ -112,31 +98,21 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
     /// Writes the turns between two of the model, the first of which is number `first`.
     fn between(&mut self, first: usize, turns: &'c [Turn<'a>], out: &mut Writer) -> Result<(), Refusal> {
         let mut beside = Vec::new();
-        let mut answered = BTreeSet::new();
         for (index, turn) in (first..).zip(turns) {
             for block in &turn.blocks {
                 if let Content::ToolResult { id, failed, blocks } = &block.content {
                     let place = format!("messages.{index}.content");
-                    if !self.called.contains(id.bytes()) || !answered.insert(id.bytes()) {
-                        return Err(Refusal::new(
-                            format!("{place}.tool_use_id"),
-                            Why::Unsupported("each result has to follow a call of its id, once"),
-                        ));
-                    }
+                    self.calls.answer(*id, &place)?;
                     let parts = parts_of(blocks.iter(), self.ground, &place, self.losses)?;
                     let marked = block.mark.is_some() && self.takes_mark();
                     self.result(Outcome { id: *id, failed: *failed, marked, parts }, &mut beside, out);
                 }
             }
         }
-        self.called.clear();
-        for id in std::mem::take(&mut self.calls) {
-            // Whoever was interrupted has no result; the dialect wants one for each call.
-            if !answered.contains(id.bytes()) {
-                self.losses.note("messages.tool_result", Treatment::Emulated);
-                let parts = vec![(Part::Text(vec![Piece::Ours("[no result]".to_owned())]), false)];
-                self.result(Outcome { id, failed: true, marked: false, parts }, &mut Vec::new(), out);
-            }
+        for id in self.calls.settle() {
+            self.losses.note("messages.tool_result", Treatment::Emulated);
+            let parts = vec![(Part::Text(vec![Piece::Ours(NO_RESULT.to_owned())]), false)];
+            self.result(Outcome { id, failed: true, marked: false, parts }, &mut Vec::new(), out);
         }
         if !beside.is_empty() {
             self.losses.note("messages.content.tool_result.image", Treatment::Emulated);
@@ -163,7 +139,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
     fn result(&mut self, outcome: Outcome<'c, 'a>, beside: &mut Vec<Marked<'c, 'a>>, out: &mut Writer) {
         let Outcome { id, failed, marked, parts } = outcome;
         let text = id.text();
-        let id = names::to_target(&text, self.ground.target.call_id_chars_max);
+        let id = names::to_target(&text, self.target.call_id_chars_max);
         out.open('{').key("role").text("tool").key("tool_call_id").text(&id).key("content");
         write_as_text(&parts, if failed { FAILED } else { "" }, marked, out);
         out.close('}');
@@ -186,8 +162,8 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
         if parts.is_empty() {
             return Ok(());
         }
-        let role = match (turn.role, self.ground.target.mid_system) {
-            (Role::System, MidSystem::InPlace) => self.ground.target.system_word(),
+        let role = match (turn.role, self.target.mid_system) {
+            (Role::System, MidSystem::InPlace) => self.target.system_word(),
             (Role::System, MidSystem::AsUser) => {
                 self.losses.note("messages.role.system", Treatment::Emulated);
                 if let Some((Part::Text(pieces), _)) = parts.first_mut() {
@@ -209,7 +185,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             *marked = *marked && self.takes_mark();
         }
         out.open('{').key("role").text(role).key("content");
-        write_content(&parts, self.ground.target, out);
+        write_content(&parts, self.target, out);
         out.close('}');
     }
 
@@ -232,7 +208,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
         }
         match parts.is_empty() {
             true if called => drop(out.raw(b"null")),
-            _ => write_content(&parts, self.ground.target, out),
+            _ => write_content(&parts, self.target, out),
         }
         self.thinking(turn, out);
         if called {
@@ -240,16 +216,11 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             for block in &turn.blocks {
                 if let Content::ToolUse { id, name, input } = &block.content {
                     let text = id.text();
-                    out.open('{')
-                        .key("id")
-                        .text(&names::to_target(&text, self.ground.target.call_id_chars_max));
+                    out.open('{').key("id").text(&names::to_target(&text, self.target.call_id_chars_max));
                     out.key("type").text("function").key("function").open('{');
                     out.key("name").text(&self.ground.names.foreign(*name)).key("arguments");
                     out.begin_text().more_json(input.bytes()).end_text().close('}').close('}');
-                    if !self.called.insert(id.bytes()) {
-                        return Err(Refusal::new(format!("messages.{index}.content.id"), Why::Twice));
-                    }
-                    self.calls.push(*id);
+                    self.calls.call(*id, index)?;
                 }
             }
             out.close(']');
@@ -275,7 +246,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
                 Content::Thinking { text, signature } => {
                     let signature = signature.text();
                     let own = signature::read(&signature).is_some_and(|tagged| tagged.origin == ORIGIN);
-                    if !own || !self.ground.target.reasoning_back {
+                    if !own || !self.target.reasoning_back {
                         self.losses.note("messages.content.thinking", Treatment::Dropped);
                         continue;
                     }
@@ -294,8 +265,4 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             out.end_text();
         }
     }
-}
-
-fn is_attribution(block: &Block<'_>) -> bool {
-    matches!(block.content, Content::Text(text) if text.bytes().starts_with(ATTRIBUTION))
 }

@@ -2,7 +2,6 @@
 
 use crate::llm::conversation::{Conversation, Other, Refusal, Why};
 use crate::llm::loss::{Losses, Treatment};
-use crate::llm::openai_chat::target::{Target, UnknownFields};
 
 /// Fields that may be dropped with a note, by the object that they stand in: the answer is the same in kind
 /// without them.
@@ -48,25 +47,48 @@ const REFUSED: &[(&str, &str)] = &[
     ("mcp_servers", "it does not connect to MCP servers; offer their tools as tools"),
 ];
 
+/// What becomes of fields that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// The request is refused, and the field named.
+    Refuse,
+    /// They are dropped with a note.
+    Drop,
+}
+
+/// Who sees to which fields.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::llm) struct Care<'t> {
+    /// The gateway sees to these itself.
+    pub(in crate::llm) handled: &'t [&'t str],
+    /// The dialect has a form for these, and its translator looks at them.
+    pub(in crate::llm) carried: &'t [&'t str],
+    /// What becomes of those that nobody knows.
+    pub(in crate::llm) unknown: UnknownFields,
+}
+
 /// Goes through all of them.
 ///
 /// # Errors
 /// The first one that is refused, by its name.
-pub(super) fn judge(
+pub(in crate::llm) fn judge(
     conversation: &Conversation<'_>,
-    target: &Target<'_>,
+    care: Care<'_>,
     losses: &mut Losses,
 ) -> Result<(), Refusal> {
     for other in &conversation.others {
-        one(other, target, losses)?;
+        one(other, care, losses)?;
     }
     Ok(())
 }
 
-fn one(other: &Other<'_>, target: &Target<'_>, losses: &mut Losses) -> Result<(), Refusal> {
+fn one(other: &Other<'_>, care: Care<'_>, losses: &mut Losses) -> Result<(), Refusal> {
     let name = other.name.text();
     let path = if other.place.is_empty() { name.to_string() } else { format!("{}.{name}", other.place) };
-    if target.handles(&path) {
+    if care.carried.contains(&&*path) {
+        return Ok(());
+    }
+    if care.handled.contains(&&*path) {
         losses.note(path, Treatment::Enforced);
         return Ok(());
     }
@@ -77,7 +99,7 @@ fn one(other: &Other<'_>, target: &Target<'_>, losses: &mut Losses) -> Result<()
     // What says what somebody is, as all of `metadata` does, goes to no other vendor.
     let known = DROPPED.iter().any(|(place, names)| *place == other.place && names.contains(&&*name));
     let known = known || other.place == "metadata" || other.value.is_void();
-    if !known && target.unknown == UnknownFields::Refuse {
+    if !known && care.unknown == UnknownFields::Refuse {
         let why = "it is not known here what it means; a new field needs a newer gateway";
         return Err(Refusal::new(path, Why::Unsupported(why)));
     }
