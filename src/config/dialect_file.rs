@@ -182,7 +182,7 @@ pub(crate) fn speech(dialect: Dialect, host: &str, takes: Option<&Takes>) -> Opt
     let none = Takes::default();
     let takes = takes.unwrap_or(&none);
     let is_openai = |known: &&str| host == *known || (known.starts_with('.') && host.ends_with(*known));
-    let openai = takes.openai.unwrap_or_else(|| OPENAI_HOSTS.iter().any(|known| is_openai(&known)));
+    let openai = takes.openai.unwrap_or_else(|| OPENAI_HOSTS.iter().any(is_openai));
     let base = if openai { Target::openai("") } else { Target::compatible("") };
     let flag = |name: &str, usual: bool| {
         takes.flags.iter().find(|(key, _)| *key == name).map_or(usual, |(_, flag)| *flag)

@@ -115,9 +115,9 @@ fn providers() {
     let provider = |rest: &str| format!("providers:\n  p: {{ {rest} }}\nmodels: {{ m: [p] }}\n");
     check(&provider("base_url: http://h"), &["tollgate.yaml:2:6: providers.p: `dialect` is missing"]);
     check(
-        &provider("dialect: openai_chat, base_url: http://h"),
-        &["tollgate.yaml:2:17: providers.p.dialect: this version does not speak \"openai_chat\"; \
-             it speaks anthropic and demo"],
+        &provider("dialect: morse, base_url: http://h"),
+        &["tollgate.yaml:2:17: providers.p.dialect: this version does not speak \"morse\"; \
+             it speaks anthropic, openai_chat, demo"],
     );
     check(
         &provider("dialect: demo, key: x"),

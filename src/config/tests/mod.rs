@@ -3,6 +3,7 @@
 mod addresses;
 mod bad;
 mod books;
+mod dialects;
 mod good;
 mod guard;
 mod identity;

@@ -74,7 +74,7 @@ pub(in crate::gateway) async fn relay(
     }
     worker.streams.set(worker.streams.get() + 1);
     let run = Run { relay: &mut relay, provider, interpreter: &mut understood.interpreter, clean: false };
-    let ended = run.to_end(caller, &mut connection, (&head, understood.stream), record).await;
+    let ended = run.run(caller, &mut connection, (&head, understood.stream), record).await;
     worker.streams.set(worker.streams.get().saturating_sub(1));
     let reusable = |clean| clean && head.keep_alive;
     match ended {
@@ -129,7 +129,7 @@ struct Run<'r, 'a> {
 }
 
 impl Run<'_, '_> {
-    async fn to_end(
+    async fn run(
         mut self,
         caller: &mut Caller,
         connection: &mut Connection,
@@ -159,7 +159,10 @@ impl Run<'_, '_> {
                     self.relay.held = Some(self.front(caller, record));
                 }
                 if begun {
-                    self.begin(stream, record);
+                    note_first_byte(record);
+                    if let Some(watch) = &mut record.watch {
+                        watch.begin(Some(if stream { Form::Events } else { Form::Document }));
+                    }
                 }
             }
             if begun && let Some(end) = self.say(caller, &mut said, over, record).await {
@@ -198,14 +201,6 @@ impl Run<'_, '_> {
             self.interpreter.finish(said);
         }
         decoded.done
-    }
-
-    /// The answer has content.
-    fn begin(&mut self, stream: bool, record: &mut Record) {
-        note_first_byte(record);
-        if let Some(watch) = &mut record.watch {
-            watch.begin(Some(if stream { Form::Events } else { Form::Document }));
-        }
     }
 
     /// Sends what has been said anew, and the end where it is `over`. An end where there is nothing to go on

@@ -150,7 +150,7 @@ impl Interpreter {
 
     /// Why there is no answer, or why it breaks off; a stream has said so itself.
     pub fn failure(&self) -> Option<&Failure> {
-        self.failure.as_ref().or(match &self.mouth {
+        self.failure.as_ref().or_else(|| match &self.mouth {
             Mouth::Stream(writer) => writer.failure(),
             Mouth::Document(_) => None,
         })

@@ -53,8 +53,7 @@ fn begins_item(row: &str) -> bool {
 
 /// Where the first sentence of a line ends, its mark included; nothing when it has no end.
 fn sentence_end(line: &str) -> Option<usize> {
-    let mut letters = line.char_indices().peekable();
-    while let Some((at, mark)) = letters.next() {
+    for (at, mark) in line.char_indices() {
         let after = at + mark.len_utf8();
         match mark {
             '。' | '！' | '？' => return Some(after),

@@ -72,7 +72,8 @@ fn kind(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
         out.push_str(&one);
     } else if let Some(values) = tree.get(schema, "enum").and_then(|id| tree.items(id)) {
         let shown = values.iter().take(limits::LEAN_SIGNATURE_CHOICES_MAX);
-        let mut names: Vec<String> = shown.map(|id| value(tree, *id).unwrap_or("...".to_owned())).collect();
+        let mut names: Vec<String> =
+            shown.map(|id| value(tree, *id).unwrap_or_else(|| "...".to_owned())).collect();
         if values.len() > limits::LEAN_SIGNATURE_CHOICES_MAX {
             names.push("...".to_owned());
         }

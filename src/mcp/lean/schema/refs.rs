@@ -81,7 +81,7 @@ pub(in crate::mcp::lean) fn resolve(tree: &Tree<'_>, reference: Id) -> Result<Ta
 fn place(step: &str) -> Result<usize, Odd> {
     let plain = step == "0" || step.starts_with(|first: char| matches!(first, '1'..='9'));
     let digits = step.bytes().all(|byte| byte.is_ascii_digit());
-    if plain && digits { step.parse().map_err(|_| Odd) } else { Err(Odd) }
+    if plain && digits { step.parse().ok().ok_or(Odd) } else { Err(Odd) }
 }
 
 /// A step of a JSON pointer in a fragment: `%25` is `%`, then `~1` is `/` and `~0` is `~`.
@@ -97,10 +97,10 @@ fn unescape(step: &str) -> Result<Cow<'_, str>, Odd> {
         if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Odd);
         }
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| Odd)?);
+        bytes.push(u8::from_str_radix(digits, 16).ok().ok_or(Odd)?);
         bytes.extend_from_slice(rest.as_bytes());
     }
-    let plain = String::from_utf8(bytes).map_err(|_| Odd)?;
+    let plain = String::from_utf8(bytes).ok().ok_or(Odd)?;
     let mut parts = plain.split('~');
     let mut name = parts.next().unwrap_or_default().to_owned();
     for part in parts {
