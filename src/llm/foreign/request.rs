@@ -117,7 +117,10 @@ pub(in crate::llm) fn instructions<'c, 'a>(
     conversation: &'c Conversation<'a>,
     losses: &mut Losses,
 ) -> Vec<&'c Block<'a>> {
-    let is_attribution = |block: &Block<'_>| matches!(block.content, Content::Text(text) if text.bytes().starts_with(ATTRIBUTION));
+    let is_attribution = |block: &Block<'_>| match block.content {
+        Content::Text(text) => text.bytes().starts_with(ATTRIBUTION),
+        _ => false,
+    };
     let kept: Vec<_> = conversation.system.iter().filter(|block| !is_attribution(block)).collect();
     if kept.len() < conversation.system.len() {
         losses.note("system.attribution", Treatment::Dropped);

@@ -30,6 +30,8 @@ pub(super) struct Items<'c, 'a, 't> {
     beside: Vec<Marked<'c, 'a>>,
     /// Thinking that has to be followed by something that came of it.
     thoughts: Vec<(Written<'a>, Carried)>,
+    /// How many thoughts have been written.
+    thought_so_far: usize,
 }
 
 /// Which blocks of a turn are written.
@@ -51,9 +53,19 @@ impl<'c, 'a, 't> Items<'c, 'a, 't> {
         let ground = Ground { names, images, image_urls, files, file_urls };
         let shelf = tools::shelf(conversation, target, losses)?;
         let marks = request::marks(conversation, target.cache_marks, losses);
-        let (system, beside, thoughts) = (Vec::new(), Vec::new(), Vec::new());
-        let calls = Calls::default();
-        Ok(Self { conversation, target, ground, losses, shelf, marks, calls, system, beside, thoughts })
+        Ok(Self {
+            conversation,
+            target,
+            ground,
+            losses,
+            shelf,
+            marks,
+            calls: Calls::default(),
+            system: Vec::new(),
+            beside: Vec::new(),
+            thoughts: Vec::new(),
+            thought_so_far: 0,
+        })
     }
 
     /// Writes `instructions`, or keeps them for the first item.
@@ -347,9 +359,12 @@ impl<'c, 'a, 't> Items<'c, 'a, 't> {
     fn think(&mut self, out: &mut Writer) {
         for (text, carried) in std::mem::take(&mut self.thoughts) {
             out.open('{').key("type").text("reasoning");
-            if !carried.id.is_empty() {
-                out.key("id").text(&carried.id);
-            }
+            // The provider's own id belongs to what it has encrypted; any will do for the rest.
+            match carried.id.as_str() {
+                "" => out.key("id").text(&format!("rs_{}", self.thought_so_far)),
+                id => out.key("id").text(id),
+            };
+            self.thought_so_far += 1;
             let words = |kind: &str, out: &mut Writer| {
                 if !text.bytes().is_empty() {
                     out.open('{').key("type").text(kind).key("text").written(text).close('}');

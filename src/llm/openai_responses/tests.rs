@@ -194,7 +194,11 @@ fn texts_and_calls_keep_their_order() {
             result("toolu_1", json!([text("one"), text("and more")]))]},
         {"role": "assistant", "content": "Done."},
     ]);
-    let model = |text: &str, phase: &str| json!({"type": "message", "role": "assistant", "content": text, "phase": phase});
+    let model = |text: &str, phase: &str| {
+        let mut item = says("assistant", json!(text));
+        item["phase"] = json!(phase);
+        item
+    };
     let parts = json!([{"type": "input_text", "text": "one"}, {"type": "input_text", "text": "and more"}]);
     let expected = json!([
         says("user", json!("go")),
@@ -441,7 +445,11 @@ fn thoughts_go_back_to_whom_they_belong() {
         text("so"), thinking("", &own), call("a", "Read"), thinking("cut off", &own)]}]);
     let (tree, losses) = sent(&openai(), &json!({"messages": turns}));
     let summary = json!([{"type": "summary_text", "text": "mine"}]);
-    let reasoning = |summary: Tree| json!({"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": "gAAA"});
+    let reasoning = |summary: Tree| {
+        let mut item = json!({"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA"});
+        item["summary"] = summary;
+        item
+    };
     assert_eq!(tree["input"][1], reasoning(summary));
     assert_eq!(tree["input"][2]["content"], "so");
     assert_eq!(tree["input"][3], reasoning(json!([])));
@@ -456,7 +464,8 @@ fn thoughts_go_back_to_whom_they_belong() {
     let turns = json!([{"role": "assistant", "content": [thinking("words", &bare), text("so")]}]);
     let (tree, _) = sent(&open, &json!({"messages": turns}));
     let content = json!([{"type": "reasoning_text", "text": "words"}]);
-    assert_eq!(tree["input"][0], json!({"type": "reasoning", "summary": [], "content": content}));
+    let expected = json!({"type": "reasoning", "id": "rs_0", "summary": [], "content": content});
+    assert_eq!(tree["input"][0], expected);
     let (tree, _) = sent(&openai(), &json!({"messages": turns}));
     assert_eq!(tree["input"].as_array().unwrap().len(), 1, "without its encrypted form it is of no use");
 }
@@ -507,9 +516,17 @@ fn nobody_learns_who_the_user_is() {
 #[test]
 fn the_form_of_the_answer_is_told_as_it_is() {
     let schema = json!({"type": "object", "properties": {"a": {}}, "required": []});
-    let format = |strict: bool| json!({"output_config": {"format": {"type": "json_schema", "schema": schema, "strict": strict}}});
     let plain = json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}});
-    let expected = |strict: bool| json!({"format": {"type": "json_schema", "name": "answer", "strict": strict, "schema": schema}});
+    let format = |strict: bool| {
+        let mut members = plain.clone();
+        members["output_config"]["format"]["strict"] = json!(strict);
+        members
+    };
+    let expected = |strict: bool| {
+        let mut format = json!({"type": "json_schema", "name": "answer", "schema": schema});
+        format["strict"] = json!(strict);
+        json!({"format": format})
+    };
     assert_eq!(sent(&openai(), &plain).0["text"], expected(false));
     assert_eq!(sent(&openai(), &format(true)).0["text"], expected(true));
     let unable = Target { json_schema: false, ..compatible() };
@@ -530,7 +547,9 @@ fn searches_of_the_web_are_the_providers() {
     has(&losses, "tools.web_search", Treatment::Emulated);
     let mut named = members.clone();
     named["tool_choice"] = json!({"type": "tool", "name": "web_search"});
-    assert_eq!(sent(&openai(), &named).0["tool_choice"], json!({"type": "web_search"}));
+    let only = json!([{"type": "web_search"}]);
+    let expected = json!({"type": "allowed_tools", "mode": "required", "tools": only});
+    assert_eq!(sent(&openai(), &named).0["tool_choice"], expected);
     let mut barred = members.clone();
     barred["tools"][0]["blocked_domains"] = json!(["f.com"]);
     for unknown in [UnknownFields::Refuse, UnknownFields::Drop] {

@@ -155,7 +155,9 @@ fn write_choice(
             let is_it = |tool: &Tool<'_>| tool.name.text() == name.text();
             let searched = items.shelf.run_there.iter().any(|tool| is_it(tool));
             if searched && !shown.iter().any(|tool| is_it(tool)) {
-                out.text("web_search");
+                // Searches have no choice of their own, but may be the only tool that is allowed.
+                out.text("allowed_tools").key("mode").text("required").key("tools").open('[');
+                out.open('{').key("type").text("web_search").close('}').close(']');
             } else {
                 out.text("function").key("name").text(&items.ground.names.foreign(name));
             }

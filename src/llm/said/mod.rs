@@ -5,8 +5,8 @@
 //! events.
 //!
 //! ```text
-//! Started? ( Text | Thinking? Signature? | ToolStarted ToolInput* ToolEnded? | Searched | Compacted | Usage )*
-//! Stopped Usage* Ended
+//! Started? ( Text | Thinking? Signature? | ToolStarted ToolInput* ToolEnded? | Searched | Compacted
+//!          | Usage )* Stopped Usage* Ended
 //! or at any place: Failed
 //! ```
 
