@@ -4,6 +4,7 @@ use std::time::Duration;
 
 mod admin;
 mod content;
+mod count;
 mod guard;
 mod identity;
 mod index;
@@ -20,6 +21,7 @@ mod search;
 // One list in several files.
 pub use admin::*;
 pub use content::*;
+pub use count::*;
 pub use guard::*;
 pub use identity::*;
 pub use index::*;

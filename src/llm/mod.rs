@@ -10,6 +10,7 @@
 pub mod action;
 pub mod anthropic;
 pub mod conversation;
+pub mod count;
 pub mod demo;
 pub mod foreign;
 pub mod loss;

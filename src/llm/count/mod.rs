@@ -1,8 +1,8 @@
 //! How many tokens a request has, before a provider says so.
 //!
 //! Where a provider counts by itself, its number is the one to give. Elsewhere [`estimate`] goes through all
-//! of a conversation: system, turns, tools, images, documents. Texts are counted by a public vocabulary that is
-//! not the model's own, so [`Ratio`] learns for each model how much more or less its provider counts, and
+//! of a conversation: system, turns, tools, images, documents. Texts are counted by a public vocabulary that
+//! is not the model's own, so [`Ratio`] learns for each model how much more or less its provider counts, and
 //! [`Counts`] remembers what has been counted once. Counts are never 0: a client that reads 0 believes that
 //! there is room.
 

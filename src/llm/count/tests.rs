@@ -303,7 +303,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_images_or_none(mut bytes in vec(any::<u8>(), 0..200), head in 0_usize..5) {
-        let heads: [&[u8]; 5] = [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8 ", b"\xff\xd8\xff"];
+        let heads: [&[u8]; 5] =
+            [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8 ", b"\xff\xd8\xff"];
         bytes.splice(0..0, heads[head].iter().copied());
         if let Some((width, height)) = size(&bytes) {
             assert!(width.min(height) >= 1 && width.max(height) <= limits::IMAGE_SIDE_MAX);
