@@ -13,6 +13,7 @@ pub mod conversation;
 pub mod count;
 pub mod demo;
 pub mod foreign;
+pub mod gemini;
 pub mod loss;
 mod members;
 pub mod names;

@@ -116,7 +116,8 @@ pub(in crate::llm) fn instructions<'c, 'a>(
     conversation: &'c Conversation<'a>,
     losses: &mut Losses,
 ) -> Vec<&'c Block<'a>> {
-    let is_attribution = |block: &Block<'_>| matches!(block.content, Content::Text(text) if text.bytes().starts_with(ATTRIBUTION));
+    let begins = |text: Written<'_>| text.bytes().starts_with(ATTRIBUTION);
+    let is_attribution = |block: &Block<'_>| matches!(block.content, Content::Text(text) if begins(text));
     let kept: Vec<_> = conversation.system.iter().filter(|block| !is_attribution(block)).collect();
     if kept.len() < conversation.system.len() {
         losses.note("system.attribution", Treatment::Dropped);

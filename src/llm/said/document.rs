@@ -92,9 +92,12 @@ impl DocumentWriter {
             }
             Event::Signature(signature) => {
                 self.grow(signature.len())?;
-                if let Some(Block::Thinking(_, place)) = self.blocks.last_mut() {
+                if let Some(Block::Thinking(_, place @ None)) = self.blocks.last_mut() {
                     *place = Some((*signature).into());
+                    return Ok(());
                 }
+                self.flush()?;
+                self.blocks.push(Block::Thinking(String::new(), Some((*signature).into())));
             }
             Event::ToolStarted { index, id, name } => {
                 self.flush()?;

@@ -5,7 +5,7 @@
 //! events.
 //!
 //! ```text
-//! Started? ( Text | Thinking Signature? | ToolStarted ToolInput* ToolEnded? | Usage )* Stopped Usage* Ended
+//! Started? ( Text | Thinking? Signature? | ToolStarted ToolInput* ToolEnded? | Usage )* Stopped Usage* Ended
 //! or at any place: Failed
 //! ```
 
@@ -43,7 +43,8 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A piece of thinking.
     Thinking(&'a str),
-    /// The signature of the thinking so far, as the caller is to have it.
+    /// The signature of the thinking so far, as the caller is to have it. Where there is none without a
+    /// signature it is of thinking that has no words.
     Signature(&'a str),
     /// A call of a tool begins.
     ToolStarted {

@@ -104,9 +104,13 @@ impl StreamWriter {
             }
             Event::Thinking(text) => return self.thinking(text, out),
             Event::Signature(signature) => {
-                if let Some(Block::Thinking(_, place)) = self.queue.back_mut() {
+                if let Some(Block::Thinking(_, place @ None)) = self.queue.back_mut() {
                     *place = Some((*signature).into());
+                    return Ok(());
                 }
+                self.flush(out)?;
+                self.queue.push_back(Block::Thinking(String::new(), Some((*signature).into())));
+                return self.pump(false, out);
             }
             Event::ToolStarted { index, id, name } => {
                 self.flush(out)?;
