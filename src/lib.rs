@@ -12,6 +12,7 @@ pub mod limits;
 pub mod scan;
 pub mod secret;
 pub mod shell;
+pub mod tokens;
 
 #[cfg(test)]
 mod corpus;

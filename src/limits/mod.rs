@@ -4,6 +4,8 @@ use std::time::Duration;
 
 mod admin;
 mod content;
+mod count;
+mod gemini;
 mod guard;
 mod identity;
 mod index;
@@ -20,6 +22,8 @@ mod search;
 // One list in several files.
 pub use admin::*;
 pub use content::*;
+pub use count::*;
+pub use gemini::*;
 pub use guard::*;
 pub use identity::*;
 pub use index::*;

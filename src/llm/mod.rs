@@ -10,8 +10,10 @@
 pub mod action;
 pub mod anthropic;
 pub mod conversation;
+pub mod count;
 pub mod demo;
 pub mod foreign;
+pub mod gemini;
 pub mod loss;
 mod members;
 pub mod names;

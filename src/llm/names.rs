@@ -1,9 +1,10 @@
 //! Names of tools and ids of calls that another vendor takes, and the way back.
 //!
-//! Names of 1 to 64 letters, digits, `_` and `-` stay as they are. Others become a readable beginning and a
-//! hash, the same in every request of a conversation, and [`Names`] knows the way back. Ids of calls need no
-//! table: what [`to_caller`] makes of a provider's id says by itself what that was, so that the history of a
-//! conversation can go to any provider, also by way of another gateway process.
+//! Names of 1 to 64 letters, digits, `_` and `-` that begin with a letter or `_` stay as they are. Others
+//! become a readable beginning and a hash, the same in every request of a conversation, and [`Names`] knows
+//! the way back. Ids of calls need no table: what [`to_caller`] makes of a provider's id says by itself what
+//! that was, so that the history of a conversation can go to any provider, also by way of another gateway
+//! process.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +82,8 @@ impl Names {
 }
 
 fn is_plain(name: &[u8]) -> bool {
-    (1..=NAME_CHARS_MAX).contains(&name.len()) && name.iter().all(|byte| is_letter(*byte))
+    let begins = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+    begins && name.len() <= NAME_CHARS_MAX && name.iter().all(|byte| is_letter(*byte))
 }
 
 const fn is_letter(byte: u8) -> bool {
@@ -89,9 +91,11 @@ const fn is_letter(byte: u8) -> bool {
 }
 
 fn shortened(name: &str, attempt: u32) -> String {
-    let kept = name.chars().take(PREFIX_CHARS);
-    let mut out: String =
-        kept.map(|letter| if u8::try_from(letter).is_ok_and(is_letter) { letter } else { '_' }).collect();
+    // There are vendors that take no other beginning.
+    let begins = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+    let mut out = String::from(if begins { "" } else { "_" });
+    let kept = name.chars().take(PREFIX_CHARS - out.len());
+    out.extend(kept.map(|letter| if u8::try_from(letter).is_ok_and(is_letter) { letter } else { '_' }));
     out.push('_');
     let mut hash = Sha256::new();
     hash.update(attempt.to_be_bytes());
@@ -129,6 +133,14 @@ pub fn made(nonce: u32, index: usize) -> String {
     format!("{ID}s{nonce:08x}_{index}")
 }
 
+/// Whether an id is one that [`made`] has given.
+pub fn is_made(id: &str) -> bool {
+    let rest = id.strip_prefix(ID).and_then(|rest| rest.strip_prefix('s')).unwrap_or_default();
+    let (nonce, index) = rest.split_once('_').unwrap_or_default();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    nonce.len() == 8 && digits(nonce) && digits(index)
+}
+
 /// The id for the target of a call that the caller calls `id`: what [`to_caller`] was given, or the id as it
 /// is where it came from elsewhere. One that is longer than `chars_max`, or has other characters than letters
 /// and digits where only few are taken, is replaced by a hash of that length.
@@ -162,7 +174,7 @@ fn provider_id(id: &str) -> Option<Cow<'_, str>> {
 mod tests {
     use proptest::prelude::proptest;
 
-    use super::{Names, made, to_caller, to_target};
+    use super::{Names, is_made, made, to_caller, to_target};
     use crate::limits;
     use crate::llm::written::Written;
 
@@ -177,11 +189,13 @@ mod tests {
     #[test]
     fn plain_names_stay_and_others_come_back() {
         const LONG: &str = "mcp__a_server_with_a_name__and_a_tool_with_a_much_longer_name_than_that";
-        let all = names(&["Bash", LONG, "mcp__x.y__z", "é"]);
+        const DIGIT: &str = "7_is_no_letter_and_neither_are_many_others_of_this_rather_long_name";
+        let all = names(&["Bash", LONG, "mcp__x.y__z", "é", "7z", "-x", DIGIT]);
         assert_eq!(foreign(&all, "Bash"), "Bash");
-        for name in [LONG, "mcp__x.y__z", "é"] {
+        for name in [LONG, "mcp__x.y__z", "é", "7z", "-x", DIGIT] {
             let other = foreign(&all, name);
             assert!(other.len() <= 64 && other != name, "{other}");
+            assert!(other.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_'));
             assert!(other.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'));
             assert_eq!(all.original(&other), name);
             assert_eq!(foreign(&names(&[name]), name), other, "the same in every request");
@@ -209,6 +223,11 @@ mod tests {
         assert_eq!(to_caller("call_9", 7), "toolu_x00000007_call_9");
         assert_eq!(to_target("toolu_x00000007_call_9", 40), "call_9");
         assert_eq!(to_target(&made(7, 0), 40), "toolu_s00000007_0");
+        assert!(is_made(&made(7, 12)) && is_made(&made(u32::MAX, 0)));
+        for other in ["toolu_01A09q90qw90lq917835lq9", "toolu_x00000007_call_9", "toolu_s00000007_", "s", ""]
+        {
+            assert!(!is_made(other), "{other}");
+        }
         let long = "x".repeat(limits::CALL_ID_BYTES_MAX + 1);
         assert_eq!(to_caller(&long, 7).len(), 48);
         assert_eq!(to_target(&to_caller(&long, 7), 40).len(), 37);

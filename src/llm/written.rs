@@ -125,6 +125,12 @@ impl Writer {
         self
     }
 
+    /// What stands behind a name that was written as a string.
+    pub(crate) fn colon(&mut self) -> &mut Self {
+        self.out.push(b':');
+        self
+    }
+
     /// An opening bracket, of whichever kind.
     pub(crate) fn open(&mut self, bracket: char) -> &mut Self {
         self.next();

@@ -6,7 +6,7 @@ use crate::llm::names::Names;
 use crate::llm::written::{Raw, Writer, Written};
 
 /// The frame of instructions where only a user can give them.
-const FRAME: [&str; 2] = ["<system-reminder>\n", "\n</system-reminder>"];
+pub(in crate::llm) const FRAME: [&str; 2] = ["<system-reminder>\n", "\n</system-reminder>"];
 
 /// A part of a message.
 #[derive(Clone, Debug)]

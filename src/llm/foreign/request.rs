@@ -134,12 +134,18 @@ pub(in crate::llm) fn marks(
     told: CacheMarks,
     losses: &mut Losses,
 ) -> Breakpoints {
-    let mut marks = conversation.system.iter().filter(|block| block.mark.is_some()).count();
-    conversation.each_block(|_, block| marks += usize::from(block.mark.is_some()));
+    let marks = count_marks(conversation);
     if marks > 0 && told == CacheMarks::Automatic {
         losses.note("cache_control", Treatment::Emulated);
     }
     Breakpoints::of(told, marks)
+}
+
+/// How many blocks of a conversation have `cache_control`.
+pub(in crate::llm) fn count_marks(conversation: &Conversation<'_>) -> usize {
+    let mut marks = conversation.system.iter().filter(|block| block.mark.is_some()).count();
+    conversation.each_block(|_, block| marks += usize::from(block.mark.is_some()));
+    marks
 }
 
 /// Whether the last turn is the model's: Anthropic's models go on from there.

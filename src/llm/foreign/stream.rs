@@ -103,7 +103,7 @@ impl<A: Answer> Frame<A> {
             let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
             self.form = match first {
                 None => Form::Unknown,
-                Some(b'{') => Form::Document,
+                Some(b'{' | b'[') => Form::Document,
                 Some(b'<') => Form::Page,
                 Some(_) => Form::Events,
             };

@@ -6,7 +6,6 @@
 //! | `brief.rs` | the first sentence of each description, and types |
 //! | `signature.rs` | one line a tool |
 //! | `results/` | results: smaller notation, chosen fields, rows and lengths with the rest kept |
-//! | `tokens.rs` | how many tokens a text has |
 //!
 //! All of it works on bytes as a server wrote them, and gives the original back where it finds something
 //! that it does not understand.
@@ -20,4 +19,3 @@ pub mod results;
 pub mod schema;
 pub mod sentence;
 pub mod signature;
-pub mod tokens;

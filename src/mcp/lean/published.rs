@@ -10,10 +10,10 @@ use super::results::project;
 use super::schema::tests::{compare, dice, instance};
 use super::schema::{dedent, minify};
 use super::signature::signature;
-use super::tokens::count;
 use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::list::Pages;
 use crate::mcp::store::Store;
+use crate::tokens::count;
 
 /// The tools by server; none, and a loud word, where the corpus is not there.
 fn published() -> Vec<(String, Vec<Arc<Definition>>)> {
