@@ -52,3 +52,7 @@ pub const GUARDED_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of marks in an entry. Ten rules and ten kinds of finds fit.
 pub const MARKS_BYTES_MAX: usize = 480;
+
+/// Paths that the braces of one pattern may stand for, as in `{src,tests}/**`; a pattern with more may lie
+/// anywhere.
+pub const PATH_CHOICES_MAX: usize = 64;

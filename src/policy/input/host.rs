@@ -174,7 +174,8 @@ fn normal(name: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-fn percent_decoded(text: &str) -> String {
+/// A text with its `%41` decoded, and U+FFFD where that is no UTF-8.
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

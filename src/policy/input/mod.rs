@@ -25,7 +25,7 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use facts::Facts;
+use facts::{Facts, ToolKind};
 pub use path::Place;
 pub use rule::{Rule, RuleFault};
 
@@ -94,7 +94,7 @@ impl InputRules {
         let mut fitting = self.rules.iter().filter(|labelled| labelled.rule.names(names)).peekable();
         fitting.peek()?;
         let facts = match input {
-            Input::Whole(json) => Facts::read(json),
+            Input::Whole(json) => Facts::read(json, ToolKind::of(names)),
             Input::Unknown => None,
         };
         let denied = |labelled: &Labelled, unjudged| {

@@ -8,7 +8,7 @@ use crate::glob::Glob;
 use crate::limits;
 use crate::policy::input::facts::Facts;
 use crate::policy::input::host::HostPattern;
-use crate::policy::input::path::{PathPattern, Place};
+use crate::policy::input::path::{PathPattern, Place, Spot};
 
 /// What is wrong with a rule: where in its text, in characters from 1, and a sentence for who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,13 +99,12 @@ impl Rule {
                 )
             }
             Test::Inside(patterns) => {
-                Some(facts.paths().any(|path| patterns.iter().any(|pattern| pattern.may_hold(path, place))))
+                let within = |spot: &Spot<'_>| patterns.iter().any(|pattern| pattern.may_hold(spot, place));
+                Some(facts.spots().iter().any(within))
             }
             Test::Outside(patterns) => {
-                let within = |path: &str| patterns.iter().any(|pattern| pattern.holds(path, place));
-                // A tool that is told no path works where it stands.
-                let mut paths = facts.paths().peekable();
-                Some(if paths.peek().is_none() { !within(".") } else { !paths.all(within) })
+                let within = |spot: &Spot<'_>| patterns.iter().any(|pattern| pattern.holds(spot, place));
+                Some(!facts.spots().iter().all(within))
             }
             Test::To { hosts, unless } => Some(facts.hosts()?.iter().any(|host| {
                 hosts.iter().any(|pattern| pattern.fits(host))
