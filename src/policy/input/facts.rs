@@ -5,11 +5,12 @@ use std::collections::HashSet;
 
 use crate::json::{self, Field, Kind, Value};
 use crate::limits;
+use crate::policy::input::bash::{self, Seen};
 use crate::policy::input::command;
 use crate::policy::input::host::{self, Host};
 use crate::policy::input::path::{self, Spot};
 
-/// Words with which the name of a member that holds paths ends, as `filePath`, `notebook_path` and `paths` do.
+/// Words with which the names of members that hold paths end: `filePath`, `notebook_path`, `paths`.
 const PATH_WORDS: &[&str] = &[
     "cwd",
     "destination",
@@ -97,6 +98,7 @@ pub(super) struct Facts<'a> {
     kind: ToolKind,
     found: Vec<Found>,
     forms: OnceCell<Option<Vec<String>>>,
+    seen: OnceCell<Option<Seen>>,
     hosts: OnceCell<Option<HashSet<Host>>>,
 }
 
@@ -115,7 +117,14 @@ impl<'a> Facts<'a> {
             None => {}
             Some(_) => return None,
         }
-        Some(Self { written, kind, found, forms: OnceCell::new(), hosts: OnceCell::new() })
+        Some(Self {
+            written,
+            kind,
+            found,
+            forms: OnceCell::new(),
+            seen: OnceCell::new(),
+            hosts: OnceCell::new(),
+        })
     }
 
     /// Everything that it says.
@@ -167,6 +176,26 @@ impl<'a> Facts<'a> {
         self.forms.get_or_init(make).as_deref()
     }
 
+    /// What its command lines may run; nothing where they are for no shell that is known.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        let make = || {
+            if !self.kind.shell {
+                return None;
+            }
+            let mut all = Seen::default();
+            let list = self.list_of_words();
+            for line in self.under(COMMANDS).chain(list.as_deref()) {
+                let seen = bash::see(line);
+                all.commands.extend(seen.commands);
+                all.lists.extend(seen.lists);
+                all.why = all.why.or(seen.why);
+                all.host_unclear |= seen.host_unclear;
+            }
+            Some(all)
+        };
+        self.seen.get_or_init(make).as_ref()
+    }
+
     /// Its commands and operands as one line, where it has more than one text of them.
     fn list_of_words(&self) -> Option<String> {
         let words: Vec<&str> = self.under(COMMANDS).chain(self.under(OPERANDS)).collect();
@@ -182,6 +211,10 @@ impl<'a> Facts<'a> {
             }
             for form in self.forms()? {
                 host::add(form, false, &mut all)?;
+            }
+            for text in self.seen().iter().flat_map(|seen| &seen.commands) {
+                // No host goes on behind a sign of a variable.
+                host::add(&text.replace(bash::is_gap, "$"), false, &mut all)?;
             }
             Some(all)
         };

@@ -123,8 +123,8 @@ fn is_wild(part: &str) -> bool {
     part.contains(['*', '?', '[', ']', '{', '}', '(', '!'])
 }
 
-/// How a text may be read by whoever gets it: with blanks around it or without, with `\\` between folders or in
-/// a name, and each choice of the braces of a pattern. A byte of zero stands for what cannot be told.
+/// How a text may be read by whoever gets it: with blanks around it or without, with `\\` between folders or
+/// in a name, and each choice of the braces of a pattern. A byte of zero stands for what cannot be told.
 fn readings(text: &str, pattern: bool) -> Vec<String> {
     let mut all = vec![text.trim().to_owned()];
     if text.trim() != text {
@@ -319,8 +319,8 @@ fn fits(pattern: &[Segment], path: &[&str]) -> bool {
     pattern.iter().skip(at).all(|segment| matches!(segment, Segment::Any))
 }
 
-/// Whether there is a path that both patterns fit. Within a segment of the second one a wildcard may stand for
-/// anything.
+/// Whether there is a path that both patterns fit. Within a segment of the second one a wildcard may stand
+/// for anything.
 fn meets(pattern: &[Segment], path: &[String]) -> bool {
     let mut reached = vec![false; pattern.len() + 1];
     let close = |reached: &mut Vec<bool>| {

@@ -369,16 +369,16 @@ fn what_cannot_be_judged_is_denied() {
     let judge = |name: &str, input: Input<'_>| rules.judge(&[name], input, &at_work());
     let deep = "[".repeat(100) + &"]".repeat(100);
     let long = format!("{{\"command\":\"{}\"}}", "x".repeat(crate::limits::JUDGED_INPUT_BYTES_MAX));
-    let nested = format!("{{\"command\":{}}}", json!(format!("{}x", "bash -c '".repeat(3))));
+    let nested = format!("{{\"command\":{}}}", json!("bash -c \"bash -c 'bash -c x'\""));
     for input in
         ["{\"command\":\"x", "[]", "\"x\"", "{\"command\":\"\\ud800\"}", &format!("{{\"a\":{deep}}}"), &long]
     {
         let denied = judge("Bash", Input::Whole(input.as_bytes())).expect("it cannot be judged");
-        assert!(denied.unjudged);
+        assert!(denied.unjudged.is_some());
         assert!(judge("Write", Input::Whole(input.as_bytes())).is_none(), "no rule is about it");
     }
     assert!(judge("Bash", Input::Whole(nested.as_bytes())).is_none());
-    assert!(judge("Bash", Input::Unknown).is_some_and(|denied| denied.unjudged));
+    assert!(judge("Bash", Input::Unknown).is_some_and(|denied| denied.unjudged.is_some()));
     assert!(judge("Bash", Input::Whole(b"{}")).is_none());
     assert!(judge("Bash", Input::Whole(b"")).is_none());
 }
@@ -440,6 +440,8 @@ fn wrong_rules_are_told_with_their_place() {
 #[test]
 fn the_fuzz_corpus_replays() {
     crate::corpus::replay("input_rule", 4, super::fuzz::fuzz_input_rule);
+    crate::corpus::replay("command_line", 4, super::fuzz::fuzz_command_line);
+    crate::corpus::replay("outline", 4, super::fuzz::fuzz_outline);
 }
 
 /// The definition of a path pattern, as slow as it is plain.
