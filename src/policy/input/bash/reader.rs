@@ -5,10 +5,11 @@ use std::mem::take;
 use crate::limits;
 use crate::policy::input::bash::{Command, Feed, Line, Piece, Set, Value, Word};
 
-/// Takes a line apart; nothing when it does not follow the grammar as it is known here.
-pub(super) fn read(text: &str) -> Option<Line> {
+/// Takes a line apart; nothing when it does not follow the grammar as it is known here. `piped`: it may read
+/// what somebody prints.
+pub(super) fn read(text: &str, piped: bool) -> Option<Line> {
     let mut line = Line::default();
-    let mut reader = Reader { letters: text.chars().collect(), ..Reader::default() };
+    let mut reader = Reader { letters: text.chars().collect(), piped, ..Reader::default() };
     reader.list(&mut line, false)?;
     Some(line)
 }
@@ -19,6 +20,8 @@ pub(super) struct Reader {
     pub(super) at: usize,
     /// Substitutions within substitutions.
     pub(super) depth: usize,
+    /// The whole may read what somebody prints.
+    pub(super) piped: bool,
     /// Here-documents whose text is on the next lines.
     pub(super) pending: Vec<Pending>,
 }
@@ -100,6 +103,10 @@ impl Reader {
             return None;
         }
         let mut state = State { list: out.commands.len(), ..State::default() };
+        // A substitution reads what the command around it does.
+        if self.piped || self.depth > 0 {
+            state.feeds.push(Feed::Pipe(None));
+        }
         loop {
             self.blanks();
             if state.pattern && state.open.is_none() {
@@ -170,6 +177,8 @@ impl Reader {
             }
             out.commands.get_mut(open)?.words.clear();
             state.open = None;
+            // It is not known what a function reads when it is called.
+            state.next = Some(Feed::Pipe(None));
             return Some(());
         }
         if self.looks_at("((") && self.arithmetic(2)? {
@@ -288,7 +297,20 @@ impl Reader {
     fn reserved(&mut self, bare: &str, out: &mut Line, state: &mut State) -> Option<bool> {
         match bare {
             "if" | "while" | "until" | "{" => open_compound(state),
-            "then" | "else" | "elif" | "do" | "!" | "coproc" => {}
+            "then" | "else" | "elif" | "do" | "!" => {}
+            "time" => {
+                self.blanks();
+                self.skip("-p ");
+            }
+            "coproc" => {
+                self.blanks();
+                let start = self.at;
+                let named = !self.name().is_empty();
+                self.blanks();
+                if !named || !matches!(self.peek(0), Some('{' | '(')) {
+                    self.at = start;
+                }
+            }
             "fi" | "done" | "}" => {
                 state.feeds.pop();
                 state.closed = true;
@@ -329,6 +351,7 @@ impl Reader {
                     self.blanks();
                     self.skip(")").then_some(())?;
                 }
+                state.next = Some(Feed::Pipe(None));
             }
             "[[" => self.condition(out, state)?,
             _ => return Some(false),
@@ -376,6 +399,9 @@ impl Reader {
         if matches!(sign, "<<" | "<<-") {
             let (delimiter, quoted) = self.delimiter()?;
             let command = open.unwrap_or(usize::MAX);
+            if open.is_none() {
+                fed(out);
+            }
             self.pending.push(Pending { command, delimiter, tabs: sign == "<<-", quoted });
             return Some(());
         }
@@ -389,8 +415,9 @@ impl Reader {
             "<" | "<>" => Feed::File,
             _ => return Some(()),
         };
-        if let Some(command) = open.and_then(|open| out.commands.get_mut(open)) {
-            command.input = feed;
+        match open.and_then(|open| out.commands.get_mut(open)) {
+            Some(command) => command.input = feed,
+            None => fed(out),
         }
         Some(())
     }
@@ -462,6 +489,15 @@ fn open_command(out: &mut Line, state: &mut State) -> usize {
         state.closed = false;
         out.commands.len() - 1
     })
+}
+
+/// A compound reads a text: whatever in it reads nothing else may read that.
+fn fed(out: &mut Line) {
+    for command in &mut out.commands {
+        if matches!(command.input, Feed::Nothing) {
+            command.input = Feed::Pipe(None);
+        }
+    }
 }
 
 /// Ends the command under way.

@@ -29,7 +29,7 @@ pub(in crate::policy::input) fn see(text: &str) -> Seen {
     for _ in 0..limits::COMMAND_DEPTH_MAX {
         table.grown = false;
         let mut look = Look { table, seen: Seen::default(), bytes: 0, steps: 0 };
-        look.line(text, 0);
+        look.line(text, 0, false);
         if !look.table.grown {
             return look.seen;
         }
@@ -164,7 +164,7 @@ impl Look {
         self.seen.why.get_or_insert(why);
     }
 
-    fn line(&mut self, text: &str, depth: usize) {
+    fn line(&mut self, text: &str, depth: usize, piped: bool) {
         self.steps += 1;
         if depth > limits::COMMAND_DEPTH_MAX || self.steps > limits::COMMAND_STEPS_MAX {
             return self.fail(Why::Size);
@@ -172,7 +172,7 @@ impl Look {
         if text.contains(is_gap) {
             return self.fail(Why::Code);
         }
-        let Some(line) = reader::read(text) else { return self.fail(Why::Syntax) };
+        let Some(line) = reader::read(text, piped) else { return self.fail(Why::Syntax) };
         line.sets.iter().for_each(|set| self.table.add(set));
         let mut lists: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for command in &line.commands {
@@ -256,6 +256,11 @@ impl Look {
                 "watch" | "ssh" => return self.code_behind(&program, rest, at),
                 "su" | "script" | "runuser" => return self.option_code(rest, at),
                 "find" | "fd" => return self.found(rest, at),
+                "at" | "batch" => return self.read_code(at),
+                // What is read from here on is something else.
+                "exec" if rest.is_empty() && matches!(at.input, Feed::Pipe(_) | Feed::Text(_)) => {
+                    return self.fail(Why::Code);
+                }
                 "source" | "." => return self.shell(rest, at),
                 name if SHELLS.contains(&name) => return self.shell(rest, at),
                 _ => {}
@@ -322,7 +327,8 @@ impl Look {
         if text.contains("{}") && starts_made(text) {
             return self.fail(Why::Program);
         }
-        self.line(text, at.depth + 1);
+        let piped = matches!(at.input, Feed::Pipe(_) | Feed::Text(_));
+        self.line(text, at.depth + 1, piped);
     }
 
     /// Looks at the script behind the first word that is no option: of `ssh`, the one behind the host.
@@ -339,9 +345,10 @@ impl Look {
         if program == "ssh" {
             rest = rest.get(1..).unwrap_or_default();
         }
-        if !rest.is_empty() {
-            self.code(&rest.join(" "), at);
+        if rest.is_empty() {
+            return self.read_code(at);
         }
+        self.code(&rest.join(" "), at);
     }
 
     /// Looks at the script behind `-c`.
@@ -356,6 +363,7 @@ impl Look {
                 return self.code(code, at);
             }
         }
+        self.read_code(at);
     }
 
     /// Looks at the commands that `find` runs.

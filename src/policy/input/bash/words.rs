@@ -134,7 +134,7 @@ impl Reader {
         Some(())
     }
 
-    fn name(&mut self) -> String {
+    pub(super) fn name(&mut self) -> String {
         let mut name = String::new();
         while let Some(letter) =
             self.peek(0).filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
