@@ -16,7 +16,7 @@ use crate::llm::anthropic::guard::{self, Asked, Flow, Form, Guard, Judge};
 use crate::mcp::definition::ItemKind;
 use crate::net::buffer::Buffer;
 use crate::policy::guards::{Act, Guarding, Scan};
-use crate::policy::input::{Denied, Input, Place};
+use crate::policy::input::{Denied, Input, Place, Why};
 use crate::scan::document::{self, Found};
 
 /// Looks at the uses of tools in one answer.
@@ -75,7 +75,8 @@ impl Watch {
     /// # Errors
     /// Why nothing more may leave.
     pub(super) fn pass(&mut self, bytes: &[u8], done: bool) -> Result<Option<Vec<u8>>, String> {
-        if self.unreadable {
+        // An answer without a body says nothing that could be denied.
+        if self.unreadable && !bytes.is_empty() {
             return Err(
                 "an answer in a form that cannot be read cannot be held to the rules about inputs of tools"
                     .to_owned(),
@@ -102,11 +103,13 @@ impl Watch {
         guard.finish(clerk).map_err(|blind| blind.to_string())
     }
 
-    /// Says what was denied, once: `flagged Bash rule 2` where the client was told.
+    /// Says what was denied, once: `flagged Bash rule 2` where the client was told, and behind it `unjudged`
+    /// with what nobody could tell, as in `flagged Bash rule 2 unjudged program`.
     pub(super) fn take_marks(&mut self) -> impl Iterator<Item = String> {
         self.clerk.uses.drain(..).map(|used| {
             let word = if used.flagged { "flagged" } else { "denied-input" };
-            format!("{word} {} {}", used.tool, used.label)
+            let why = used.unjudged.map(|why| format!(" unjudged {}", why.name())).unwrap_or_default();
+            format!("{word} {} {}{why}", used.tool, used.label)
         })
     }
 }
@@ -145,6 +148,7 @@ struct Used {
     id: String,
     tool: String,
     label: Arc<str>,
+    unjudged: Option<Why>,
     flagged: bool,
 }
 
@@ -172,7 +176,8 @@ impl Judge for Clerk {
         let Some(denied) = self.guarding.inputs.judge(&names, input, &self.place) else { return false };
         if self.uses.len() < limits::JUDGED_USES_MAX {
             let tool = tool.chars().take(limits::MODEL_SHOWN_CHARS_MAX).collect();
-            self.uses.push(Used { id: id.to_owned(), tool, label: denied.label, flagged: false });
+            let Denied { label, unjudged, .. } = denied;
+            self.uses.push(Used { id: id.to_owned(), tool, label, unjudged, flagged: false });
         }
         true
     }

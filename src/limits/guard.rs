@@ -52,3 +52,19 @@ pub const GUARDED_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of marks in an entry. Ten rules and ten kinds of finds fit.
 pub const MARKS_BYTES_MAX: usize = 480;
+
+/// Paths that the braces of one pattern may stand for, as in `{src,tests}/**`; a pattern with more may lie
+/// anywhere.
+pub const PATH_CHOICES_MAX: usize = 64;
+
+/// Values of a variable of a command line that are tried one by one, and forms of a command that they make;
+/// where there are more, the value counts as not known.
+pub const COMMAND_VALUES_MAX: usize = 32;
+
+/// Commands, scripts and forms of them that are looked at in one command line; one with more is not judged. A
+/// long script has a hundred.
+pub const COMMAND_STEPS_MAX: usize = 4096;
+
+/// Letters of a text times states of an expression that are gone through to tell whether it could match by
+/// what is not known: a hundredth of a second.
+pub const OUTLINE_STEPS_MAX: usize = 4 * 1024 * 1024;

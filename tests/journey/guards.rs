@@ -190,6 +190,34 @@ fn a_whole_message_is_held_and_changed_in_place() {
     });
 }
 
+#[test]
+fn every_answer_that_succeeds_is_held_to_the_rules() {
+    let sent = safeguarded(&[(PLAIN, "not_flagged"), (EVADING, "not_flagged")]);
+    let (first, second) = sent.split_at(sent.find("\"toolu_1\":").expect("it is there"));
+    let flagged = format!("{first}{}", second.replacen("\"not_flagged\"", "\"flagged\"    ", 1));
+    for_each_engine(|engine| {
+        for (status, expected) in [(201, &flagged), (203, &flagged), (206, &flagged), (404, &sent)] {
+            let text = sent.clone();
+            let upstream = Peer::start(move |_, exchange| {
+                exchange.answer(status, &[("Content-Type", "text/event-stream")], text.as_bytes())?;
+                Ok(After::KeepOpen)
+            });
+            let gateway = Gateway::with(engine, &upstream.url(), RULE);
+            let reply = once(gateway.addr(), &post("/v1/messages", KEY, &[], asking(true).as_bytes()));
+            assert_eq!(reply.head.status, status);
+            assert_eq!(String::from_utf8_lossy(&reply.body), *expected, "{status}");
+        }
+        // What has no body denies nothing.
+        let upstream = Peer::start(|_, exchange| {
+            exchange.raw(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+            Ok(After::KeepOpen)
+        });
+        let gateway = Gateway::with(engine, &upstream.url(), RULE);
+        let reply = once(gateway.addr(), &post("/v1/messages", KEY, &[], asking(true).as_bytes()));
+        assert_eq!(reply.head.status, 204);
+    });
+}
+
 /// A model that touches two files with Bash, which its own safeguards find harmless, and then says something.
 fn touching() -> (Peer, Arc<Mutex<Vec<String>>>) {
     let streams = Arc::new(Mutex::new(Vec::new()));

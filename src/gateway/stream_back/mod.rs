@@ -186,7 +186,7 @@ impl<'a> Relay<'a> {
             }
             _ => Reader::Opaque,
         };
-        if let Some(watch) = record.watch.as_mut().filter(|_| head.status == 200) {
+        if let Some(watch) = record.watch.as_mut().filter(|_| (200..300).contains(&head.status)) {
             watch.begin(match self.reader {
                 Reader::Events(_) => Some(Form::Events),
                 Reader::Document(_) => Some(Form::Document),

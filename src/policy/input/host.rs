@@ -109,6 +109,81 @@ pub(super) fn add(text: &str, whole: bool, out: &mut HashSet<Host>) -> Option<()
     (out.len() <= limits::JUDGED_HOSTS_MAX).then_some(())
 }
 
+/// Commands of `git` that reach a host.
+const GIT_NETWORKED: &[&str] =
+    &["archive", "clone", "fetch", "ls-remote", "pull", "push", "remote", "submodule"];
+
+/// Options of programs that reach hosts whose value is none.
+const VALUED: &[&str] = &[
+    "--cacert",
+    "--cert",
+    "--connect-timeout",
+    "--cookie",
+    "--cookie-jar",
+    "--data",
+    "--data-binary",
+    "--data-raw",
+    "--data-urlencode",
+    "--depth",
+    "--form",
+    "--header",
+    "--json",
+    "--max-time",
+    "--method",
+    "--output",
+    "--post-data",
+    "--request",
+    "--retry",
+    "--user",
+    "--user-agent",
+    "--write-out",
+    "-A",
+    "-F",
+    "-H",
+    "-O",
+    "-T",
+    "-X",
+    "-b",
+    "-c",
+    "-d",
+    "-i",
+    "-m",
+    "-o",
+    "-p",
+    "-u",
+    "-w",
+];
+
+/// Whether a command that reaches hosts leaves open which, by the gaps in its words.
+pub(super) fn is_unclear(words: &[String], is_gap: fn(char) -> bool) -> bool {
+    let Some(program) = words.first().map(|word| word.rsplit('/').next().unwrap_or_default()) else {
+        return false;
+    };
+    let of_git = || words.iter().any(|word| GIT_NETWORKED.contains(&word.as_str()));
+    if !NETWORKED.contains(&program) || (program == "git" && !of_git()) {
+        return false;
+    }
+    let mut before = "";
+    words.iter().skip(1).any(|word| {
+        let valued = VALUED.contains(&before);
+        before = word;
+        let named = match word.split_once("://") {
+            Some((scheme, rest)) if !scheme.contains(char::is_whitespace) => {
+                format!("{scheme}{}", rest.split(['/', '?', '#']).next().unwrap_or_default())
+            }
+            // Behind a slash or a blank no host begins.
+            _ => word.split(['/', ' ']).next().unwrap_or_default().to_owned(),
+        };
+        let in_host = match named.split_once(':') {
+            // The number of a port is no host, unless what stands there is one with a name in front of it.
+            Some((host, port)) if !port.contains('@') => host.contains(is_gap) || port.contains('\u{e000}'),
+            _ => named.contains(is_gap),
+        };
+        let option = named.starts_with('-') && !named.starts_with("--url=") && !named.starts_with("--proxy=");
+        in_host && !valued && !option
+    })
+}
+
 fn is_host_letter(letter: char) -> bool {
     letter.is_alphanumeric() || "-._:%[]".contains(letter) || is_dot(letter)
 }
@@ -174,7 +249,8 @@ fn normal(name: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-fn percent_decoded(text: &str) -> String {
+/// A text with its `%41` decoded, and U+FFFD where that is no UTF-8.
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -15,6 +15,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod bash;
 mod command;
 mod facts;
 #[cfg(any(test, fuzzing))]
@@ -25,8 +26,10 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use facts::Facts;
+pub use bash::Why;
+use facts::{Facts, ToolKind};
 pub use path::Place;
+use rule::Verdict;
 pub use rule::{Rule, RuleFault};
 
 /// Rules that hold for somebody: those of everyone first, then those of the team.
@@ -57,14 +60,17 @@ pub struct Denied {
     pub label: Arc<str>,
     /// The rule, as written.
     pub text: Arc<str>,
-    /// The input could not be judged.
-    pub unjudged: bool,
+    /// The input could not be judged, and why.
+    pub unjudged: Option<Why>,
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = if self.unjudged { ", whose tool it is for; the input cannot be judged" } else { "" };
-        write!(f, "denied by tool_inputs {}{why}: {}", self.label, self.text)
+        write!(f, "denied by tool_inputs {}", self.label)?;
+        if let Some(why) = self.unjudged {
+            write!(f, ", whose tool it is for; the input cannot be judged: {why}")?;
+        }
+        write!(f, ": {}", self.text)
     }
 }
 
@@ -94,20 +100,21 @@ impl InputRules {
         let mut fitting = self.rules.iter().filter(|labelled| labelled.rule.names(names)).peekable();
         fitting.peek()?;
         let facts = match input {
-            Input::Whole(json) => Facts::read(json),
+            Input::Whole(json) => Facts::read(json, ToolKind::of(names)),
             Input::Unknown => None,
         };
         let denied = |labelled: &Labelled, unjudged| {
             let text = Arc::clone(labelled.rule.text());
             Some(Denied { label: Arc::clone(&labelled.label), text, unjudged })
         };
-        for labelled in fitting {
-            match facts.as_ref().map_or(Some(true), |facts| labelled.rule.matches(facts, place)) {
-                Some(true) => return denied(labelled, facts.is_none()),
-                Some(false) => {}
-                None => return denied(labelled, true),
-            }
-        }
-        None
+        let verdict = |labelled: &Labelled| match &facts {
+            Some(facts) => labelled.rule.matches(facts, place),
+            None => Verdict::Unjudged(Why::Input),
+        };
+        fitting.find_map(|labelled| match verdict(labelled) {
+            Verdict::Denies => denied(labelled, None),
+            Verdict::Unjudged(why) => denied(labelled, Some(why)),
+            Verdict::Passes => None,
+        })
     }
 }

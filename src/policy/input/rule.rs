@@ -6,9 +6,11 @@ use regex::{Regex, RegexBuilder};
 
 use crate::glob::Glob;
 use crate::limits;
+use crate::policy::input::bash::outline::Outline;
+use crate::policy::input::bash::{Seen, Why, is_gap};
 use crate::policy::input::facts::Facts;
 use crate::policy::input::host::HostPattern;
-use crate::policy::input::path::{PathPattern, Place};
+use crate::policy::input::path::{PathPattern, Place, Spot};
 
 /// What is wrong with a rule: where in its text, in characters from 1, and a sentence for who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +35,7 @@ pub struct Rule {
 enum Test {
     /// Every use.
     Always,
-    Matching(Vec<Regex>),
+    Matching(Vec<Expression>),
     Inside(Vec<PathPattern>),
     Outside(Vec<PathPattern>),
     To {
@@ -86,33 +88,86 @@ impl Rule {
         })
     }
 
-    /// Whether it denies an input; nothing when that cannot be told.
-    pub(super) fn matches(&self, facts: &Facts<'_>, place: &Place) -> Option<bool> {
+    /// Whether it denies an input.
+    pub(super) fn matches(&self, facts: &Facts<'_>, place: &Place) -> Verdict {
         match &self.test {
-            Test::Always => Some(true),
-            Test::Matching(expressions) => {
-                let hit = |text: &str| expressions.iter().any(|expression| expression.is_match(text));
-                Some(
-                    hit(facts.written)
-                        || facts.texts().any(hit)
-                        || facts.forms()?.iter().any(|form| hit(form)),
-                )
-            }
+            Test::Always => Verdict::Denies,
+            Test::Matching(expressions) => matching(expressions, facts),
             Test::Inside(patterns) => {
-                Some(facts.paths().any(|path| patterns.iter().any(|pattern| pattern.may_hold(path, place))))
+                let within = |spot: &Spot<'_>| patterns.iter().any(|pattern| pattern.may_hold(spot, place));
+                Verdict::when(facts.spots().iter().any(within))
             }
             Test::Outside(patterns) => {
-                let within = |path: &str| patterns.iter().any(|pattern| pattern.holds(path, place));
-                // A tool that is told no path works where it stands.
-                let mut paths = facts.paths().peekable();
-                Some(if paths.peek().is_none() { !within(".") } else { !paths.all(within) })
+                let within = |spot: &Spot<'_>| patterns.iter().any(|pattern| pattern.holds(spot, place));
+                Verdict::when(!facts.spots().iter().all(within))
             }
-            Test::To { hosts, unless } => Some(facts.hosts()?.iter().any(|host| {
-                hosts.iter().any(|pattern| pattern.fits(host))
-                    && !unless.iter().any(|pattern| pattern.is(host))
-            })),
+            Test::To { hosts, unless } => {
+                let Some(named) = facts.hosts() else { return Verdict::Unjudged(Why::Size) };
+                let denied = named.iter().any(|host| {
+                    hosts.iter().any(|pattern| pattern.fits(host))
+                        && !unless.iter().any(|pattern| pattern.is(host))
+                });
+                match facts.seen() {
+                    _ if denied => Verdict::Denies,
+                    Some(Seen { why: Some(why), .. }) => Verdict::Unjudged(*why),
+                    Some(seen) if seen.host_unclear => Verdict::Unjudged(Why::Host),
+                    _ => Verdict::Passes,
+                }
+            }
         }
     }
+}
+
+/// What a rule says of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Passes,
+    Denies,
+    /// It cannot be told, so it counts as denied.
+    Unjudged(Why),
+}
+
+impl Verdict {
+    fn when(denied: bool) -> Self {
+        if denied { Self::Denies } else { Self::Passes }
+    }
+}
+
+/// An expression, and what of it can be told of texts that are not whole.
+#[derive(Clone, Debug)]
+struct Expression {
+    whole: Regex,
+    /// Nothing where the expression is too unusual: then it may match whatever has a gap.
+    outline: Option<Outline>,
+}
+
+fn matching(expressions: &[Expression], facts: &Facts<'_>) -> Verdict {
+    let hit = |text: &str| expressions.iter().any(|expression| expression.whole.is_match(text));
+    if hit(facts.written) || facts.texts().any(hit) {
+        return Verdict::Denies;
+    }
+    let Some(forms) = facts.forms() else { return Verdict::Unjudged(Why::Size) };
+    let Some(seen) = facts.seen() else { return Verdict::when(forms.iter().any(|form| hit(form))) };
+    // What is not known may be nothing at all.
+    let without = |text: &String| hit(text) || (text.contains(is_gap) && hit(&text.replace(is_gap, "")));
+    if forms.iter().any(|form| hit(form)) || seen.commands.iter().chain(&seen.lists).any(without) {
+        return Verdict::Denies;
+    }
+    if let Some(why) = seen.why {
+        return Verdict::Unjudged(why);
+    }
+    let mut commands = seen.commands.iter().filter(|text| text.contains(is_gap));
+    let mut lists = seen.lists.iter().filter(|text| text.contains(is_gap));
+    let may = |text: &String, signs: bool| {
+        expressions.iter().any(|expression| match &expression.outline {
+            Some(outline) => (!signs || outline.names_signs) && outline.may_match(text),
+            None => true,
+        })
+    };
+    if commands.any(|text| may(text, false)) || lists.any(|text| may(text, true)) {
+        return Verdict::Unjudged(Why::Words);
+    }
+    Verdict::Passes
 }
 
 /// The names of tools: each fits what a model writes.
@@ -203,19 +258,20 @@ fn each<T>(
     texts.iter().map(|(at, text)| read(text).map_err(|why| words.fault(*at, why))).collect()
 }
 
-fn expression(text: &str) -> Result<Regex, String> {
+fn expression(text: &str) -> Result<Expression, String> {
     let built = RegexBuilder::new(text)
         .size_limit(limits::INPUT_REGEX_BYTES_MAX)
         .dfa_size_limit(limits::INPUT_REGEX_BYTES_MAX)
         .nest_limit(limits::INPUT_REGEX_DEPTH_MAX)
         .dot_matches_new_line(true)
         .build();
-    built.map_err(|why| {
+    let whole = built.map_err(|why| {
         let why = why.to_string();
         // The package draws the place over several lines; the last one says what is wrong.
         let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!("{text:?} is no regular expression that can be used: {last}")
-    })
+    })?;
+    Ok(Expression { whole, outline: Outline::of(text) })
 }
 
 /// The words of a rule.

@@ -189,6 +189,116 @@ fn paths() {
 }
 
 #[test]
+fn paths_under_whatever_name() {
+    let outside = r#"deny mcp__* outside "/srv/app/**""#;
+    for input in [
+        json!({ "filePath": "/etc/x" }),
+        json!({ "file-path": "/etc/x" }),
+        json!({ "dirPath": "/etc" }),
+        json!({ "notebook_path": "/etc/x.ipynb" }),
+        json!({ "notebookPath": "/etc/x.ipynb" }),
+        json!({ "directory": "/etc" }),
+        json!({ "path": "/etc" }),
+        json!({ "PATH": "/etc" }),
+        json!({ "paths": ["/srv/app/x", "/etc/x"] }),
+        json!({ "paths": { "a": 1 }, "targetDirectory": "/etc" }),
+        json!({ "file_paths": [["/etc/x"]] }),
+        json!({ "outputFile": "/etc/x" }),
+        json!({ "path2": "/etc/x" }),
+        json!({ "edits": [{ "path": "/srv/app/x" }, { "absolutePath": "../../../etc/x" }] }),
+        json!({ "files": { "/etc/x": "content" } }),
+        json!({ "uri": "file:///etc/x" }),
+        json!({ "anything": " FILE:///etc/x" }),
+        json!({ "glob": "/etc/*" }),
+        json!({ "globs": ["*.rs", "../../**"] }),
+    ] {
+        assert!(denies(outside, "mcp__files__write", &input), "{input}");
+    }
+    for input in [
+        json!({ "filePath": "/srv/app/x", "content": "/etc/passwd" }),
+        json!({ "profile": "/etc", "pathology": "/etc", "pattern": "/etc" }),
+        json!({ "uri": "file:///srv/app/x" }),
+        json!({ "files": { "/srv/app/x": "content", "y": "z" } }),
+        json!({ "glob": "*.rs" }),
+        json!({ "path": true }),
+    ] {
+        assert!(!denies(outside, "mcp__files__write", &input), "{input}");
+    }
+}
+
+#[test]
+fn addresses_of_files_and_slashes_of_both_kinds() {
+    let outside = r#"deny Write outside "/srv/app/**""#;
+    let inside = r#"deny Write inside "/etc/**""#;
+    for path in [
+        "file:///etc/passwd",
+        "file:/etc/passwd",
+        "file://localhost/etc/passwd",
+        "file://elsewhere/etc/passwd",
+        "File:///%65tc/passwd",
+        "file:///srv/app/%2e%2e/%2E./etc/passwd",
+        "file:///srv/app/..%2f..%2fetc/passwd",
+        "file:///srv/app/%252e%252e/%252e%252e/etc/passwd",
+        "file:///srv/app?/../../etc/passwd",
+        "file:///srv/app/%00/x",
+        "file:///%ff",
+        "..\\..\\..\\etc\\passwd",
+        "/srv/app/a\\..\\..\\..\\../etc/passwd",
+        "/srv\\app/../../etc/passwd",
+        " /etc/passwd",
+        " /../../../../etc/passwd",
+        "~/../../etc/passwd",
+    ] {
+        let input = json!({ "file_path": path });
+        assert!(denies(outside, "Write", &input), "{path}");
+        let undecided = ["~/../../etc/passwd"].contains(&path);
+        assert!(undecided || path.contains("%ff") || denies(inside, "Write", &input), "{path}");
+    }
+    for path in
+        ["file:///srv/app/x", "file:/srv/app/a%20b", "/srv/app/a\\ b", "file://localhost/srv/app/x#top"]
+    {
+        let input = json!({ "file_path": path });
+        assert!(!denies(outside, "Write", &input), "{path}");
+        assert!(!denies(inside, "Write", &input), "{path}");
+    }
+}
+
+#[test]
+fn what_looks_through_folders() {
+    let outside = r#"deny Glob,Grep outside "/srv/app/**""#;
+    let inside = r#"deny Glob,Grep inside "/srv/app/keys/**" "/home/*/.ssh/**""#;
+    for (tool, input, is_outside, is_inside) in [
+        ("Glob", json!({ "pattern": "**/*.rs" }), false, false),
+        ("Glob", json!({ "pattern": "src/**/*.rs" }), false, false),
+        ("Glob", json!({ "pattern": "/etc/*" }), true, false),
+        ("Glob", json!({ "pattern": "/home/ada/.ssh/id_*" }), true, true),
+        ("Glob", json!({ "pattern": "/h*/a*/.s*/*" }), true, true),
+        ("Glob", json!({ "pattern": "../../../etc/*" }), true, false),
+        ("Glob", json!({ "pattern": "../keys/*" }), false, true),
+        ("Glob", json!({ "pattern": "../KEYS/*" }), false, true),
+        ("Glob", json!({ "pattern": "**/../../../../etc/*" }), true, true),
+        ("Glob", json!({ "pattern": "{src,/etc}/*" }), true, false),
+        ("Glob", json!({ "pattern": "{src,tests}/*" }), false, false),
+        ("Glob", json!({ "pattern": "{a,b}".repeat(9) }), true, true),
+        ("Glob", json!({ "pattern": "*", "path": "/etc" }), true, false),
+        ("Glob", json!({ "pattern": "*", "path": "/srv/app/keys" }), false, true),
+        ("Glob", json!({ "pattern": "../keys/*", "path": "/srv/app/web" }), false, true),
+        ("Glob", json!({ "pattern": "../../*/x", "path": "/srv/app/web" }), true, false),
+        ("Glob", json!({ "pattern": "~/.ssh/*" }), true, true),
+        ("Grep", json!({ "pattern": "/etc" }), false, false),
+        ("Grep", json!({ "pattern": "x", "path": "/" }), true, true),
+        ("Grep", json!({ "pattern": "x", "path": "/srv/app" }), false, true),
+        ("Grep", json!({ "pattern": "x", "path": "/srv/app/web", "glob": "*.{ts,tsx}" }), false, false),
+        ("Grep", json!({ "pattern": "x", "glob": "../../../etc/*" }), true, false),
+        ("Grep", json!({ "pattern": "x", "glob": "/etc/**" }), true, false),
+    ] {
+        let input_is = |rule: &str| judged(rule, tool, &input, &at_work()).is_some();
+        assert_eq!(input_is(outside), is_outside, "outside: {tool} {input}");
+        assert_eq!(input_is(inside), is_inside, "inside: {tool} {input}");
+    }
+}
+
+#[test]
 fn hosts() {
     let rule = r#"deny WebFetch,Bash,mcp__* to "*.evil.example" "pastebin.com" "127.0.0.1" "10.*""#;
     let fetches = |url: &str| denies(rule, "WebFetch", &json!({ "url": url, "prompt": "read it" }));
@@ -259,16 +369,16 @@ fn what_cannot_be_judged_is_denied() {
     let judge = |name: &str, input: Input<'_>| rules.judge(&[name], input, &at_work());
     let deep = "[".repeat(100) + &"]".repeat(100);
     let long = format!("{{\"command\":\"{}\"}}", "x".repeat(crate::limits::JUDGED_INPUT_BYTES_MAX));
-    let nested = format!("{{\"command\":{}}}", json!(format!("{}x", "bash -c '".repeat(3))));
+    let nested = format!("{{\"command\":{}}}", json!("bash -c \"bash -c 'bash -c x'\""));
     for input in
         ["{\"command\":\"x", "[]", "\"x\"", "{\"command\":\"\\ud800\"}", &format!("{{\"a\":{deep}}}"), &long]
     {
         let denied = judge("Bash", Input::Whole(input.as_bytes())).expect("it cannot be judged");
-        assert!(denied.unjudged);
+        assert!(denied.unjudged.is_some());
         assert!(judge("Write", Input::Whole(input.as_bytes())).is_none(), "no rule is about it");
     }
     assert!(judge("Bash", Input::Whole(nested.as_bytes())).is_none());
-    assert!(judge("Bash", Input::Unknown).is_some_and(|denied| denied.unjudged));
+    assert!(judge("Bash", Input::Unknown).is_some_and(|denied| denied.unjudged.is_some()));
     assert!(judge("Bash", Input::Whole(b"{}")).is_none());
     assert!(judge("Bash", Input::Whole(b"")).is_none());
 }
@@ -330,6 +440,8 @@ fn wrong_rules_are_told_with_their_place() {
 #[test]
 fn the_fuzz_corpus_replays() {
     crate::corpus::replay("input_rule", 4, super::fuzz::fuzz_input_rule);
+    crate::corpus::replay("command_line", 4, super::fuzz::fuzz_command_line);
+    crate::corpus::replay("outline", 4, super::fuzz::fuzz_outline);
 }
 
 /// The definition of a path pattern, as slow as it is plain.
