@@ -79,6 +79,11 @@ impl Permit {
         self.whose.named().1
     }
 
+    /// Whether a person has to say so before the call is made.
+    pub fn asks(&self) -> bool {
+        matches!(&self.reason, Reason::By(verdict) if verdict.answer == Answer::Ask)
+    }
+
     /// A permit out of thin air, for tests of those who only ask to see one.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
