@@ -1,13 +1,17 @@
 //! How long a large config takes to come into force, and what calls feel of it: `cargo bench --bench reload`.
 //!
-//! 1,000 teams with rules of their own, 10,000 keys and a server of 2,000 tools. While callers ask without
-//! pause for what every rule has a say in (the list of models), one team's rules are changed. What is told:
-//! the time until the new rules are in force, seen from outside, and the longest any caller waited for an
-//! answer before and meanwhile.
+//! 1,000 teams with rules of their own, 10,000 keys and a server of 2,000 tools. Each key asks once for what every
+//! rule has a say in (the list of models), so that there is much to forget; then one team's rules are changed while
+//! a caller asks without pause. What is told: the time until the new rules are in force, seen from outside, and of
+//! the turns before the change and from it on the longest wait of the caller, which has in it whatever else the
+//! machine does, and the longest time that the core was at work for two turns, which has not: the kernel counts the
+//! nanoseconds that a thread runs (`/proc/PID/task/TID/schedstat`), and between two turns a core rests. No single
+//! stop of the core can have been longer. `TOLLGATE_BENCH_PROGRAM` names another program to compare with.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
 #![expect(clippy::disallowed_methods, reason = "its threads are callers: they measure time and may sleep")]
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
@@ -26,14 +30,14 @@ const TEAMS: usize = 1_000;
 const KEYS: usize = 10_000;
 const TOOLS: usize = 2_000;
 
-/// Connections that ask without pause.
-const CALLERS: usize = 2;
-
 /// How often the rules are changed.
 const ROUNDS: usize = 5;
 
 /// A calm time before each change, to compare with.
 const CALM: Duration = Duration::from_secs(2);
+
+/// How long the caller goes on once the new rules are in force: what was before has to go, too.
+const AFTER: Duration = Duration::from_secs(1);
 
 /// The longest that a start or a reload may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -57,8 +61,11 @@ fn run() -> Result<()> {
     let begun = Instant::now();
     let gateway = place.start()?;
     println!("start with {TEAMS} teams, {KEYS} keys, {TOOLS} tools: {:.0} ms", ms(begun.elapsed()));
+    let core = gateway.core()?;
+    let mut stops = Vec::new();
     for round in 0..ROUNDS {
-        let callers = Callers::start(place.address)?;
+        place.ask_as_everybody()?;
+        let caller = Caller::start(place.address, core.clone())?;
         thread::sleep(CALM);
         let (begun, model) = (Instant::now(), format!("claude-round-{round}"));
         place.write_config(&model)?;
@@ -68,22 +75,34 @@ fn run() -> Result<()> {
             thread::sleep(Duration::from_millis(2));
         }
         let took = begun.elapsed();
-        let answers = callers.end()?;
-        let longest = |within: &dyn Fn(Instant) -> bool| {
-            let of_them = answers.iter().filter(|(at, _)| within(*at)).map(|(_, wait)| *wait);
-            ms(of_them.max().unwrap_or_default())
-        };
+        thread::sleep(AFTER);
+        let (before, since): (Turns, Turns) = caller.end()?.into_iter().partition(|turn| turn.at < begun);
+        let longest_wait = |turns: &Turns| ms(turns.iter().map(|turn| turn.wait).max().unwrap_or_default());
         println!(
-            "change {round}: in force after {:.0} ms; longest wait {:.2} ms before, {:.2} ms \
-             meanwhile; {} answers",
+            "change {round}: in force after {:.0} ms; longest wait {:.2} ms before, {:.2} ms since; the core at \
+             work for two turns at most {:.2} ms before, {:.2} ms since; {} turns",
             ms(took),
-            longest(&|at| at < begun),
-            longest(&|at| at >= begun),
-            answers.len()
+            longest_wait(&before),
+            longest_wait(&since),
+            longest_work(&before),
+            longest_work(&since),
+            before.len() + since.len()
         );
+        stops.push(longest_work(&since));
     }
+    stops.sort_by(f64::total_cmp);
+    let middle = stops.get(ROUNDS / 2).copied().unwrap_or_default();
+    println!(
+        "the longest two turns of the core since a change: {middle:.2} ms in the middle of {ROUNDS} changes"
+    );
     drop(gateway);
     Ok(())
+}
+
+/// Of two turns that follow each other: work that goes on when it is looked at is counted in the later one.
+fn longest_work(turns: &Turns) -> f64 {
+    let both = |pair: &[Turn]| pair.iter().map(|turn| turn.work).sum();
+    ms(turns.windows(2).map(both).max().unwrap_or_default())
 }
 
 fn ms(time: Duration) -> f64 {
@@ -162,9 +181,21 @@ impl Place {
         Ok(fs::rename(new, self.folder.join("tollgate.yaml"))?)
     }
 
+    /// Everybody asks once.
+    fn ask_as_everybody(&self) -> Result<()> {
+        let mut asker = Asker::connect(self.address, 0)?;
+        for key in 0..KEYS {
+            asker.become_key(key);
+            asker.models()?;
+        }
+        Ok(())
+    }
+
     fn start(&self) -> Result<Gateway> {
         let config = self.folder.join("tollgate.yaml");
-        let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        let ours = || env!("CARGO_BIN_EXE_tollgate").into();
+        let program: OsString = std::env::var_os("TOLLGATE_BENCH_PROGRAM").unwrap_or_else(ours);
+        let child = Command::new(program)
             .args([Path::new("--config"), &config, Path::new("serve")])
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.folder.join("said"))?)
@@ -189,6 +220,26 @@ impl Drop for Place {
 
 struct Gateway(Child);
 
+impl Gateway {
+    /// Where the kernel counts what the one core does.
+    fn core(&self) -> Result<PathBuf> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
+            let thread = thread?.path();
+            if fs::read_to_string(thread.join("comm"))?.trim() == "core-0" {
+                return Ok(thread.join("schedstat"));
+            }
+        }
+        bail!("the gateway has no core")
+    }
+}
+
+/// How long the core has been at work since it began.
+fn work(core: &Path) -> Result<Duration> {
+    let text = fs::read_to_string(core)?;
+    let ran = text.split(' ').next().context("the kernel counts nothing")?;
+    Ok(Duration::from_nanos(ran.parse()?))
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         // It may have ended already.
@@ -212,11 +263,16 @@ impl Asker {
     fn connect(address: SocketAddr, key: usize) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        let request = format!(
-            "GET /v1/models HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\n\r\n",
-            secret(key)
-        );
-        Ok(Self { stream, request: request.into_bytes(), answer: vec![0; 64 * 1024] })
+        let mut asker = Self { stream, request: Vec::new(), answer: vec![0; 64 * 1024] };
+        asker.become_key(key);
+        Ok(asker)
+    }
+
+    fn become_key(&mut self, key: usize) {
+        let key = secret(key);
+        let request =
+            format!("GET /v1/models HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n\r\n");
+        self.request = request.into_bytes();
     }
 
     /// Asks for the models; the body of the answer.
@@ -243,42 +299,48 @@ impl Asker {
     }
 }
 
-/// Callers that ask without pause until they are told to end.
-struct Callers {
-    over: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<Result<Answers>>>,
+/// One question and its answer.
+struct Turn {
+    /// When the answer came.
+    at: Instant,
+    wait: Duration,
+    /// What the core has done since the turn before.
+    work: Duration,
 }
 
-/// When each answer came, and how long it took.
-type Answers = Vec<(Instant, Duration)>;
+type Turns = Vec<Turn>;
 
-impl Callers {
-    fn start(address: SocketAddr) -> Result<Self> {
+/// A caller that asks without pause until it is told to end.
+struct Caller {
+    over: Arc<AtomicBool>,
+    thread: thread::JoinHandle<Result<Turns>>,
+}
+
+impl Caller {
+    fn start(address: SocketAddr, core: PathBuf) -> Result<Self> {
         let over = Arc::new(AtomicBool::new(false));
-        let mut threads = Vec::new();
-        for caller in 0..CALLERS {
-            let (mut asker, over) = (Asker::connect(address, 1 + caller * TEAMS)?, Arc::clone(&over));
-            threads.push(thread::spawn(move || {
-                let mut answers = Vec::new();
-                while !over.load(Ordering::Relaxed) {
-                    let begun = Instant::now();
-                    asker.models()?;
-                    answers.push((Instant::now(), begun.elapsed()));
-                    thread::sleep(Duration::from_micros(200));
-                }
-                Ok(answers)
-            }));
-        }
-        Ok(Self { over, threads })
+        let (mut asker, told) = (Asker::connect(address, 1)?, Arc::clone(&over));
+        let thread = thread::spawn(move || {
+            let mut turns = Turns::new();
+            let mut done = work(&core)?;
+            while !told.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                asker.models()?;
+                let (at, wait) = (Instant::now(), begun.elapsed());
+                // The core comes to rest: what it does is counted then.
+                thread::sleep(Duration::from_micros(200));
+                let now = work(&core)?;
+                turns.push(Turn { at, wait, work: now.saturating_sub(done) });
+                done = now;
+            }
+            Ok(turns)
+        });
+        Ok(Self { over, thread })
     }
 
-    fn end(self) -> Result<Answers> {
+    fn end(self) -> Result<Turns> {
         self.over.store(true, Ordering::Relaxed);
-        let mut all = Vec::new();
-        for thread in self.threads {
-            let Ok(answers) = thread.join() else { bail!("a caller panicked") };
-            all.extend(answers?);
-        }
-        Ok(all)
+        let Ok(turns) = self.thread.join() else { bail!("the caller panicked") };
+        turns
     }
 }

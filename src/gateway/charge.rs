@@ -88,6 +88,8 @@ pub(super) struct Charge {
     price: Option<Rc<Found>>,
     /// Tokens that the request is taken for where nobody counts them.
     input: u64,
+    /// Whether another model than the one that was named may answer.
+    many: bool,
     /// What it is expected to cost, pico-dollars.
     pub(super) estimate_pico: u64,
     /// What is reserved.
@@ -143,34 +145,8 @@ impl Meter {
         targets: &[Target],
     ) -> Result<Charge, CallError> {
         let bytes = request.body_bytes as u64;
-        let asked = served(&request.terms);
-        let (mut worst, mut expected, mut provider) = (0, 0, "");
-        for target in targets {
-            let Some(one) = snapshot.providers.get(target.provider) else { continue };
-            if one.dialect == Dialect::Demo {
-                continue;
-            }
-            if provider.is_empty() {
-                provider = one.name.as_str();
-            }
-            let model = target.model.as_deref().unwrap_or(&request.model);
-            let found = self.found(snapshot, target.provider, model);
-            let most = request.max_tokens.unwrap_or_else(|| found.price.max_output.max(OUTPUT_UNKNOWN));
-            let bounds = Bounds {
-                input: cost::estimate_tokens(bytes),
-                output: most.max(request.thinking_tokens.unwrap_or(0)),
-                writes: Writes::Long,
-                web_searches: record.tools.as_ref().map_or(0, |tools| tools.web_searches),
-                passes: 1,
-                served: asked,
-            };
-            worst = worst.max(cost::upper([&found.price], &bounds));
-            let usual = Usage { input: bytes / 4, output: most.min(OUTPUT_USUAL), ..Usage::default() };
-            expected = expected.max(cost::cost(&found.price, asked, &usual));
-        }
-        // What does not stream cannot be ended on its way.
-        let expected = if request.stream { expected } else { worst };
-        let ask = Ask { worst_pico: worst, estimate_pico: expected };
+        let web_searches = record.tools.as_ref().map_or(0, |tools| tools.web_searches);
+        let (ask, provider) = self.ask(snapshot, request, web_searches, targets);
         let who = Who { provider, model: &request.model, ..who(record) };
         let now = now_ms();
         let tokens = (bytes / 4).saturating_add(OUTPUT_USUAL);
@@ -196,9 +172,59 @@ impl Meter {
             asked: None,
             price: None,
             input: bytes / 4,
-            estimate_pico: expected.min(worst),
+            many: !request.beside.is_empty(),
+            estimate_pico: ask.estimate_pico.min(ask.worst_pico),
             covered_pico: desk.covered_pico(lease),
         })
+    }
+
+    /// What a call may cost: by the dearest of its targets, and of the models that may answer it there, as a
+    /// provider falls back to them or lets them advise. With the first provider that charges anything.
+    fn ask<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        request: &Request,
+        web_searches: u64,
+        targets: &[Target],
+    ) -> (Ask, &'s str) {
+        let bytes = request.body_bytes as u64;
+        let asked = served(&request.terms);
+        let (mut worst, mut expected, mut provider) = (0, 0, "");
+        for target in targets {
+            let Some(one) = snapshot.providers.get(target.provider) else { continue };
+            if one.dialect == Dialect::Demo {
+                continue;
+            }
+            if provider.is_empty() {
+                provider = one.name.as_str();
+            }
+            let mut found = vec![self.found(
+                snapshot,
+                target.provider,
+                target.model.as_deref().unwrap_or(&request.model),
+            )];
+            // One without a price is charged as the model that was asked.
+            let beside = request.beside.iter().map(|model| self.found(snapshot, target.provider, model));
+            found.extend(beside.filter(|found| found.how != How::Unknown));
+            let prices = || found.iter().map(|found| &found.price);
+            let usual = prices().map(|price| price.max_output).max().unwrap_or_default();
+            let most = request.max_tokens.unwrap_or_else(|| usual.max(OUTPUT_UNKNOWN));
+            let bounds = Bounds {
+                input: cost::estimate_tokens(bytes),
+                output: most.max(request.thinking_tokens.unwrap_or(0)),
+                writes: Writes::Long,
+                web_searches,
+                passes: 1,
+                served: asked,
+            };
+            worst = worst.max(cost::upper(prices(), &bounds));
+            let usual = Usage { input: bytes / 4, output: most.min(OUTPUT_USUAL), ..Usage::default() };
+            let costs = prices().map(|price| cost::cost(price, asked, &usual));
+            expected = costs.fold(expected, u64::max);
+        }
+        // What does not stream cannot be ended on its way.
+        let expected = if request.stream { expected } else { worst };
+        (Ask { worst_pico: worst, estimate_pico: expected }, provider)
     }
 
     /// Lets a call in as far as the rate limits do; nothing is held where there are none.
@@ -302,7 +328,9 @@ impl Charge {
             return Ok(());
         }
         let usage = cost::produced(numbers(&answer.usage), self.input, answer.produced_bytes);
-        let so_far = cost::cost(&found.price, served(&answer.terms), &usage);
+        let other = self.many.then(|| self.of_served(answer, found));
+        let price = &other.as_ref().unwrap_or(found).price;
+        let so_far = cost::cost(price, served(&answer.terms), &usage);
         if so_far <= self.covered_pico {
             return Ok(());
         }

@@ -128,6 +128,7 @@ impl Running {
                         chores = clock::now() + limits::CHORES_EVERY;
                         self.forget_what_is_old();
                     }
+                    self.published.sweep();
                     self.issuers.tell(&self.published.current().1.identity);
                     self.herald.tell(self.ledger.newest_head(), &self.published.current().1.heads);
                     // A file that is being written changes from look to look: it is read once it rests.

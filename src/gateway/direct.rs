@@ -116,6 +116,10 @@ fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>, read: &Message, params: &Par
     if let Some(kind) = list {
         let cursor = params.cursor.clone().and_then(|cursor| message::text(post.body, cursor));
         let page = shown.view.page(kind, Reader::Modern, cursor.as_deref())?;
+        if kind == ItemKind::Tool {
+            let marked = &worker.showcase.marked;
+            marked.listed(post.principal, post.scope, &shown.view, cursor.is_none());
+        }
         return Some(Lane::List(Box::new(about), id.to_vec(), page.clone()));
     }
     begin(worker, post, &shown, (read, params), about)
@@ -209,6 +213,9 @@ fn permitted(worker: &Worker, post: &Post<'_>, way: &Way, entry: &Entry) -> Opti
     let tool = entry.definition.key();
     let asked = ToolCall { server, tool, class: entry.class, can_ask: post.facts.can_ask };
     let allowed = worker.decisions.decide_tool(rules, post.principal, &asked).ok()?;
+    if allowed.asks() && !worker.showcase.marked.has(post.principal, post.scope, &entry.exposed) {
+        return None;
+    }
     let residency = rules.residency(post.principal);
     let permit = residency.place(&allowed, &way.server.place).ok()?;
     Some((permit, residency.decision(&allowed)))

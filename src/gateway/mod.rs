@@ -24,6 +24,7 @@ mod hub;
 mod identify;
 mod issuers;
 mod log;
+mod marks;
 mod metadata;
 mod offers;
 mod office;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::gateway::marks::Marked;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::mcp::view::View;
@@ -40,6 +41,8 @@ type Whose = (ViewKey, Option<ServerName>);
 /// lock only for a view that they have not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Showcase {
+    /// What callers without sessions were told of asking.
+    pub(super) marked: Marked,
     number: AtomicU64,
     shown: Mutex<HashMap<Whose, Arc<Shown>>>,
 }
@@ -74,10 +77,12 @@ impl Showcase {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     held: RefCell<(u64, HashMap<Holder, Arc<Shown>>)>,
+    /// What it had taken before, which is nobody else's perhaps, until somebody comes for it.
+    left: RefCell<Vec<HashMap<Holder, Arc<Shown>>>>,
 }
 
 /// The key that calls, and the server that the address names.
-type Holder = (Arc<str>, Option<ServerName>);
+pub(super) type Holder = (Arc<str>, Option<ServerName>);
 
 impl Taken {
     /// What this caller sees at this address, as long as it is fresh and of this config.
@@ -92,7 +97,11 @@ impl Taken {
         let mut held = self.held.borrow_mut();
         let number = showcase.number();
         if held.0 != number {
-            *held = (number, HashMap::new());
+            let (_, old) = std::mem::replace(&mut *held, (number, HashMap::new()));
+            let mut left = self.left.borrow_mut();
+            if !old.is_empty() && left.len() < crate::limits::MCP_VIEWS_LEFT_MAX {
+                left.push(old);
+            }
         }
         let holder = (Arc::clone(&principal.key_id), scope.cloned());
         let fresh =
@@ -108,6 +117,11 @@ impl Taken {
             held.1.insert(holder, Arc::clone(&shown));
         }
         Some(shown)
+    }
+
+    /// What it had taken and does not need any more, for somebody who drops it where nobody waits.
+    pub(super) fn left(&self) -> Vec<HashMap<Holder, Arc<Shown>>> {
+        self.left.take()
     }
 
     /// What this caller sees of all servers, however old: enough to tell whose a tool is, since names are the

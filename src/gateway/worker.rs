@@ -266,6 +266,8 @@ impl Worker {
                 _ = tick.tick() => {
                     ticks += 1;
                     self.log.borrow_mut().flush();
+                    self.published.spend(self.decisions.forgotten());
+                    self.published.spend(self.shown.left());
                     if let Some(count) = self.strangers.take(clock::unix_s(clock::wall())) {
                         self.note_strangers(count);
                     }

@@ -1,6 +1,5 @@
 //! The decision about one call, and the permit that proves it was made.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,15 +13,45 @@ use crate::policy::readable::Whose;
 use crate::policy::residency::Territory;
 use crate::policy::rights::{Answer, Rights, Verdict};
 use crate::policy::rules::{Rules, Team, Unwritten};
+use crate::policy::subject::Subject;
+use crate::policy::table::Known;
 use crate::policy::words::Told;
 
 /// Proof that policy allowed a call. Only this module makes one; it says by which rule, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
-    key: KeyName,
-    team: Option<TeamName>,
+    whose: Holder,
     reason: Reason,
 }
+
+/// To whom it was given.
+#[derive(Clone, Debug)]
+pub(super) enum Holder {
+    /// Somebody whom a table knows: nothing of it is copied.
+    Known(Arc<Known>),
+    Named(KeyName, Option<TeamName>),
+}
+
+impl Holder {
+    fn of(principal: &Principal) -> Self {
+        Self::Named(principal.key.clone(), principal.team.clone())
+    }
+
+    fn named(&self) -> (&KeyName, Option<&TeamName>) {
+        match self {
+            Self::Known(known) => (&known.principal().key, known.principal().team.as_ref()),
+            Self::Named(key, team) => (key, team.as_ref()),
+        }
+    }
+}
+
+impl PartialEq for Holder {
+    fn eq(&self, other: &Self) -> bool {
+        self.named() == other.named()
+    }
+}
+
+impl Eq for Holder {}
 
 /// Why it was allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,27 +66,28 @@ impl Permit {
     /// and for ending those. Whoever acts because a caller asked has to get a permit of that caller's.
     pub fn own() -> Self {
         // No key can have this name: the config refuses brackets.
-        Self { key: KeyName::new("(gateway)"), team: None, reason: Reason::Own }
+        Self { whose: Holder::Named(KeyName::new("(gateway)"), None), reason: Reason::Own }
     }
 
     /// The key that was allowed; `(gateway)` for the gateway's own.
-    pub const fn key(&self) -> &KeyName {
-        &self.key
+    pub fn key(&self) -> &KeyName {
+        self.whose.named().0
     }
 
     /// Its team.
-    pub const fn team(&self) -> Option<&TeamName> {
-        self.team.as_ref()
+    pub fn team(&self) -> Option<&TeamName> {
+        self.whose.named().1
+    }
+
+    /// Whether a person has to say so before the call is made.
+    pub fn asks(&self) -> bool {
+        matches!(&self.reason, Reason::By(verdict) if verdict.answer == Answer::Ask)
     }
 
     /// A permit out of thin air, for tests of those who only ask to see one.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self { key: KeyName::new("test"), team: None, reason: Reason::Listing }
-    }
-
-    fn of(principal: &Principal, reason: Reason) -> Self {
-        Self { key: principal.key.clone(), team: principal.team.clone(), reason }
+        Self { whose: Holder::Named(KeyName::new("test"), None), reason: Reason::Listing }
     }
 }
 
@@ -65,7 +95,7 @@ impl Permit {
 impl fmt::Display for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
-            Reason::By(verdict) => f.write_str(&verdict.told(&self.key)),
+            Reason::By(verdict) => f.write_str(&verdict.told(self.key())),
             Reason::Listing => f.write_str("no rule: all models"),
             Reason::Own => f.write_str("the gateway's own"),
         }
@@ -100,6 +130,30 @@ pub struct ToolCall<'a> {
     pub can_ask: bool,
 }
 
+impl<'a> ToolCall<'a> {
+    pub(super) const fn subject(&self) -> Subject<'a> {
+        Subject::Tool(self.server, self.tool, self.class)
+    }
+}
+
+/// What the rules say, and to whom.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) whose: Holder,
+    pub(super) verdict: Arc<Verdict>,
+}
+
+impl Found {
+    /// The permit, if it is one.
+    fn permit(self, can_ask: bool) -> Result<Permit, Self> {
+        match self.verdict.answer {
+            Answer::Allow => Ok(Permit { whose: self.whose, reason: Reason::By(self.verdict) }),
+            Answer::Ask if can_ask => Ok(Permit { whose: self.whose, reason: Reason::By(self.verdict) }),
+            Answer::Ask | Answer::Deny => Err(self),
+        }
+    }
+}
+
 /// A decision for people who want to know why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
@@ -119,8 +173,7 @@ impl Rules {
     /// # Errors
     /// A `Denial` that names the model, the key and what is allowed, or the rule that denies it.
     pub fn decide(&self, principal: &Principal, model: &str) -> Result<Permit, Denial> {
-        let verdict = self.rights(principal).model(model, &Cell::new(0));
-        self.settle_model(principal, model, verdict)
+        self.settle_model(principal, model, self.found(principal, &Subject::Model(model)))
     }
 
     /// Decides whether `principal` may call a tool: the rules of the key and of its team must both give it,
@@ -130,8 +183,7 @@ impl Rules {
     /// # Errors
     /// A `Denial` that names tool, server and key, and what is allowed, or the rule that stands in the way.
     pub fn decide_tool(&self, principal: &Principal, call: &ToolCall<'_>) -> Result<Permit, Denial> {
-        let verdict = self.rights(principal).tool(call.server, call.tool, call.class, &Cell::new(0));
-        self.settle_tool(principal, call, verdict)
+        self.settle_tool(principal, call, self.found(principal, &call.subject()))
     }
 
     /// Decides whether `principal` may use what of `server` is no tool: its prompts, its resources, and the
@@ -140,37 +192,36 @@ impl Rules {
     /// # Errors
     /// A `Denial` that names server and key, and what is allowed, or the rule that denies it.
     pub fn may_see(&self, principal: &Principal, server: &ServerName) -> Result<Permit, Denial> {
-        let verdict = self.rights(principal).see(server, &Cell::new(0));
-        self.settle_server(principal, server, verdict)
+        self.settle_server(principal, server, self.found(principal, &Subject::Server(server)))
     }
 
     /// Whether `principal` may call `tool` of `server`: `decide_tool` without its reasons.
     pub fn may_call(&self, principal: &Principal, server: &ServerName, tool: &str, class: Class) -> Answer {
-        self.rights(principal).tool(server, tool, class, &Cell::new(0)).answer
+        self.rights(principal).about(&Subject::Tool(server, tool, class)).answer
     }
 
     /// Whether `principal` may name `model`: `decide` without its reasons.
     pub fn may_name(&self, principal: &Principal, model: &str) -> bool {
-        self.rights(principal).model(model, &Cell::new(0)).answer == Answer::Allow
+        self.rights(principal).about(&Subject::Model(model)).answer == Answer::Allow
     }
 
     /// Permits what names no model: listing the models. The list itself is filtered by `may_name`.
     pub fn permit_listing(&self, principal: &Principal) -> Permit {
-        Permit::of(principal, Reason::Listing)
+        Permit { whose: Holder::of(principal), reason: Reason::Listing }
     }
 
     /// Explains what `principal` may do with `model`.
     pub fn explain(&self, principal: &Principal, model: &str) -> Explained {
-        let verdict = self.rights(principal).model(model, &Cell::new(0));
-        let settled = self.settle_model(principal, model, Arc::clone(&verdict));
-        explained(principal, &verdict, settled)
+        let found = self.found(principal, &Subject::Model(model));
+        let verdict = Arc::clone(&found.verdict);
+        explained(principal, &verdict, self.settle_model(principal, model, found))
     }
 
     /// Explains what `principal` may do with a tool.
     pub fn explain_tool(&self, principal: &Principal, call: &ToolCall<'_>) -> Explained {
-        let verdict = self.rights(principal).tool(call.server, call.tool, call.class, &Cell::new(0));
-        let settled = self.settle_tool(principal, call, Arc::clone(&verdict));
-        explained(principal, &verdict, settled)
+        let found = self.found(principal, &call.subject());
+        let verdict = Arc::clone(&found.verdict);
+        explained(principal, &verdict, self.settle_tool(principal, call, found))
     }
 
     /// What decides which servers and tools `principal` sees.
@@ -195,15 +246,20 @@ impl Rules {
         Rights::of(&self.0, principal)
     }
 
+    fn found(&self, principal: &Principal, subject: &Subject<'_>) -> Found {
+        Found { whose: Holder::of(principal), verdict: self.rights(principal).about(subject) }
+    }
+
     pub(super) fn settle_model(
         &self,
         principal: &Principal,
         model: &str,
-        verdict: Arc<Verdict>,
+        found: Found,
     ) -> Result<Permit, Denial> {
-        if verdict.answer == Answer::Allow {
-            return Ok(Permit::of(principal, Reason::By(verdict)));
-        }
+        let Found { verdict, .. } = match found.permit(false) {
+            Ok(permit) => return Ok(permit),
+            Err(found) => found,
+        };
         let patterns = |whose: &Whose| {
             let list = match whose {
                 Whose::Key => principal.models.as_deref(),
@@ -221,29 +277,30 @@ impl Rules {
         &self,
         principal: &Principal,
         call: &ToolCall<'_>,
-        verdict: Arc<Verdict>,
+        found: Found,
     ) -> Result<Permit, Denial> {
-        let what = || format!("tool {:?} of server \"{}\"", shown(call.tool), call.server);
-        match verdict.answer {
-            Answer::Allow => Ok(Permit::of(principal, Reason::By(verdict))),
-            Answer::Ask if call.can_ask => Ok(Permit::of(principal, Reason::By(verdict))),
-            Answer::Ask => Err(unasked(principal, &what(), &verdict)),
-            Answer::Deny => {
-                let instead = |whose: &Whose| alternatives(call.server, true, self.servers(principal, whose));
-                Err(denial(principal, &what(), &verdict, instead))
-            }
+        let Found { verdict, .. } = match found.permit(call.can_ask) {
+            Ok(permit) => return Ok(permit),
+            Err(found) => found,
+        };
+        let what = format!("tool {:?} of server \"{}\"", shown(call.tool), call.server);
+        if verdict.answer == Answer::Ask {
+            return Err(unasked(principal, &what, &verdict));
         }
+        let instead = |whose: &Whose| alternatives(call.server, true, self.servers(principal, whose));
+        Err(denial(principal, &what, &verdict, instead))
     }
 
     pub(super) fn settle_server(
         &self,
         principal: &Principal,
         server: &ServerName,
-        verdict: Arc<Verdict>,
+        found: Found,
     ) -> Result<Permit, Denial> {
-        if verdict.answer == Answer::Allow {
-            return Ok(Permit::of(principal, Reason::By(verdict)));
-        }
+        let Found { verdict, .. } = match found.permit(false) {
+            Ok(permit) => return Ok(permit),
+            Err(found) => found,
+        };
         let instead = |whose: &Whose| alternatives(server, false, self.servers(principal, whose));
         Err(denial(principal, &format!("server \"{server}\""), &verdict, instead))
     }

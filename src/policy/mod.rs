@@ -10,6 +10,7 @@
 
 pub mod alias;
 pub mod decide;
+mod flat;
 pub mod guards;
 pub mod input;
 pub mod raw;
@@ -17,6 +18,7 @@ mod readable;
 pub mod residency;
 pub mod rights;
 pub mod rules;
+mod subject;
 pub mod table;
 pub mod words;
 

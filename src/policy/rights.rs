@@ -1,8 +1,7 @@
-//! What one principal may do: the policies that can be about it, asked of Cedar once and remembered.
+//! What one principal may do: the policies that can be about it, and what Cedar says of them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use cedar_policy::{
@@ -12,10 +11,10 @@ use cedar_policy::{
 use crate::call::Class;
 use crate::identity::principal::Principal;
 use crate::ids::{KeyName, ServerName};
-use crate::limits;
 use crate::policy::raw::RawRule;
 use crate::policy::readable::{Rule, RuleId, Scope, Whose};
 use crate::policy::rules::{Book, Own, Unwritten};
+use crate::policy::subject::Subject;
 use crate::policy::words::{Action, Words};
 
 /// What a decision comes to.
@@ -30,7 +29,7 @@ pub enum Answer {
 }
 
 /// A decision and the rules behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Verdict {
     pub(super) answer: Answer,
     /// The rules that the ledger names: of each list that had to allow it the first one that does.
@@ -42,6 +41,11 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// That nothing is allowed, because the rules could not be followed.
+    pub(super) fn lost() -> Arc<Self> {
+        Self::deny(None, Vec::new())
+    }
+
     fn deny(missing: Option<Whose>, rules: Vec<RuleId>) -> Arc<Self> {
         let all: Box<[RuleId]> = rules.into();
         Arc::new(Self { answer: Answer::Deny, said: all.clone(), all, missing })
@@ -65,7 +69,7 @@ impl Verdict {
     }
 }
 
-/// What a principal may do. Belongs to one thread; gone with the rules that it comes from.
+/// What a principal may do: gone with the rules that it comes from.
 #[derive(Debug)]
 pub(super) struct Rights {
     book: Arc<Book>,
@@ -76,16 +80,10 @@ pub(super) struct Rights {
     raw: Vec<Arc<RawRule>>,
     authorizer: Authorizer,
     slices: RefCell<Vec<Kept>>,
-    tools: RefCell<HashMap<ServerName, Tools>>,
-    models: RefCell<HashMap<Box<str>, Arc<Verdict>>>,
-    sees: RefCell<HashMap<ServerName, Arc<Verdict>>>,
 }
 
 /// A slice, with what it is about.
-type Kept = (Action, Option<ServerName>, Rc<Slice>);
-
-/// Verdicts about the tools of a server, by name and class.
-type Tools = HashMap<Box<str>, [Option<Arc<Verdict>>; Class::ALL.len()]>;
+type Kept = (Action, Option<ServerName>, Arc<Slice>);
 
 /// The policies that can be about one action and one server.
 #[derive(Debug)]
@@ -139,66 +137,27 @@ impl Rights {
             raw,
             authorizer: Authorizer::new(),
             slices: RefCell::default(),
-            tools: RefCell::default(),
-            models: RefCell::default(),
-            sees: RefCell::default(),
         }
     }
 
-    /// Whether a model may be named. What is new is remembered as long as there is room.
-    pub(super) fn model(&self, model: &str, room: &Cell<usize>) -> Arc<Verdict> {
-        if let Some(known) = self.models.borrow().get(model) {
-            return Arc::clone(known);
-        }
-        let slice = self.slice(Action::Use, None);
-        let entity = Words::all().and_then(|words| words.model(model));
-        let verdict = self.judge(&slice, Action::Use, entity.as_ref().map(std::slice::from_ref));
-        // Names of models come from callers: those that are refused are not worth the room.
-        if verdict.answer != Answer::Deny && model.len() <= limits::PATTERN_CHARS_MAX && take(room, 1) {
-            self.models.borrow_mut().insert(model.into(), Arc::clone(&verdict));
-        }
-        verdict
-    }
-
-    /// Whether what of a server is no tool may be used.
-    pub(super) fn see(&self, server: &ServerName, room: &Cell<usize>) -> Arc<Verdict> {
-        if let Some(known) = self.sees.borrow().get(server) {
-            return Arc::clone(known);
-        }
-        let slice = self.slice(Action::See, Some(server));
-        let entity = Words::all().and_then(|words| words.server(server.as_str()));
-        let verdict = self.judge(&slice, Action::See, entity.as_ref().map(std::slice::from_ref));
-        if take(room, 1) {
-            self.sees.borrow_mut().insert(server.clone(), Arc::clone(&verdict));
-        }
-        verdict
-    }
-
-    /// Whether a tool may be called. What is new is remembered as long as there is room.
-    pub(super) fn tool(
-        &self,
-        server: &ServerName,
-        tool: &str,
-        class: Class,
-        room: &Cell<usize>,
-    ) -> Arc<Verdict> {
-        let place = Class::ALL.iter().position(|one| *one == class).unwrap_or_default();
-        let known = |tools: &Tools| tools.get(tool)?.get(place)?.clone();
-        if let Some(verdict) = self.tools.borrow().get(server).and_then(known) {
-            return verdict;
-        }
-        let verdict = self.judge_tool(server, tool, class);
-        if tool.len() <= limits::MCP_NAME_BYTES_MAX && take(room, 1) {
-            let mut tools = self.tools.borrow_mut();
-            let tools = tools.entry(server.clone()).or_default();
-            if let Some(place) = tools.entry(tool.into()).or_default().get_mut(place) {
-                *place = Some(Arc::clone(&verdict));
+    /// What the rules say.
+    pub(super) fn about(&self, subject: &Subject<'_>) -> Arc<Verdict> {
+        match *subject {
+            Subject::Tool(server, tool, class) => self.tool(server, tool, class),
+            Subject::Server(server) => {
+                let slice = self.slice(Action::See, Some(server));
+                let entity = Words::all().and_then(|words| words.server(server.as_str()));
+                self.judge(&slice, Action::See, entity.as_ref().map(std::slice::from_ref))
+            }
+            Subject::Model(model) => {
+                let slice = self.slice(Action::Use, None);
+                let entity = Words::all().and_then(|words| words.model(model));
+                self.judge(&slice, Action::Use, entity.as_ref().map(std::slice::from_ref))
             }
         }
-        verdict
     }
 
-    fn judge_tool(&self, server: &ServerName, tool: &str, class: Class) -> Arc<Verdict> {
+    fn tool(&self, server: &ServerName, tool: &str, class: Class) -> Arc<Verdict> {
         let entities = Words::all().and_then(|words| {
             Some(vec![words.tool(server.as_str(), tool, class)?, words.server(server.as_str())?])
         });
@@ -271,15 +230,15 @@ impl Rights {
     }
 
     /// The last slice of each action is kept: lists are made server by server.
-    fn slice(&self, action: Action, server: Option<&ServerName>) -> Rc<Slice> {
+    fn slice(&self, action: Action, server: Option<&ServerName>) -> Arc<Slice> {
         let mut slices = self.slices.borrow_mut();
         let is_it = |(of, about, _): &&Kept| *of == action && about.as_ref() == server;
         if let Some((_, _, known)) = slices.iter().find(is_it) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
-        let slice = Rc::new(self.make_slice(action, server));
+        let slice = Arc::new(self.make_slice(action, server));
         slices.retain(|(of, _, _)| *of != action);
-        slices.push((action, server.cloned(), Rc::clone(&slice)));
+        slices.push((action, server.cloned(), Arc::clone(&slice)));
         slice
     }
 
@@ -321,11 +280,4 @@ impl Rights {
         }
         made
     }
-}
-
-/// Takes the room for more decisions, if there is so much.
-pub(super) fn take(room: &Cell<usize>, decisions: usize) -> bool {
-    let left = room.get().checked_sub(decisions);
-    room.set(left.unwrap_or_default());
-    left.is_some()
 }

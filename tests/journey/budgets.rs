@@ -329,6 +329,54 @@ fn a_strict_budget_reserves_the_searches_that_a_request_allows() {
     });
 }
 
+/// A model that is as good as free, and another that is not.
+const TWO_PRICES: &str = "prices: { models: { claude-cheap: { input: 0, output: 0.06 }, \
+                          claude-dear: { input: 0, output: 60 } } }\n";
+
+/// A request to the cheap one that may write `most` tokens.
+fn ask_cheap(most: u32, stream: bool, more: &str) -> Vec<u8> {
+    let content = r#""messages":[{"role":"user","content":"hi"}]"#;
+    let body = format!(r#"{{"model":"claude-cheap","max_tokens":{most},"stream":{stream},{content}{more}}}"#);
+    post("/v1/messages?beta=true", KEY, &[], body.as_bytes())
+}
+
+const FALLBACK: &str = r#","fallbacks":[{"model":"claude-dear"}]"#;
+
+#[test]
+fn a_strict_budget_reserves_the_dearest_model_that_may_answer() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let budget = "budgets: [{ name: dime, usd: 0.10, per: day, window: rolling, mode: strict }]\n";
+        let gateway = Gateway::with(engine, &upstream.url(), &format!("{TWO_PRICES}{budget}"));
+        let ask = |more: &str| once(gateway.addr(), &ask_cheap(5_000, false, more));
+        assert_eq!(ask("").head.status, 200);
+        let advisor = r#","tools":[{"type":"advisor_20260301","name":"advisor","model":"claude-dear"}]"#;
+        for more in [FALLBACK, advisor] {
+            ask(more).refusal(429, "billing_error");
+        }
+        let same = r#","fallbacks":[{"model":"claude-cheap"}]"#;
+        assert_eq!(ask(same).head.status, 200);
+    });
+}
+
+#[test]
+fn a_stream_of_a_model_that_was_fallen_back_to_is_reckoned_by_its_own_price() {
+    for_each_engine(|engine| {
+        let whole =
+            sse::text_message("claude-dear", &["word after word after word after word after word "; 200]);
+        let events: Vec<&str> = whole.split_inclusive("\n\n").collect();
+        let pieces = events.chunks(events.len().div_ceil(10));
+        let pieces: Vec<_> = pieces.map(|piece| (Duration::from_millis(20), piece.concat())).collect();
+        let upstream = pauses_between_pieces::start(&pieces);
+        let budget = "budgets: [{ name: dime, usd: 0.10, per: day, window: rolling }]\n";
+        let gateway = Gateway::with(engine, &upstream.url(), &format!("{TWO_PRICES}{budget}"));
+        let reply = once(gateway.addr(), &ask_cheap(5_000, true, FALLBACK));
+        assert_eq!(reply.head.status, 200);
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(text.contains("event: error") && text.contains("billing_error"), "{text}");
+    });
+}
+
 #[test]
 fn a_tool_costs_its_price_also_where_a_call_goes_on_after_a_question() {
     for_each_engine(|engine| {

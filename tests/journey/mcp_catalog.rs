@@ -79,7 +79,7 @@ fn changeable(era: Era) -> (Peer, Arc<(Mutex<bool>, Condvar)>) {
 
 /// Reads a stream until `wanted` has come by; what keeps the stream alive meanwhile is no reason to go on.
 #[track_caller]
-fn hears(caller: &mut Caller, wanted: &str) -> String {
+pub(crate) fn hears(caller: &mut Caller, wanted: &str) -> String {
     let (started, mut heard) = (Instant::now(), String::new());
     while !heard.contains(wanted) {
         assert!(started.elapsed() < Duration::from_secs(20), "no {wanted} in {heard:?}");

@@ -9,6 +9,7 @@ use crate::client::{find, once, post};
 use crate::gateway::{Engine, Folder, Gateway, KEY, NARROW_KEY, config, for_each_engine, tollgate};
 use crate::ledger::entries_of;
 use crate::mcp_caller::Caller;
+use crate::mcp_catalog::hears;
 use crate::peer::scripted_turns::{self, DONE};
 use crate::peer::speaks_mcp::{self, Era};
 use crate::peer::{Peer, scripted_upstream};
@@ -151,6 +152,73 @@ fn what_has_to_be_asked_about_runs_for_clients_that_ask_alone() {
             let refused = entries.iter().filter(|entry| {
                 let decision = entry["decision"].as_str().unwrap_or_default();
                 decision.starts_with("nobody could be asked") && entry["tool"] == "merge"
+            });
+            assert_eq!(refused.count(), 2, "{entries:#?}");
+        }
+    });
+}
+
+/// Calls a tool as Claude Code does.
+fn called_by_claude_code(caller: &mut Caller, tool: &str) -> Value {
+    let mut request = caller.call_request("3", tool, "{}", "");
+    let end = find(&request, b"Content-Type").expect("a request has a type");
+    request.splice(end..end, CLAUDE_CODE.bytes());
+    caller.exchange(&request).json()
+}
+
+/// Opens the stream on which a caller hears of changes.
+fn listening(caller: &Caller, era: Era) -> Caller {
+    let mut stream = caller.twin();
+    let filter = "\"notifications\":{\"toolsListChanged\":true}";
+    let request = match era {
+        Era::Modern => caller.request("\"listen:0\"", "subscriptions/listen", filter, ""),
+        Era::Legacy => caller.http("GET", "", b""),
+    };
+    stream.client().send(&request);
+    assert_eq!(stream.client().head().status, 200);
+    if era == Era::Modern {
+        hears(&mut stream, "notifications/subscriptions/acknowledged");
+    }
+    stream
+}
+
+#[test]
+fn what_has_to_be_asked_about_since_a_reload_is_listed_anew_before_it_is_called() {
+    for_each_engine(|engine| {
+        for (server_era, era) in BOTH.into_iter().flat_map(|one| BOTH.map(|other| (one, other))) {
+            let server = server(server_era);
+            let lists = |ask: &str| format!("{{ allow: [\"read/*\", \"wr*\"], ask: [{ask}] }}");
+            let nowhere = "http://127.0.0.1:9";
+            let gateway = gateway(engine, nowhere, &server, server_era, (&lists("\"merge\""), ""));
+            let mut caller = Caller::with(&gateway, era, "/mcp", NARROW_KEY, "{}");
+            let unlisted = called_by_claude_code(&mut caller, "merge");
+            let error = unlisted["error"]["message"].as_str().unwrap_or_default();
+            assert!(error.contains("list the tools again (tools/list)"), "it has no list: {unlisted}");
+            assert_eq!(caller.tools(), ["look", "merge", "read_secret", "write"]);
+            for tool in ["merge", "write"] {
+                assert!(called_by_claude_code(&mut caller, tool)["result"].is_object(), "{tool}");
+            }
+            let count = called(&server).len();
+            let new = text(engine, nowhere, &server, server_era, (&lists("\"merge\", \"wr*\""), ""));
+            gateway.folder().write("tollgate.yaml", &new);
+            eventually("the config is taken", SOON, || gateway.log().find("reloaded").is_some());
+            // Everybody is told then; this stream is opened later.
+            assert_eq!(Caller::new(&gateway, era, "/mcp").tools().len(), 6);
+            let mut stream = listening(&caller, era);
+            let refused = called_by_claude_code(&mut caller, "write");
+            let error = refused["error"]["message"].as_str().unwrap_or_default();
+            assert!(error.contains("list the tools again (tools/list)"), "{refused}");
+            assert_eq!(called(&server).len(), count, "it would have been called unasked");
+            hears(&mut stream, "notifications/tools/list_changed");
+            // What it knows to ask about it may call.
+            assert!(called_by_claude_code(&mut caller, "merge")["result"].is_object());
+            caller.tools();
+            let answer = called_by_claude_code(&mut caller, "write");
+            assert!(answer["result"].is_object(), "{answer}");
+            let entries = entries_of(gateway);
+            let refused = entries.iter().filter(|entry| {
+                let decision = entry["decision"].as_str().unwrap_or_default();
+                decision.starts_with("refused: listed before it had to be asked about: team narrow")
             });
             assert_eq!(refused.count(), 2, "{entries:#?}");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
+use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::{About, Charged, Final, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::hub::session::Session;
@@ -14,6 +15,7 @@ use crate::ids::ServerName;
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::version::Version;
+use crate::mcp::view::View;
 
 /// Who asks, and in which era.
 #[derive(Clone)]
@@ -30,6 +32,24 @@ pub(super) struct Caller {
     pub(super) can_ask: bool,
     /// The least log level that it wants to hear of; `None` is all of a legacy and none of a modern caller.
     pub(super) log_level: Option<Level>,
+}
+
+impl Caller {
+    /// It gets a page of the tools of this view; `first` where it is the first.
+    pub(super) fn listed(&self, hub: &Hub, view: &View, first: bool) {
+        match &self.session {
+            Some(session) => session.marks.borrow_mut().listed(view, first),
+            None => hub.showcase.marked.listed(&self.principal, self.scope.as_ref(), view, first),
+        }
+    }
+
+    /// Whether the list that it holds tells it to ask a person about this tool.
+    pub(super) fn asks_about(&self, hub: &Hub, tool: &str) -> bool {
+        match &self.session {
+            Some(session) => session.marks.borrow().has(tool),
+            None => hub.showcase.marked.has(&self.principal, self.scope.as_ref(), tool),
+        }
+    }
 }
 
 /// One HTTP request of a caller that waits for a response: a retry brings another.

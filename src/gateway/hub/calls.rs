@@ -21,6 +21,7 @@ use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::park::{self, Resume, State};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{self, Ending, Run};
+use crate::gateway::hub::streams;
 use crate::gateway::hub::tasks;
 use crate::gateway::hub::watch;
 use crate::limits;
@@ -421,6 +422,18 @@ fn permit(
     };
     let refused = |text: String, decision: &str| (RpcError::not_allowed(text), decision.to_owned());
     let permit = decided.map_err(|denial| refused(denial.to_string(), denial.decision()))?;
+    if question.method == Method::ToolsCall
+        && permit.asks()
+        && let Some(entry) = entry.filter(|entry| !caller.asks_about(hub, &entry.exposed))
+    {
+        streams::tell_one_changed(hub, caller);
+        let text = format!(
+            "a person has to be asked before the tool \"{}\" is called, and the list of tools that this client \
+             holds does not say so: list the tools again (tools/list) and call then ({permit})",
+            entry.exposed
+        );
+        return Err(refused(text, &format!("refused: listed before it had to be asked about: {permit}")));
+    }
     let residency = rules.residency(principal);
     let placed = residency.place(&permit, &peer.server.place);
     let placed = placed.map_err(|outside| refused(outside.to_string(), &outside.to_string()))?;

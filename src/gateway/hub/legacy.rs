@@ -53,6 +53,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
         asked: RefCell::default(),
         calls: RefCell::default(),
         subscribed: RefCell::default(),
+        marks: RefCell::default(),
     });
     let caller = caller(&asking, &session);
     leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
@@ -163,7 +164,7 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
                 | Method::ResourcesList
                 | Method::ResourcesTemplatesList => {
                     leg.about(about).await;
-                    modern::list(&caller, &leg, &question, &seen).await;
+                    modern::list(hub, &caller, &leg, &question, &seen).await;
                 }
                 Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
                     leg.about(about).await;
@@ -249,6 +250,7 @@ pub(super) async fn open_sse(hub: &Rc<Hub>, asking: Asking, path: &str) {
         asked: RefCell::default(),
         calls: RefCell::default(),
         subscribed: RefCell::default(),
+        marks: RefCell::default(),
     });
     if !hub.sessions.open(Rc::clone(&session)) {
         let text = "too many sessions are open; wait until some expire";
@@ -320,6 +322,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
         asked: RefCell::default(),
         calls: RefCell::default(),
         subscribed: RefCell::default(),
+        marks: RefCell::default(),
     });
     let caller = caller(asking, &agreed);
     let scope = asking.scope.as_ref();

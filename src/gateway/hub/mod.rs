@@ -171,6 +171,7 @@ impl Hub {
                 _ = tick.tick() => {
                     ticks += 1;
                     hub.log.borrow_mut().flush();
+                    hub.published.spend(hub.decisions.forgotten());
                     hub.follow_config();
                     hub.follow_pins();
                     if ticks.is_multiple_of(TICKS_PER_REAP) {

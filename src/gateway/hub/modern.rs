@@ -40,7 +40,7 @@ pub(super) async fn take(
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::ResourcesTemplatesList => {
             leg.about(about()).await;
-            list(caller, &leg, &question, &seen).await;
+            list(hub, caller, &leg, &question, &seen).await;
         }
         Method::Listen => {
             leg.about(about()).await;
@@ -75,7 +75,7 @@ pub(super) fn unknown_server(hub: &Hub, caller: &Caller) -> RpcError {
 }
 
 /// Answers a list from what is cached.
-pub(super) async fn list(caller: &Caller, leg: &Leg, question: &Question, seen: &Seen) {
+pub(super) async fn list(hub: &Hub, caller: &Caller, leg: &Leg, question: &Question, seen: &Seen) {
     let kind = match question.method {
         Method::PromptsList => ItemKind::Prompt,
         Method::ResourcesList => ItemKind::Resource,
@@ -85,7 +85,12 @@ pub(super) async fn list(caller: &Caller, leg: &Leg, question: &Question, seen: 
     let reader = if caller.version.is_modern() { Reader::Modern } else { Reader::Legacy };
     let cursor = question.text(question.params.cursor.as_ref());
     match seen.view.page(kind, reader, cursor.as_deref()) {
-        Some(result) => leg.result(result).await,
+        Some(result) => {
+            if kind == ItemKind::Tool {
+                caller.listed(hub, &seen.view, cursor.is_none());
+            }
+            leg.result(result).await;
+        }
         None => leg.refuse(caller, &RpcError::invalid_params("this cursor is not one of ours")).await,
     }
 }

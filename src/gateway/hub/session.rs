@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, oneshot};
 
 use crate::gateway::hub::ask::Reply;
+use crate::gateway::marks::Marks;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::limits;
@@ -45,6 +46,8 @@ pub(super) struct Session {
     pub(super) calls: RefCell<HashMap<Vec<u8>, Rc<Notify>>>,
     /// Resources that it has subscribed to.
     pub(super) subscribed: RefCell<HashSet<(ServerName, String)>>,
+    /// What it was told of asking.
+    pub(super) marks: RefCell<Marks>,
 }
 
 impl Session {

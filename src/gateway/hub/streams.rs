@@ -23,6 +23,8 @@ use crate::limits;
 use crate::mcp::message::SUBSCRIPTION_ID;
 use crate::mcp::rpc::{self, RpcError};
 
+const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+
 /// What a modern caller wants to hear of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ListenFilter {
@@ -195,6 +197,20 @@ pub(super) fn tell_changed(hub: &Hub, server: &ServerName, changed: Changed) {
     tell_lists(hub, Some(server), changed);
 }
 
+/// Tells one caller that its list of tools is not what it was.
+pub(super) fn tell_one_changed(hub: &Hub, caller: &Caller) {
+    if let Some(session) = &caller.session {
+        let mut body = Vec::new();
+        rpc::write_notification(&mut body, TOOLS_CHANGED, None);
+        return session.tell(body);
+    }
+    let key_id = &caller.principal.key_id;
+    let own = |listener: &&Rc<Listener>| listener.key_id == *key_id && listener.scope == caller.scope;
+    for listener in hub.listeners.0.borrow().iter().filter(own).filter(|listener| listener.filter.tools) {
+        listener.tell(TOOLS_CHANGED, None);
+    }
+}
+
 /// Tells all who listen that servers came or went.
 pub(super) fn tell_all_changed(hub: &Hub, changed: Changed) {
     tell_lists(hub, None, changed);
@@ -206,7 +222,7 @@ fn tell_lists(hub: &Hub, server: Option<&ServerName>, changed: Changed) {
         _ => true,
     };
     let kinds = [
-        (changed.tools, "notifications/tools/list_changed"),
+        (changed.tools, TOOLS_CHANGED),
         (changed.prompts, "notifications/prompts/list_changed"),
         (changed.resources, "notifications/resources/list_changed"),
     ];

@@ -137,6 +137,8 @@ pub struct View {
     routes: Routes,
     /// By the names that they would be called by.
     unlisted: HashMap<String, Unlisted>,
+    /// The tools that callers have to ask about, in the order of their names.
+    marked: Arc<[Box<str>]>,
     ttl_ms: u64,
 }
 
@@ -166,8 +168,11 @@ impl View {
     /// Makes the tables. The bodies of lists are made when they are asked for first.
     pub fn new(plan: &Plan<'_>) -> Self {
         let (resources, templates, routes) = addresses(plan);
+        let tools = named(plan, ItemKind::Tool);
+        let marked = tools.entries.iter().filter(|entry| entry.asks).map(|entry| entry.exposed.clone());
         Self {
-            tools: named(plan, ItemKind::Tool),
+            marked: marked.collect(),
+            tools,
             prompts: named(plan, ItemKind::Prompt),
             resources,
             templates,
@@ -200,6 +205,17 @@ impl View {
     /// A tool of this name that is not listed, for those who may call it. What is listed goes before it.
     pub fn unlisted(&self, exposed: &str) -> Option<&Unlisted> {
         self.unlisted.get(exposed)
+    }
+
+    /// The tools that callers have to ask a person about before each call, in the order of their names.
+    pub const fn marked(&self) -> &Arc<[Box<str>]> {
+        &self.marked
+    }
+
+    /// The same view with these, which are in order, for tests of what is done with them.
+    #[cfg(test)]
+    pub(crate) fn with_marked(self, marked: &[&str]) -> Self {
+        Self { marked: marked.iter().map(|name| Box::from(*name)).collect(), ..self }
     }
 
     /// Where a URI leads. What is not listed may lead to a server that has never been asked whether the
