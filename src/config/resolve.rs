@@ -475,8 +475,7 @@ fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) ->
             let text = "`models` is missing: with several providers say which model runs where";
             reader.fault(Mark { line: 1, column: 1 }, text);
         }
-        let everything = Target { provider: 0, model: None, pattern: "*".into() };
-        return Table::new([(Glob::new("*"), vec![everything])]);
+        return Table::new([(Glob::new("*"), vec![Target::new(0, "*")])]);
     };
     if models.is_empty() {
         reader.fault(Mark { line: 1, column: 1 }, "`models` names no model, so no call could be served");
@@ -499,7 +498,7 @@ fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) ->
                 continue;
             };
             let renamed = target.model.as_deref().map(Arc::from);
-            targets.push(Target { provider, model: renamed, pattern: Arc::clone(&pattern) });
+            targets.push(Target { model: renamed, ..Target::new(provider, Arc::clone(&pattern)) });
         }
         let deprecation = model.end.as_ref().map(models_file::End::deprecation);
         entries.push((Glob::new(&pattern), Entry { targets, deprecation }));
