@@ -45,6 +45,11 @@ impl Attempts {
         take(&mut self.again, late)
     }
 
+    /// Whether another target could still be asked.
+    pub const fn may(&self, now_ms: u64) -> bool {
+        self.others > 0 && !self.is_late(now_ms)
+    }
+
     const fn is_late(&self, now_ms: u64) -> bool {
         now_ms.saturating_sub(self.begun_ms) >= limits::FAILOVER_DEADLINE_MS
     }

@@ -220,3 +220,24 @@ fn what_is_remembered_has_a_bound() {
     health.hear(&News::Seated { session: u64::MAX, lane: 2, until_ms: NOW + 9_000 }, NOW + 5_000);
     assert_eq!(format!("{health:?}").matches("Seat {").count(), 1);
 }
+
+#[test]
+fn rests_double_up_to_the_longest_and_begin_anew_after_a_success() {
+    let lanes = of(&[(1, 1)]);
+    let mut health = Health::new(5);
+    let mut now = NOW;
+    break_down(&mut health, lanes[0], now);
+    for expected in [5_000, 10_000, 20_000, 40_000, 60_000, 60_000] {
+        assert_eq!(health.rests_for(lanes[0].names, now), expected);
+        now += expected;
+        let mut probe = at(&mut health, &lanes, None, now);
+        health.failed(&mut probe, &Verdict::of_silence(Kind::TimedOut), now);
+        health.release(probe, now);
+    }
+    now += 60_000;
+    let mut probe = at(&mut health, &lanes, None, now);
+    health.served(&mut probe, None, now);
+    health.release(probe, now);
+    break_down(&mut health, lanes[0], now);
+    assert_eq!(health.rests_for(lanes[0].names, now), 5_000);
+}
