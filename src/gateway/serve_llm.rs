@@ -14,8 +14,10 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::choice::{self, Way};
 use crate::gateway::contents::Passing;
 use crate::gateway::destination::{self, Destination, Refused};
+use crate::gateway::failover::{self, Heard, Kept, hung_up};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::identify::identify;
 use crate::gateway::log::Level;
@@ -31,6 +33,8 @@ use crate::llm::anthropic::request::{self, Request};
 use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
 use crate::policy::residency::{PlacedPermit, Residency};
+use crate::route::attempts::is_better;
+use crate::route::failure::Kind;
 use crate::route::model::Target;
 use crate::upstream::exchange::{Exchange, Failure};
 use crate::upstream::message::Message;
@@ -60,7 +64,7 @@ pub(super) async fn serve(
         record.decision = decision;
         error
     })?;
-    let Destination { permit, residency, plan, meant, notice } = destination;
+    let Destination { permit, residency, mut plan, meant, notice } = destination;
     record.decision = residency.decision(&permit);
     guard::check_request(&snapshot, record, whole.body())?;
     if let Some(end) = notice {
@@ -73,6 +77,9 @@ pub(super) async fn serve(
         request.model = model.to_string();
         record.meant.clone_from(&meant);
     }
+    let class = caller.head.headers.first(whole.buffer.filled(), choice::CLASS).unwrap_or_default();
+    let asked = choice::Asked { request: &request, body: whole.body(), class };
+    choice::narrow(worker, &snapshot, asked, (record, &residency), &mut plan)?;
     worker.books.admit()?;
     if record.endpoint == Endpoint::Messages {
         record.provider = plan
@@ -109,7 +116,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Asks the targets in their order until one has a connection, and relays its answer.
+    /// Asks one target after the other until one answers well, and relays its answer; where none does, the
+    /// one that says most.
     async fn answer(
         &self,
         caller: &mut Caller,
@@ -117,19 +125,15 @@ impl Call<'_> {
         targets: &[Target],
         record: &mut Record,
     ) -> Result<(), CallError> {
-        let mut failure = CallError::from(Code::UpstreamUnreachable);
-        for target in targets {
-            let Some(provider) = self.snapshot.providers.get(target.provider) else { continue };
-            record.provider = Some(provider.name.clone());
-            record.pattern = Some(Arc::clone(&target.pattern));
-            record.place = Some(Arc::clone(&provider.place));
-            record.sent_model = target.model.clone().or_else(|| self.meant.clone());
+        let mut failure = None;
+        let mut way = Way::new(self.worker, self.snapshot, targets, (self.request, whole.body()), record);
+        let mut kept: Option<Kept<'_>> = None;
+        while let Some(turn) = way.next(record) {
+            let (target, provider) = (turn.target, &*turn.provider);
             let (permit, residency) = self.way;
             // The plan has nobody else: this is what makes the permit one for this place.
             let Ok(permit) = residency.place(permit, &provider.place) else { continue };
-            if let Some(charge) = &mut record.charge {
-                charge.goes_to(target, &self.request.model);
-            }
+            self.goes_to(target, provider, record);
             if provider.dialect == Dialect::Demo {
                 return serve_demo::answer(caller, whole.body(), self.request.stream, record).await;
             }
@@ -138,32 +142,76 @@ impl Call<'_> {
             let asked = self.exchange(caller, (&message, &sent), (provider, &permit)).await;
             record.unanswered = sent.get() && !matches!(asked, Asked::Answered(_));
             match asked {
-                Asked::Answered(connection) => {
-                    // The first byte is here: nobody will send the request again. Its memory goes back as
-                    // soon as what the provider has not taken yet has left.
+                Asked::Answered(mut connection) => {
                     drop(message);
-                    let rest = connection.stream.is_sending().then_some(whole);
-                    let begun = Begun { connection, provider, rest };
-                    stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
-                    return Ok(());
+                    match self.hear(&mut way, caller, &mut connection).await {
+                        Heard::Good(input, headroom) => {
+                            way.served(headroom);
+                            kept = Some(Kept { turn, connection, input, head: None, kind: Kind::Refused });
+                            break;
+                        }
+                        Heard::Failed(input, verdict) => {
+                            way.failed(&verdict, caller.answer.status);
+                            let (head, kind) = (Some(caller.answer.clone()), verdict.kind);
+                            if kept.as_ref().is_none_or(|kept| is_better(kind, kept.kind)) {
+                                kept = Some(Kept { turn, connection, input, head, kind });
+                            }
+                        }
+                        Heard::HungUp => return hung_up(caller, record),
+                        Heard::Cut => return Err(Code::Draining.into()),
+                    }
                 }
-                Asked::HungUp => {
-                    record.outcome = Outcome::CallerGone;
-                    caller.keep_alive = false;
-                    return Ok(());
-                }
+                Asked::HungUp => return hung_up(caller, record),
                 Asked::Cut => return Err(Code::Draining.into()),
                 Asked::Failed(unanswered) => {
                     self.note(provider, &unanswered);
-                    let again = matches!(unanswered, Failure::Unreachable(_));
-                    failure = told(provider, unanswered);
-                    if !again {
-                        break;
-                    }
+                    way.silent(&unanswered);
+                    failure = Some(told(provider, unanswered));
                 }
             }
         }
-        Err(failure)
+        match kept {
+            Some(kept) => self.relay(kept, caller, whole, record).await,
+            None => {
+                return Err(failure
+                    .or_else(|| way.rests())
+                    .unwrap_or_else(|| Code::UpstreamUnreachable.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes where the call goes now.
+    fn goes_to(&self, target: &Target, provider: &Provider, record: &mut Record) {
+        record.provider = Some(provider.name.clone());
+        record.pattern = Some(Arc::clone(&target.pattern));
+        record.place = Some(Arc::clone(&provider.place));
+        record.sent_model = target.model.clone().or_else(|| self.meant.clone());
+        if let Some(charge) = &mut record.charge {
+            charge.goes_to(target, &self.request.model);
+        }
+    }
+
+    /// Looks at the beginning of an answer, unless nobody else could be asked anyway.
+    async fn hear(&self, way: &mut Way<'_>, caller: &mut Caller, connection: &mut Connection) -> Heard {
+        if way.is_alone() {
+            return Heard::Good(connection.stream.take_input(), None);
+        }
+        failover::hear(self.worker, caller, connection, way.patience()).await
+    }
+
+    /// Relays the answer that was kept. Nobody will send the request again: its memory goes back as soon as
+    /// what the provider has not taken yet has left.
+    async fn relay(&self, kept: Kept<'_>, caller: &mut Caller, whole: Whole, record: &mut Record) {
+        let Kept { turn, connection, input, head, .. } = kept;
+        if let Some(head) = head {
+            caller.answer = head;
+            record.unanswered = false;
+            self.goes_to(turn.target, &turn.provider, record);
+        }
+        let rest = connection.stream.is_sending().then_some(whole);
+        let begun = Begun { connection, input, provider: &turn.provider, rest };
+        stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
     }
 
     /// Writes the request for one target: the caller's head with our credential, the caller's body with at

@@ -179,8 +179,8 @@ fn what_is_lacking_is_told_so_that_a_client_can_mend_it() {
     assert!(lack.is_of_request());
     assert_eq!(
         lack.sentence("m"),
-        "input length and `max_tokens` exceed context limit: 150000 + 64000 > 200000, decrease input length or \
-         `max_tokens` and try again"
+        "input length and `max_tokens` exceed context limit: 150000 + 64000 > 200000, \
+         decrease input length or `max_tokens` and try again"
     );
     let lack = fit.lack(&Needs { tokens: 200_001, max_tokens: Some(0), ..needs }).unwrap();
     assert_eq!(lack.sentence("m"), "prompt is too long: 200001 tokens > 200000 maximum");

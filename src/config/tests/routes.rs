@@ -10,7 +10,10 @@ providers:
   near: { dialect: anthropic, base_url: "https://near.test", keys: ["${env:ONE}", "${env:TWO}"] }
   far:  { dialect: anthropic, base_url: "https://far.test", key: "${env:ONE}", auth: bearer }
 models:
-  claude-shared: [{ provider: near, weight: 3 }, far, { provider: far, model: big, priority: 2, context: 1000000 }]
+  claude-shared:
+    - { provider: near, weight: 3 }
+    - far
+    - { provider: far, model: big, priority: 2, context: 1000000 }
   claude-order: [near, { provider: far, model: big }]
   "claude-*": [{ provider: near, max_output: 8192, images: false, tools: false, thinking: false }]
 tiers:
@@ -82,7 +85,8 @@ fn all_of_it_holds_and_can_be_read_again() {
     let text = loaded.shown.to_string();
     for part in [
         "keys: [\"***\", \"***\"], auth: x-api-key",
-        "claude-shared: [{ provider: near, weight: 3, priority: 1 }, { provider: far, weight: 1, priority: 1 }, \
+        "claude-shared: [{ provider: near, weight: 3, priority: 1 }, \
+         { provider: far, weight: 1, priority: 1 }, \
          { provider: far, model: big, weight: 1, priority: 2, context: 1000000 }]",
         "claude-order: [near, { provider: far, model: big }]",
         "[{ provider: near, max_output: 8192, images: false, tools: false, thinking: false }]",
