@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use crate::call::{Endpoint, Outcome};
+use crate::call::Endpoint;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
