@@ -53,7 +53,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("dashmap", &["mcp"]),
-    ("xxhash_rust", &["mcp", "gateway"]),
+    // route: a session finds its target by hash, the same on every core and replica.
+    ("xxhash_rust", &["mcp", "route", "gateway"]),
     // identity: signatures of tokens are verified where tokens are read.
     ("aws_lc_rs", &["identity", "mcp", "ledger", "upstream"]),
     ("rusqlite", &["ledger"]),

@@ -14,6 +14,7 @@ use crate::config::pinning;
 use crate::config::places_file::{self, Reach, STAND_KEYS, Stand};
 use crate::config::policy_file::{self, ServerGrant};
 use crate::config::reader::{At, Fields, Reader, quoted};
+use crate::config::routes_file::{self, Routing};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
 use crate::config::yaml::{Node, Value};
@@ -40,6 +41,7 @@ pub(crate) struct File {
     /// Also of the providers that have faults, so that a model which names one is no second fault.
     pub(crate) provider_names: Vec<String>,
     pub(crate) models: Option<Vec<Model>>,
+    pub(crate) routing: Routing,
     pub(crate) mcp_servers: Vec<McpServer>,
     pub(crate) mcp: Endpoint,
     pub(crate) pinning: pinning::Written,
@@ -73,6 +75,8 @@ pub(crate) struct Provider {
     pub(crate) takes: Option<Takes>,
     pub(crate) base_url: Option<At<String>>,
     pub(crate) key: Option<At<Source>>,
+    /// Several in the place of `key`.
+    pub(crate) keys: Vec<At<Source>>,
     pub(crate) auth: Option<Auth>,
     pub(crate) proxy: Option<At<Source>>,
     pub(crate) stand: Stand,
@@ -85,13 +89,6 @@ pub(crate) enum Auth {
     ApiKey,
     /// `authorization: Bearer KEY`.
     Bearer,
-}
-
-/// `name`, or `{ provider: name, model: renamed }`.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) provider: At<String>,
-    pub(crate) model: Option<String>,
 }
 
 /// One entry of `keys:`.
@@ -147,6 +144,9 @@ const KEYS: &[&str] = &[
     "ca_file",
     "providers",
     "models",
+    "routes",
+    "tiers",
+    "failover",
     "mcp_servers",
     "mcp",
     "pinning",
@@ -181,6 +181,7 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
         }
     }
     file.models = fields.get("models").and_then(|node| models_file::read_models(node, reader));
+    file.routing = routes_file::read(&fields, reader);
     if let Some(node) = fields.get("mcp_servers") {
         file.mcp_servers = mcp_file::read_servers(node, reader);
     }
@@ -311,12 +312,13 @@ fn read_timeouts(node: &Node, reader: &mut Reader) -> Option<Timeouts> {
 
 fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Provider> {
     let what = format!("providers.{}", name.value);
-    let known = ["dialect", "takes", "base_url", "key", "auth", "proxy"];
+    let known = ["dialect", "takes", "base_url", "key", "keys", "auth", "proxy"];
     let fields = reader.fields(node, &what, &[&known[..], &STAND_KEYS].concat())?;
     let stand = places_file::read_stand(&fields, &what, reader);
     let dialect = dialect_file::read_dialect(&fields, &what, reader);
     let base_url = fields.get("base_url").and_then(|node| reader.text(node, &format!("{what}.base_url")));
     let key = fields.get("key").and_then(|node| secrets::read(node, &format!("{what}.key"), reader));
+    let keys = routes_file::read_keys(&fields, &what, reader);
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
     let auth = fields.get("auth").and_then(|node| {
         let words = [("x-api-key", Auth::ApiKey), ("bearer", Auth::Bearer)];
@@ -328,7 +330,7 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
             return None;
         }
         Dialect::Demo => {
-            for name in ["base_url", "key", "auth", "proxy"] {
+            for name in ["base_url", "key", "keys", "auth", "proxy"] {
                 if let Some(node) = fields.get(name) {
                     reader.fault(node.mark, format!("{what}: the demo calls nobody, remove `{name}`"));
                 }
@@ -337,37 +339,7 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
         Dialect::Anthropic | Dialect::OpenAiChat => {}
     }
     let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
-    Some(Provider { name, dialect: dialect?, takes, base_url, key, auth, proxy, stand })
-}
-
-pub(crate) fn read_targets(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<Target>> {
-    let nodes = reader.list(node, what)?;
-    if nodes.is_empty() {
-        reader.fault(node.mark, format!("{what}: expected at least one provider"));
-    }
-    Some(nodes.iter().filter_map(|node| read_target(node, what, reader)).collect())
-}
-
-fn read_target(node: &Node, what: &str, reader: &mut Reader) -> Option<Target> {
-    if let Value::Text { .. } = node.value {
-        return Some(Target { provider: reader.text(node, what)?, model: None });
-    }
-    let fields = reader.fields(node, what, &["provider", "model"])?;
-    let provider = reader.required(&fields, what, "provider").and_then(|node| reader.text(node, what));
-    let model = match fields.get("model") {
-        None => None,
-        Some(node) => {
-            let text = reader.text(node, what)?;
-            if text.value.contains('*') {
-                reader.fault(
-                    node.mark,
-                    format!("{what}: the provider is asked for one model, not for a pattern"),
-                );
-            }
-            reader.pattern_fits(&text.value, text.mark, what).then_some(text.value)
-        }
-    };
-    Some(Target { provider: provider?, model })
+    Some(Provider { name, dialect: dialect?, takes, base_url, key, keys, auth, proxy, stand })
 }
 
 fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {

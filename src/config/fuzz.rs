@@ -32,7 +32,8 @@ pub fn config_file(data: &[u8]) {
     if faults.is_empty() {
         let routes = &resolved.snapshot.routes;
         let exact = routes.exact_names().map(|(_, entry)| &entry.targets);
-        for targets in exact.chain(routes.patterns().map(|(_, entry)| &entry.targets)) {
+        let rules = routes.rules().iter().map(|rule| &rule.targets);
+        for targets in exact.chain(routes.patterns().map(|(_, entry)| &entry.targets)).chain(rules) {
             assert!(!targets.is_empty());
             assert!(targets.iter().all(|target| target.provider < resolved.snapshot.providers.len()));
         }

@@ -18,13 +18,14 @@ use crate::config::network_file;
 use crate::config::policies;
 use crate::config::reader::{At, Reader};
 use crate::config::resolve::{self, Resolved, Resolver};
-use crate::config::shown::{MASK, Shown, ShownKey, ShownModel, ShownProvider, ShownTeam, ShownTls};
+use crate::config::shown::{MASK, Shown, ShownKey, ShownProvider, ShownTeam, ShownTls};
 use crate::config::shown::{shown_origin, shown_proxy};
 use crate::config::shown_books::{self, ShownBooks};
 use crate::config::shown_identity::ShownIdentity;
 use crate::config::shown_mcp::{ShownMcp, ShownPinning};
-use crate::config::shown_places::{ShownEnd, ShownReach, ShownStand};
+use crate::config::shown_places::{ShownReach, ShownStand};
 use crate::config::shown_policy::{ShownGrant, ShownPolicy};
+use crate::config::shown_routes::{ShownModel, ShownRouting};
 use crate::config::snapshot::{Fixed, LogFormat, Snapshot};
 use crate::config::yaml;
 use crate::glob::Glob;
@@ -249,7 +250,8 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
             ("ping_ms", ms(times.ping)),
         ],
         providers: snapshot.providers.iter().map(|provider| shown_provider(provider, file)).collect(),
-        models: shown_models(snapshot),
+        models: ShownModel::all(snapshot),
+        routing: ShownRouting::of(snapshot),
         mcp_servers: resolved.shown_servers.clone(),
         mcp: ShownMcp::of(&snapshot.mcp),
         policy: shown_policy(file, snapshot),
@@ -326,6 +328,7 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
         takes: takes.map(|takes| takes.written.clone()).unwrap_or_default(),
         base_url: (provider.dialect != Dialect::Demo).then(url),
         key: provider.credential.as_ref().map(|_| MASK),
+        keys: provider.keys(),
         auth: provider.credential.as_ref().map(|credential| match credential.header {
             "authorization" => "bearer",
             other => other,
@@ -333,19 +336,4 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
         proxy,
         stand: ShownStand::of(&provider.place),
     }
-}
-
-/// Exact names first, as they are looked up.
-fn shown_models(snapshot: &Snapshot) -> Vec<ShownModel> {
-    let exact = snapshot.routes.exact_names();
-    let patterns = snapshot.routes.patterns().map(|(glob, entry)| (glob.as_str(), entry));
-    let entries = exact.chain(patterns).map(|(pattern, entry)| {
-        let targets = entry.targets.iter().filter_map(|target| {
-            let provider = snapshot.providers.get(target.provider)?;
-            Some((provider.name.to_string(), target.model.as_deref().map(str::to_owned)))
-        });
-        let end = entry.deprecation.as_ref().map(ShownEnd::of);
-        ShownModel { pattern: pattern.to_owned(), targets: targets.collect(), end }
-    });
-    entries.collect()
 }

@@ -30,6 +30,8 @@ mod providers;
 mod proxy;
 mod reader;
 mod resolve;
+mod routes_file;
+mod routing;
 mod secrets;
 mod template;
 mod yaml;
@@ -50,6 +52,7 @@ pub mod shown_identity;
 pub mod shown_mcp;
 pub mod shown_places;
 pub mod shown_policy;
+pub mod shown_routes;
 pub mod snapshot;
 
 #[cfg(any(test, fuzzing))]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::clock;
-use crate::config::file::{Target, read_targets};
 use crate::config::reader::{At, Fields, Reader, quoted};
+use crate::config::routes_file::{Target, read_targets};
 use crate::config::yaml::{Node, Value};
 use crate::ids::TeamName;
 use crate::limits;

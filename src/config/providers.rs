@@ -18,7 +18,7 @@ use crate::net::reach::{Allow, Reach};
 use crate::net::tls::ClientTls;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
-use crate::upstream::provider::{Credential, Dialect, Provider};
+use crate::upstream::provider::{Credential, Dialect, Provider, Spare};
 use crate::upstream::site::{Origin, Proxy, Site};
 
 /// A provider, and how it is spoken to where it does not speak as callers do.
@@ -55,6 +55,7 @@ pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -
         takes: None,
         base_url: None,
         key: None,
+        keys: Vec::new(),
         auth: None,
         proxy: None,
         stand: Stand::default(),
@@ -82,12 +83,16 @@ impl Surroundings<'_> {
         let Some(url) = &written.base_url else {
             return Some((demo(name, &written.stand), None));
         };
-        if let Some(At { mark, value: Source::Written(_) }) = &written.key {
-            let line = mark.line;
+        for At { mark, value } in written.key.iter().chain(&written.keys) {
+            let (Source::Written(_), line) = (value, mark.line) else { continue };
             let hint = "write `${env:NAME}` or `${file:PATH}` to keep it out";
             self.warnings.push(format!("{what}: its key stands in the config itself, line {line}; {hint}"));
         }
-        let key = written.key.as_ref().map(|key| self.finder.find(key, &format!("{what}.key"), reader));
+        let (first, spare) = match written.keys.split_first() {
+            Some((first, more)) => (Some(first), more),
+            None => (written.key.as_ref(), &[][..]),
+        };
+        let key = first.map(|key| self.finder.find(key, &format!("{what}.key"), reader));
         let parsed = base_url::parse(&url.value);
         let (origin, base_path) = match parsed {
             Ok(parsed) => parsed,
@@ -99,10 +104,13 @@ impl Surroundings<'_> {
         let proxy = self.proxy((written.proxy.as_ref(), written.name.mark), &what, &origin, reader)?;
         let tls = if origin.https { Some(self.client_tls(url.mark, reader)?) } else { None };
         let usual = if written.dialect == Dialect::OpenAiChat { Auth::Bearer } else { Auth::ApiKey };
+        let more = spare.iter().filter_map(|key| self.finder.find(key, &format!("{what}.keys"), reader));
+        let more = more.map(|key| credential(written.auth.unwrap_or(usual), &key)).collect();
         let credential = match key {
             None => None,
             Some(key) => Some(credential(written.auth.unwrap_or(usual), &key?)),
         };
+        let spare = Spare::new(credential.as_ref(), more);
         if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
@@ -112,7 +120,7 @@ impl Surroundings<'_> {
         let site = Arc::new(site(name.as_str(), origin, tls, proxy, reach));
         let Stand { regions, tenancy } = &written.stand;
         let place = Place::of_provider(name.as_str(), regions, *tenancy);
-        let provider = Provider { name, dialect: written.dialect, site, base_path, credential, place };
+        let provider = Provider { name, dialect: written.dialect, site, base_path, credential, spare, place };
         Some((provider, speech))
     }
 
@@ -189,5 +197,13 @@ fn demo(name: ProviderName, stand: &Stand) -> Provider {
     let place = Place::of_provider(name.as_str(), &stand.regions, stand.tenancy);
     let origin = Origin { https: false, host: "demo".to_owned(), port: 80 };
     let site = Arc::new(site(name.as_str(), origin, None, None, Reach::written()));
-    Provider { name, dialect: Dialect::Demo, site, base_path: String::new(), credential: None, place }
+    Provider {
+        name,
+        dialect: Dialect::Demo,
+        site,
+        base_path: String::new(),
+        credential: None,
+        spare: Spare::default(),
+        place,
+    }
 }

@@ -13,7 +13,6 @@ use crate::config::atomic;
 use crate::config::books;
 use crate::config::defaults;
 use crate::config::environment::Environment;
-use crate::config::faults::Mark;
 use crate::config::file::{self, File};
 use crate::config::guard_file;
 use crate::config::heads;
@@ -28,6 +27,7 @@ use crate::config::policies::{self, Beside};
 use crate::config::providers::{self, Surroundings};
 use crate::config::proxy::ProxyVariables;
 use crate::config::reader::{At, Reader, quoted};
+use crate::config::routing;
 use crate::config::secrets::{Finder, Source};
 use crate::config::shown_mcp::ShownServer;
 use crate::config::snapshot::{ContentRules, Fixed, LedgerPlan, McpServer, Snapshot, Spending};
@@ -42,7 +42,7 @@ use crate::meter::table;
 use crate::net::tls::ServerTls;
 use crate::policy::raw::RawFile;
 use crate::policy::rules::Rules;
-use crate::route::model::{Entry, Table, Target};
+use crate::route::model::Table;
 use crate::upstream::provider::Provider;
 
 /// What resolving works on and leaves behind.
@@ -154,7 +154,7 @@ impl<'e> Resolver<'e> {
         for provider in &providers {
             self.add_provider_facts(provider);
         }
-        let routes = routes(file, &names, reader);
+        let routes = routing::routes(file, &names, reader);
         let servers = self.mcp_servers(file, reader);
         let pinning = self.pinning(file, reader);
         self.check_grants(file, &servers);
@@ -359,7 +359,8 @@ impl<'e> Resolver<'e> {
     fn add_provider_facts(&mut self, provider: &Provider) {
         let credential = provider.credential.as_ref().map(|credential| &credential.value);
         let password = provider.site.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
-        for secret in [credential, password] {
+        let spare = provider.spare.credentials.iter().map(|credential| Some(&credential.value));
+        for secret in [credential, password].into_iter().chain(spare) {
             self.facts.update(Sha256::digest(secret.map_or("", |secret| secret.expose())));
         }
     }
@@ -468,47 +469,6 @@ fn globs(patterns: &[At<String>]) -> Arc<[Glob]> {
 fn contents(file: &File) -> ContentRules {
     let teams = file.teams.iter().filter_map(|team| Some((TeamName::new(&team.name.value), team.content?)));
     ContentRules { default: file.ledger.content.unwrap_or_default(), teams: teams.collect() }
-}
-
-/// `models:`; without it everything goes to the only provider.
-fn routes(file: &File, providers: &HashMap<&str, usize>, reader: &mut Reader) -> Table {
-    let Some(models) = &file.models else {
-        if providers.len() > 1 {
-            let text = "`models` is missing: with several providers say which model runs where";
-            reader.fault(Mark { line: 1, column: 1 }, text);
-        }
-        let everything = Target { provider: 0, model: None, pattern: "*".into() };
-        return Table::new([(Glob::new("*"), vec![everything])]);
-    };
-    if models.is_empty() {
-        reader.fault(Mark { line: 1, column: 1 }, "`models` names no model, so no call could be served");
-    }
-    let mut entries = Vec::with_capacity(models.len());
-    for model in models {
-        let pattern: Arc<str> = model.pattern.value.as_str().into();
-        let mut targets = Vec::with_capacity(model.targets.len());
-        for target in &model.targets {
-            let name = &target.provider.value;
-            let Some(&provider) = providers.get(name.as_str()) else {
-                if file.provider_names.contains(name) {
-                    continue;
-                }
-                let mut known: Vec<&str> = providers.keys().copied().collect();
-                known.sort_unstable();
-                let known = known.join(", ");
-                let text = format!("models.{pattern}: there is no provider {}; known: {known}", quoted(name));
-                reader.fault(target.provider.mark, text);
-                continue;
-            };
-            let renamed = target.model.as_deref().map(Arc::from);
-            targets.push(Target { provider, model: renamed, pattern: Arc::clone(&pattern) });
-        }
-        let deprecation = model.end.as_ref().map(models_file::End::deprecation);
-        entries.push((Glob::new(&pattern), Entry { targets, deprecation }));
-    }
-    let table = Table::new(entries);
-    models_file::check_ends(models, &table, reader);
-    table
 }
 
 fn timeouts(written: &file::Timeouts) -> Timeouts {

@@ -1,6 +1,6 @@
 //! The resolved config as people may see it: every default filled in, every secret masked.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -8,8 +8,9 @@ use crate::config::guard_file::ShownGuard;
 use crate::config::shown_books::ShownBooks;
 use crate::config::shown_identity::ShownIdentity;
 use crate::config::shown_mcp::{ShownMcp, ShownPinning, ShownServer};
-use crate::config::shown_places::{ShownEnd, ShownReach, ShownStand};
+use crate::config::shown_places::{ShownReach, ShownStand};
 use crate::config::shown_policy::{ShownGrant, ShownPolicy, grants_as_yaml};
+use crate::config::shown_routes::{ShownModel, ShownRouting};
 use crate::upstream::site::{Origin, Proxy};
 
 /// A resolved config without its secrets.
@@ -39,6 +40,9 @@ pub struct Shown {
     pub providers: Vec<ShownProvider>,
     /// In written order.
     pub models: Vec<ShownModel>,
+    /// Where calls go, and how often another target is asked.
+    #[serde(flatten)]
+    pub routing: ShownRouting,
     /// In written order.
     pub mcp_servers: Vec<ShownServer>,
     /// `mcp:`.
@@ -87,6 +91,9 @@ pub struct ShownProvider {
     pub base_url: Option<String>,
     /// The mask, if it has a key.
     pub key: Option<&'static str>,
+    /// How many it has.
+    #[serde(skip_serializing_if = "is_one")]
+    pub keys: usize,
     /// The header of the key.
     pub auth: Option<&'static str>,
     /// The proxy, its password masked.
@@ -94,18 +101,6 @@ pub struct ShownProvider {
     /// Where it runs.
     #[serde(flatten)]
     pub stand: ShownStand,
-}
-
-/// One entry of `models:`.
-#[derive(Clone, Debug, Serialize)]
-pub struct ShownModel {
-    /// What a caller names.
-    pub pattern: String,
-    /// Provider, and the name of the model there if it differs.
-    pub targets: Vec<(String, Option<String>)>,
-    /// When it ends; absent while nobody knows.
-    #[serde(flatten)]
-    pub end: Option<ShownEnd>,
 }
 
 /// One team.
@@ -189,7 +184,8 @@ impl fmt::Display for Shown {
             write_provider(provider, f)?;
         }
         writeln!(f, "models:")?;
-        self.models.iter().try_for_each(|model| write_model(model, f))?;
+        self.models.iter().try_for_each(|model| writeln!(f, "{model}"))?;
+        writeln!(f, "{}", self.routing)?;
         if !self.mcp_servers.is_empty() {
             writeln!(f, "mcp_servers:")?;
         }
@@ -261,15 +257,9 @@ fn write_key(key: &ShownKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, " }} # {}, from the {}", key.id, key.origin)
 }
 
-fn write_model(model: &ShownModel, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let (pattern, targets) = (word(&model.pattern), targets(&model.targets));
-    match &model.end {
-        None => writeln!(f, "  {pattern}: [{targets}]"),
-        Some(end) => {
-            let end = end.entries().join(", ");
-            writeln!(f, "  {pattern}: {{ targets: [{targets}], {end} }}")
-        }
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_one(keys: &usize) -> bool {
+    *keys <= 1
 }
 
 fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -282,8 +272,13 @@ fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::
     if let Some(url) = &provider.base_url {
         write!(f, ", base_url: {}", word(url))?;
     }
-    if let Some(key) = provider.key {
-        write!(f, ", key: \"{key}\"")?;
+    match provider.key {
+        Some(key) if provider.keys > 1 => {
+            let masks = vec![format!("\"{key}\""); provider.keys];
+            write!(f, ", keys: [{}]", masks.join(", "))?;
+        }
+        Some(key) => write!(f, ", key: \"{key}\"")?,
+        None => {}
     }
     if let Some(auth) = provider.auth {
         write!(f, ", auth: {auth}")?;
@@ -295,22 +290,6 @@ fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::
         write!(f, ", {entry}")?;
     }
     writeln!(f, " }}")
-}
-
-fn targets(targets: &[(String, Option<String>)]) -> String {
-    let mut out = String::new();
-    for (provider, model) in targets {
-        if !out.is_empty() {
-            out.push_str(", ");
-        }
-        let written = match model {
-            None => write!(out, "{}", word(provider)),
-            Some(model) => write!(out, "{{ provider: {}, model: {} }}", word(provider), word(model)),
-        };
-        // Writing to a `String` cannot fail.
-        debug_assert!(written.is_ok());
-    }
-    out
 }
 
 pub(crate) fn list(items: &[String]) -> String {

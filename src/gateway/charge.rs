@@ -275,6 +275,13 @@ impl Meter {
         warning.as_ref().map_or_else(Vec::new, notice::allowed)
     }
 
+    /// How much is left of the budget of a call that is used farthest, in percent; nothing where it has none.
+    pub(super) fn left_percent(&self, record: &Record, model: &str) -> Option<u8> {
+        let warning = self.desk.borrow_mut().warning(&Who { model, ..who(record) }, now_ms())?;
+        let left = warning.limit_pico.saturating_sub(warning.spent_pico);
+        u8::try_from(u128::from(left) * 100 / u128::from(warning.limit_pico.max(1))).ok()
+    }
+
     /// The price of a model at a provider of the config.
     fn found(&self, snapshot: &Snapshot, provider: usize, model: &str) -> Rc<Found> {
         let mut prices = self.prices.borrow_mut();

@@ -9,13 +9,15 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use crate::call::{Endpoint, Outcome};
+use crate::call::Endpoint;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::choice::{self, Way};
 use crate::gateway::contents::Passing;
 use crate::gateway::destination::{self, Destination, Refused};
+use crate::gateway::failover::{self, Heard, Kept, hung_up};
 use crate::gateway::foreign::{self, Said};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::identify::identify;
@@ -23,7 +25,7 @@ use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
 use crate::gateway::stream_back::Begun;
-use crate::gateway::stream_back::interpreted::{self, Understood};
+use crate::gateway::stream_back::interpreted::{self, Understood, Untold};
 use crate::gateway::worker::{Phase, Worker};
 use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
@@ -33,6 +35,8 @@ use crate::llm::anthropic::request::{self, Request};
 use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
 use crate::policy::residency::{PlacedPermit, Residency};
+use crate::route::attempts::is_better;
+use crate::route::failure::Kind;
 use crate::route::model::Target;
 use crate::upstream::exchange::{Exchange, Failure};
 use crate::upstream::message::Message;
@@ -62,7 +66,7 @@ pub(super) async fn serve(
         record.decision = decision;
         error
     })?;
-    let Destination { permit, residency, plan, meant, notice } = destination;
+    let Destination { permit, residency, mut plan, meant, notice } = destination;
     record.decision = residency.decision(&permit);
     guard::check_request(&snapshot, record, whole.body())?;
     if let Some(end) = notice {
@@ -75,6 +79,9 @@ pub(super) async fn serve(
         request.model = model.to_string();
         record.meant.clone_from(&meant);
     }
+    let class = caller.head.headers.first(whole.buffer.filled(), choice::CLASS).unwrap_or_default();
+    let asked = choice::Asked { request: &request, body: whole.body(), class };
+    choice::narrow(worker, &snapshot, asked, (record, &residency), &mut plan)?;
     worker.books.admit()?;
     if record.endpoint == Endpoint::Messages {
         record.provider = plan
@@ -111,7 +118,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Asks the targets in their order until one has a connection, and relays its answer.
+    /// Asks one target after the other until one answers well, and relays its answer; where none does, the
+    /// one that says most.
     async fn answer(
         &self,
         caller: &mut Caller,
@@ -119,66 +127,131 @@ impl Call<'_> {
         targets: &[Target],
         record: &mut Record,
     ) -> Result<(), CallError> {
-        let mut failure = CallError::from(Code::UpstreamUnreachable);
-        for target in targets {
-            let Some(provider) = self.snapshot.providers.get(target.provider) else { continue };
-            record.provider = Some(provider.name.clone());
-            record.pattern = Some(Arc::clone(&target.pattern));
-            record.place = Some(Arc::clone(&provider.place));
-            record.sent_model = target.model.clone().or_else(|| self.meant.clone());
+        let mut failure = None;
+        let mut way = Way::new(self.worker, self.snapshot, targets, (self.request, whole.body()), record);
+        let mut kept: Option<Kept<'_>> = None;
+        let mut whole = Some(whole);
+        while let Some(turn) = way.next(record) {
+            let Some(asked) = whole.as_ref() else { break };
+            let (target, provider) = (turn.target, &*turn.provider);
             let (permit, residency) = self.way;
             // The plan has nobody else: this is what makes the permit one for this place.
             let Ok(permit) = residency.place(permit, &provider.place) else { continue };
-            if let Some(charge) = &mut record.charge {
-                charge.goes_to(target, &self.request.model);
-            }
+            self.goes_to(target, provider, record);
             if provider.dialect == Dialect::Demo {
-                return serve_demo::answer(caller, whole.body(), self.request.stream, record).await;
+                return serve_demo::answer(caller, asked.body(), self.request.stream, record).await;
             }
             let model = target.model.as_deref().or(self.meant.as_deref()).unwrap_or(&self.request.model);
             let of = (self.snapshot, &**provider);
-            let ask = (whole.body(), self.request);
+            let ask = (asked.body(), self.request);
             let (message, interpreter) = match foreign::say(of, caller, ask, (target, model), record)? {
                 Some(Said { message, interpreter }) => (message, Some(interpreter)),
-                None => (self.message(caller, &whole, (target, provider), record.endpoint)?, None),
+                None => (self.message(caller, asked, (target, provider), record.endpoint)?, None),
             };
             let sent = Cell::default();
             let asked = self.exchange(caller, (&message, &sent), (provider, &permit)).await;
             record.unanswered = sent.get() && !matches!(asked, Asked::Answered(_));
             match asked {
-                Asked::Answered(connection) => {
-                    // The first byte is here: nobody will send the request again. Its memory goes back as
-                    // soon as what the provider has not taken yet has left.
+                Asked::Answered(mut connection) => {
                     drop(message);
-                    let rest = connection.stream.is_sending().then_some(whole);
-                    let begun = Begun { connection, provider, rest };
-                    let (Some(interpreter), Some(speech)) =
-                        (interpreter, self.snapshot.speech(target.provider))
-                    else {
-                        stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
-                        return Ok(());
-                    };
-                    let understood = Understood { speech, interpreter, stream: self.request.stream };
-                    let with = (begun, understood);
-                    return interpreted::relay(self.worker, self.snapshot, caller, with, record).await;
+                    let speech = self.snapshot.speech(target.provider);
+                    let understood = interpreter.zip(speech).map(|(interpreter, speech)| Understood {
+                        speech,
+                        interpreter,
+                        stream: self.request.stream,
+                    });
+                    match self.hear(&mut way, caller, &mut connection).await {
+                        Heard::Good(input, headroom) => {
+                            way.served(headroom);
+                            let Some(understood) = understood else {
+                                let (head, kind) = (None, Kind::Refused);
+                                kept = Some(Kept { turn, connection, input, understood, head, kind });
+                                break;
+                            };
+                            let begun = Begun { connection, input, provider, rest: None };
+                            let with = (begun, understood, &mut whole);
+                            let said = interpreted::relay(self.worker, self.snapshot, caller, with, record);
+                            match said.await {
+                                Ok(()) => return Ok(()),
+                                Err(Untold { error, verdict }) => {
+                                    way.failed(&verdict, caller.answer.status);
+                                    failure = Some(error);
+                                }
+                            }
+                        }
+                        Heard::Failed(input, verdict) => {
+                            way.failed(&verdict, caller.answer.status);
+                            let (head, kind) = (Some(caller.answer.clone()), verdict.kind);
+                            if kept.as_ref().is_none_or(|kept| is_better(kind, kept.kind)) {
+                                kept = Some(Kept { turn, connection, input, understood, head, kind });
+                            }
+                        }
+                        Heard::HungUp => return hung_up(caller, record),
+                        Heard::Cut => return Err(Code::Draining.into()),
+                    }
                 }
-                Asked::HungUp => {
-                    record.outcome = Outcome::CallerGone;
-                    caller.keep_alive = false;
-                    return Ok(());
-                }
+                Asked::HungUp => return hung_up(caller, record),
                 Asked::Cut => return Err(Code::Draining.into()),
                 Asked::Failed(unanswered) => {
                     self.note(provider, &unanswered);
-                    let again = matches!(unanswered, Failure::Unreachable(_));
-                    failure = told(provider, unanswered);
-                    if !again {
-                        break;
-                    }
+                    way.silent(&unanswered);
+                    failure = Some(told(provider, unanswered));
                 }
             }
         }
-        Err(failure)
+        match kept {
+            Some(kept) => self.relay(kept, caller, whole, record).await,
+            None => Err(failure.or_else(|| way.rests()).unwrap_or_else(|| Code::UpstreamUnreachable.into())),
+        }
+    }
+
+    /// Notes where the call goes now.
+    fn goes_to(&self, target: &Target, provider: &Provider, record: &mut Record) {
+        record.provider = Some(provider.name.clone());
+        record.pattern = Some(Arc::clone(&target.pattern));
+        record.place = Some(Arc::clone(&provider.place));
+        record.sent_model = target.model.clone().or_else(|| self.meant.clone());
+        if let Some(charge) = &mut record.charge {
+            charge.goes_to(target, &self.request.model);
+        }
+    }
+
+    /// Looks at the beginning of an answer, unless nobody else could be asked anyway.
+    async fn hear(&self, way: &mut Way<'_>, caller: &mut Caller, connection: &mut Connection) -> Heard {
+        if way.is_alone() {
+            return Heard::Good(connection.stream.take_input(), None);
+        }
+        failover::hear(self.worker, caller, connection, way.patience()).await
+    }
+
+    /// Relays the answer that was kept. Nobody will send the request again: its memory goes back as soon as
+    /// what the provider has not taken yet has left.
+    ///
+    /// # Errors
+    /// What the answer is to the caller, where it is a failure in another dialect.
+    async fn relay(
+        &self,
+        kept: Kept<'_>,
+        caller: &mut Caller,
+        mut whole: Option<Whole>,
+        record: &mut Record,
+    ) -> Result<(), CallError> {
+        let Kept { turn, connection, input, understood, head, .. } = kept;
+        if let Some(head) = head {
+            caller.answer = head;
+            record.unanswered = false;
+            self.goes_to(turn.target, &turn.provider, record);
+        }
+        if let Some(understood) = understood {
+            let begun = Begun { connection, input, provider: &turn.provider, rest: None };
+            let with = (begun, understood, &mut whole);
+            let said = interpreted::relay(self.worker, self.snapshot, caller, with, record).await;
+            return said.map_err(|untold| untold.error);
+        }
+        let rest = whole.filter(|_| connection.stream.is_sending());
+        let begun = Begun { connection, input, provider: &turn.provider, rest };
+        stream_back::relay(self.worker, self.snapshot, caller, begun, record).await;
+        Ok(())
     }
 
     /// Writes the request for one target: the caller's head with our credential, the caller's body with at

@@ -40,6 +40,7 @@ use crate::mcp::repeat::Repeats;
 use crate::net::engine::Engine;
 use crate::net::listener::Listener;
 use crate::policy::table::Table;
+use crate::route::choose::{Health, News};
 use crate::upstream::mcp::http::HttpLink;
 use crate::upstream::mcp::server::Server;
 use crate::upstream::pool::Pool;
@@ -72,6 +73,8 @@ pub(super) enum Phase {
 pub(super) enum Mail {
     Phase(Phase),
     Metrics(oneshot::Sender<Metrics>),
+    /// What another core has found out about targets.
+    Health(Vec<News>),
 }
 
 /// A snapshot as one core holds it: counted on this core, so that cores do not fight over one counter.
@@ -136,6 +139,10 @@ pub(super) struct Worker {
     pub(super) told: Told,
     /// Lists of models by provider, see `serve_models`.
     pub(super) models: RefCell<crate::gateway::serve_models::Lists>,
+    /// What this core knows of targets.
+    pub(super) health: RefCell<Health>,
+    /// The number of the core, from 0.
+    pub(super) number: usize,
     connections: Cell<usize>,
     published: Arc<Published>,
     snapshot: RefCell<(u64, Rc<Held>)>,
@@ -200,6 +207,8 @@ impl Worker {
             offers: Offers::default(),
             decisions: Table::default(),
             models: RefCell::default(),
+            health: RefCell::new(Health::new(seed())),
+            number: usize::try_from(parts.number).unwrap_or(usize::MAX),
             connections: Cell::new(0),
             published: parts.published,
             snapshot: RefCell::new((number, Rc::new(Held(snapshot)))),
@@ -261,6 +270,10 @@ impl Worker {
                     }
                     // Nobody may be waiting for the answer any more.
                     Some(Mail::Metrics(answer)) => drop(answer.send(self.counted())),
+                    Some(Mail::Health(news)) => {
+                        let now_ms = clock::unix_ms(clock::wall());
+                        news.iter().for_each(|news| self.health.borrow_mut().hear(news, now_ms));
+                    }
                     None => self.enter(Phase::Cut),
                 },
                 _ = tick.tick() => {
@@ -301,6 +314,15 @@ impl Worker {
         metrics.idle_upstreams = self.pool.idle() as u64;
         metrics.log_lines_lost = self.log.borrow().lost;
         metrics
+    }
+}
+
+/// What draws among targets begin with; any number is good.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        Err(_) => clock::unix_ms(clock::wall()),
     }
 }
 

@@ -17,6 +17,7 @@ mod meter;
 mod pins;
 mod place;
 mod policy;
+mod route;
 mod search;
 
 // One list in several files.
@@ -35,6 +36,7 @@ pub use meter::*;
 pub use pins::*;
 pub use place::*;
 pub use policy::*;
+pub use route::*;
 pub use search::*;
 
 /// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;

@@ -5,6 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::glob::Glob;
+use crate::limits;
+use crate::route::attempts::Terms;
+use crate::route::fit::Fit;
+use crate::route::rule::{Facts, Rule};
 use crate::route::version::Deprecation;
 
 /// One place where a model may run.
@@ -16,6 +20,20 @@ pub struct Target {
     pub model: Option<Arc<str>>,
     /// The name or pattern of the config that led here.
     pub pattern: Arc<str>,
+    /// Its part of the calls among targets of the same priority, 1 to `limits::WEIGHT_MAX`.
+    pub weight: u32,
+    /// Targets of a lower number are asked first; those of the same number share the calls.
+    pub priority: u32,
+    /// What it can take.
+    pub fit: Fit,
+}
+
+impl Target {
+    /// A target that takes everything and passes the caller's name on.
+    pub fn new(provider: usize, pattern: impl Into<Arc<str>>) -> Self {
+        let fit = Fit::default();
+        Self { provider, model: None, pattern: pattern.into(), weight: 1, priority: 1, fit }
+    }
 }
 
 /// One entry of the table.
@@ -57,6 +75,8 @@ pub struct Table {
     names: HashMap<Arc<str>, usize>,
     exact: Vec<(Arc<str>, Entry)>,
     patterns: Vec<(Glob, Entry)>,
+    rules: Vec<Rule>,
+    terms: Terms,
 }
 
 impl Table {
@@ -74,6 +94,30 @@ impl Table {
             }
         }
         table
+    }
+
+    /// The same table with rules, of which the first that fits a call names its targets, and with bounds of
+    /// asking the next one. Of more than `limits::ROUTES_MAX` rules the rest is left out.
+    #[must_use]
+    pub fn with_rules(mut self, mut rules: Vec<Rule>, terms: Terms) -> Self {
+        rules.truncate(limits::ROUTES_MAX);
+        (self.rules, self.terms) = (rules, terms);
+        self
+    }
+
+    /// The rules, in written order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// How often another target may be asked.
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The first rule that fits a call.
+    pub fn rule(&self, facts: &Facts<'_>) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.when.fits(facts))
     }
 
     /// Finds where `model` may run; `None` when nothing serves it.

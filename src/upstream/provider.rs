@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::ids::ProviderName;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
@@ -40,6 +42,47 @@ pub struct Provider {
     pub base_path: String,
     /// What we show it, if anything.
     pub credential: Option<Credential>,
+    /// What else we may show it.
+    pub spare: Spare,
     /// Where it runs.
     pub place: Arc<Place>,
+}
+
+/// The keys of a provider that has several.
+#[derive(Clone, Debug, Default)]
+pub struct Spare {
+    /// Those behind the first one.
+    pub credentials: Vec<Credential>,
+    /// A number for each key, the first one's too, by which it is known whatever place it has; empty where
+    /// there is one key or none.
+    pub numbers: Vec<u64>,
+}
+
+impl Spare {
+    /// For these keys behind a first one.
+    pub fn new(first: Option<&Credential>, credentials: Vec<Credential>) -> Self {
+        let number = |credential: &Credential| {
+            let hash: [u8; 32] = Sha256::digest(credential.value.expose()).into();
+            let (first, _rest) = hash.split_first_chunk::<8>()?;
+            Some(u64::from_le_bytes(*first))
+        };
+        let all = first.into_iter().chain(&credentials);
+        let numbers = if credentials.is_empty() { Vec::new() } else { all.filter_map(number).collect() };
+        Self { credentials, numbers }
+    }
+}
+
+impl Provider {
+    /// How many keys there are.
+    pub fn keys(&self) -> usize {
+        usize::from(self.credential.is_some()) + self.spare.credentials.len()
+    }
+
+    /// The key at a place; the first one is at 0.
+    pub fn credential_at(&self, place: usize) -> Option<&Credential> {
+        match place.checked_sub(1) {
+            None => self.credential.as_ref(),
+            Some(behind) => self.spare.credentials.get(behind),
+        }
+    }
 }

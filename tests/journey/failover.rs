@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::client::{messages, messages_body, once};
 use crate::gateway::{Gateway, KEY, for_each_engine};
-use crate::peer::{answers_status, closes_mid_stream, scripted_upstream};
+use crate::peer::scripted_upstream;
 
 /// An address that answers no connect: its listener accepts nothing and its queue is full.
 struct Unanswering {
@@ -102,28 +102,5 @@ fn a_provider_that_cannot_be_reached_is_followed_by_the_next() {
         let failed = gateway.log().all("a provider did not answer");
         let names: Vec<_> = failed.iter().map(|line| line["provider"].as_str()).collect();
         assert_eq!(names, [Some("up"), Some("shut")], "in the order of the config");
-    });
-}
-
-#[test]
-fn a_provider_that_has_got_the_request_is_not_followed_by_another() {
-    for_each_engine(|engine| {
-        let second = scripted_upstream::plain();
-        let overloaded = answers_status::start(529, &[], "{}");
-        let closing = closes_mid_stream::before_the_answer();
-        for (first, status) in [(&overloaded, 529), (&closing, 502)] {
-            let text = crate::gateway::config(engine, &first.url(), "")
-                .replace(
-                    "models:\n",
-                    &format!("  next: {{ dialect: anthropic, base_url: \"{}\" }}\nmodels:\n", second.url()),
-                )
-                .replace("[up]", "[up, next]");
-            let folder = crate::gateway::Folder::new();
-            folder.write("tollgate.yaml", &text);
-            let gateway = Gateway::run(&mut crate::gateway::tollgate(folder.path()), folder);
-            let reply = once(gateway.addr(), &messages(KEY, "claude-any", true));
-            assert_eq!(reply.head.status, status, "{reply:?}");
-        }
-        assert!(second.seen().is_empty());
     });
 }

@@ -29,6 +29,7 @@ mod failover;
 mod full_disk;
 mod https_proxy;
 mod network;
+mod routing;
 mod upstream_tls;
 
 // What a hostile or broken network does.

@@ -71,8 +71,8 @@ fn keys_and_shapes() {
         "everything: {}",
         &["tollgate.yaml:1:1: unknown key \"everything\"; known here: \
              listen, data_dir, threads, engine, drain_s, tls, \
-         ca_file, providers, models, mcp_servers, mcp, pinning, keys, identity, teams, policy, ledger, \
-         budgets, rate_limits, prices, tool_inputs, scan, timeouts, log, network"],
+         ca_file, providers, models, routes, tiers, failover, mcp_servers, mcp, pinning, keys, identity, \
+         teams, policy, ledger, budgets, rate_limits, prices, tool_inputs, scan, timeouts, log, network"],
     );
 }
 

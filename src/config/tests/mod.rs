@@ -16,6 +16,7 @@ mod places;
 mod policy;
 mod property;
 mod reloading;
+mod routes;
 
 use std::path::{Path, PathBuf};
 

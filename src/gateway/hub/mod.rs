@@ -166,6 +166,8 @@ impl Hub {
                     Some(Mail::Phase(phase)) => hub.enter(phase),
                     // Nobody may be waiting for the answer any more.
                     Some(Mail::Metrics(answer)) => drop(answer.send(hub.counted())),
+                    // Models are no matter of the hub.
+                    Some(Mail::Health(_)) => {}
                     None => break,
                 },
                 _ = tick.tick() => {

@@ -16,6 +16,7 @@ use crate::gateway::foreign;
 use crate::gateway::guard;
 use crate::gateway::read_along::Reader;
 use crate::gateway::record::{Record, kept};
+use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
 use crate::gateway::stream_back::{Begun, End, Relay, broken, next_room, note_status};
 use crate::gateway::worker::{Phase, Worker};
@@ -26,6 +27,8 @@ use crate::llm::said::{Failure, Kind};
 use crate::llm::speech::{Interpreter, Speech};
 use crate::net::buffer::Buffer;
 use crate::net::outgoing::Outgoing;
+use crate::route::failure::Kind as Failing;
+use crate::route::failure::{Verdict, of_event};
 use crate::upstream::pool::Connection;
 use crate::upstream::provider::Provider;
 
@@ -47,14 +50,14 @@ pub(in crate::gateway) async fn relay(
     worker: &Worker,
     snapshot: &Snapshot,
     caller: &mut Caller,
-    (begun, mut understood): (Begun<'_>, Understood<'_>),
+    (begun, mut understood, whole): (Begun<'_>, Understood<'_>, &mut Option<Whole>),
     record: &mut Record,
-) -> Result<(), CallError> {
-    let Begun { mut connection, provider, rest } = begun;
+) -> Result<(), Untold> {
+    let Begun { mut connection, input, provider, .. } = begun;
     let head = std::mem::take(&mut caller.answer);
+    let kept_alive = caller.keep_alive;
     caller.keep_alive &= worker.phase.get() == Phase::Running;
-    let input = connection.stream.input();
-    let header = |name| head.headers.first(input, name).unwrap_or_default();
+    let header = |name| head.headers.first(input.filled(), name).unwrap_or_default();
     let upstream_id = header("x-request-id");
     record.upstream_request_id =
         kept(if upstream_id.is_empty() { header("request-id") } else { upstream_id });
@@ -65,7 +68,6 @@ pub(in crate::gateway) async fn relay(
         understood.interpreter.refused(head.status, understood.speech);
     }
     let mut relay = Relay::new(worker, snapshot, caller, &head);
-    relay.rest = rest;
     relay.framing = if caller.takes_chunks() { Framing::Chunked } else { Framing::UntilClose };
     if understood.stream {
         relay.reader = Reader::Events(Box::default());
@@ -73,8 +75,9 @@ pub(in crate::gateway) async fn relay(
         relay.reader = Reader::Document(Box::default());
     }
     worker.streams.set(worker.streams.get() + 1);
-    let run = Run { relay: &mut relay, provider, interpreter: &mut understood.interpreter, clean: false };
-    let ended = run.run(caller, &mut connection, (&head, understood.stream), record).await;
+    let run =
+        Run { relay: &mut relay, provider, interpreter: &mut understood.interpreter, whole, clean: false };
+    let ended = run.run(caller, &mut connection, (&head, input, understood.stream), record).await;
     worker.streams.set(worker.streams.get().saturating_sub(1));
     let reusable = |clean| clean && head.keep_alive;
     match ended {
@@ -92,12 +95,31 @@ pub(in crate::gateway) async fn relay(
                 worker.pool.give_back(&provider.site, connection, clock::now());
             }
             caller.answer = head;
+            // Nothing has been said yet, so what was settled about the connection is open again.
+            caller.keep_alive = kept_alive;
             Err(match failure {
-                Why::Told(failure) => foreign::told(provider, &failure, retry_after_s),
-                Why::Broken(outcome, text) => broken(outcome, provider).source(text),
+                Why::Told(failure) => Untold {
+                    error: foreign::told(provider, &failure, retry_after_s),
+                    verdict: of_event(failure.kind.shown().1),
+                },
+                Why::Broken(outcome, text) => Untold {
+                    error: broken(outcome, provider).source(text),
+                    verdict: Verdict::of_silence(match outcome {
+                        Outcome::UpstreamStalled => Failing::TimedOut,
+                        _ => Failing::Closed,
+                    }),
+                },
             })
         }
     }
+}
+
+/// An answer that is none, of which the caller does not know yet.
+pub(in crate::gateway) struct Untold {
+    /// What the caller is told, unless another provider answers.
+    pub(in crate::gateway) error: CallError,
+    /// What follows for this one.
+    pub(in crate::gateway) verdict: Verdict,
 }
 
 /// An answer that ends before the caller has been told anything.
@@ -125,6 +147,8 @@ struct Run<'r, 'a> {
     relay: &'r mut Relay<'a>,
     provider: &'r Arc<Provider>,
     interpreter: &'r mut Interpreter,
+    /// The request, for as long as another provider may be asked.
+    whole: &'r mut Option<Whole>,
     clean: bool,
 }
 
@@ -133,10 +157,9 @@ impl Run<'_, '_> {
         mut self,
         caller: &mut Caller,
         connection: &mut Connection,
-        (head, stream): (&ResponseHead, bool),
+        (head, mut raw, stream): (&ResponseHead, Buffer, bool),
         record: &mut Record,
     ) -> Result<End, Unsaid> {
-        let mut raw = connection.stream.take_input();
         raw.consume(head.bytes);
         let mut said = Vec::new();
         let mut begun = false;
@@ -146,19 +169,21 @@ impl Run<'_, '_> {
         loop {
             let received = raw.len();
             let whole = self.understand(&mut raw, &mut said);
-            // A ping has sent the head, so this is an answer that has begun.
-            begun |= stream && self.relay.held.is_none();
             let over = whole || self.interpreter.is_over();
             if !begun {
-                if let Some(failure) = self.interpreter.failure() {
+                // A ping has sent the head: then this is an answer that has begun.
+                let pinged = stream && self.relay.held.is_none();
+                if let Some(failure) = self.interpreter.failure().filter(|_| !pinged) {
                     return Err(Unsaid { failure: Why::Told(failure.clone()), clean: self.clean });
                 }
-                begun = self.interpreter.is_committed();
+                begun = pinged || self.interpreter.is_committed();
                 if begun && !stream {
                     self.relay.framing = Framing::Length(said.len() as u64);
                     self.relay.held = Some(self.front(caller, record));
                 }
                 if begun {
+                    // Nobody else will be asked.
+                    drop(self.whole.take());
                     note_first_byte(record);
                     if let Some(watch) = &mut record.watch {
                         watch.begin(Some(if stream { Form::Events } else { Form::Document }));

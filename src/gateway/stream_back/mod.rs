@@ -44,15 +44,17 @@ const LEAST: usize = 1024;
 
 /// An answer that has begun.
 pub(super) struct Begun<'a> {
-    /// Where it comes from; its head stands at the front of the input.
+    /// Where it comes from.
     pub(super) connection: Connection,
+    /// What has come of it so far, its head at the front.
+    pub(super) input: Buffer,
     /// Whose it is.
     pub(super) provider: &'a Arc<Provider>,
     /// The request, when not all of it has left yet.
     pub(super) rest: Option<Whole>,
 }
 
-/// Relays the answer whose head stands at the front of the connection's input. Once it has begun there is
+/// Relays the answer whose head stands at the front of its input. Once it has begun there is
 /// no error to return: what goes wrong is told inside the answer.
 pub(super) async fn relay(
     worker: &Worker,
@@ -62,16 +64,16 @@ pub(super) async fn relay(
     record: &mut Record,
 ) {
     note_first_byte(record);
-    let Begun { mut connection, provider, rest } = begun;
+    let Begun { mut connection, input, provider, rest } = begun;
     let head = std::mem::take(&mut caller.answer);
     // What ends while we drain is the last on its connection, and says so.
     caller.keep_alive &= worker.phase.get() == Phase::Running;
     let mut relay = Relay::new(worker, snapshot, caller, &head);
     relay.rest = rest;
-    let front = relay.front(caller, &head, connection.stream.input(), record);
+    let front = relay.front(caller, &head, input.filled(), record);
     note_status(worker, provider, record.status);
     worker.streams.set(worker.streams.get() + 1);
-    let end = relay.run(caller, &mut connection, (head.bytes, front), record).await;
+    let end = relay.run(caller, &mut connection, (head.bytes, front, input), record).await;
     worker.streams.set(worker.streams.get().saturating_sub(1));
     relay.note(record);
     if let Some(fault) = relay.reader.fault() {
@@ -226,10 +228,9 @@ impl<'a> Relay<'a> {
         &mut self,
         caller: &mut Caller,
         connection: &mut Connection,
-        (head_bytes, front): (usize, Buffer),
+        (head_bytes, front, mut buffer): (usize, Buffer, Buffer),
         record: &mut Record,
     ) -> End {
-        let mut buffer = connection.stream.take_input();
         buffer.consume(head_bytes);
         let mut front = Some(front);
         loop {

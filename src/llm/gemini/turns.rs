@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::llm::conversation::{Block, Content, Conversation, Refusal, Role, Turn, Why};
 use crate::llm::foreign::calls::Calls;
-use crate::llm::foreign::parts::{Ground, Marked, Part, Piece, parts_of, write_pieces};
 use crate::llm::foreign::parts::FRAME;
+use crate::llm::foreign::parts::{Ground, Marked, Part, Piece, parts_of, write_pieces};
 use crate::llm::foreign::{NO_RESULT, request};
 use crate::llm::gemini::carried::{Carried, NO_SIGNATURE};
 use crate::llm::gemini::parts::{media_of, write_media, write_part};

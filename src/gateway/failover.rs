@@ -1,0 +1,247 @@
+//! Looks at the beginning of an answer before the caller hears of it, so that another target can still be
+//! asked: at the status, at the beginning of an error, and at a stream until its first content.
+//!
+//! The bytes stay as they came. They are taken out of the connection while more is awaited, since a receive
+//! takes what stands in its buffer along until it is done.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::call::Outcome;
+use crate::clock;
+use crate::error::CallError;
+use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::choice::Turn;
+use crate::gateway::record::Record;
+use crate::gateway::stream_back::interpreted::Understood;
+use crate::gateway::worker::{Phase, Worker};
+use crate::http::body::Decoder;
+use crate::http::encode::CHUNK_HEADROOM;
+use crate::http::head::ResponseHead;
+use crate::http::sse::{Piece, Splitter};
+use crate::limits;
+use crate::net::buffer::Buffer;
+use crate::route::failure::{Answered, Kind, Verdict, of_answer, of_event};
+use crate::route::headroom::Headroom;
+use crate::upstream::pool::Connection;
+
+/// What an answer turned out to be.
+pub(super) enum Heard {
+    /// One for the caller: what has come of it, its head in front.
+    Good(Buffer, Option<Headroom>),
+    /// A failure, and what has come of it.
+    Failed(Buffer, Verdict),
+    /// The caller has left.
+    HungUp,
+    /// We were told to stop, and the time to drain is over.
+    Cut,
+}
+
+/// An answer that is relayed, unless a better one comes.
+pub(super) struct Kept<'a> {
+    pub(super) turn: Turn<'a>,
+    pub(super) connection: Connection,
+    /// What has come of it.
+    pub(super) input: Buffer,
+    /// How it is understood, where it is in another dialect.
+    pub(super) understood: Option<Understood<'a>>,
+    /// Its head, where another one may have been read since.
+    pub(super) head: Option<ResponseHead>,
+    pub(super) kind: Kind,
+}
+
+/// Notes that nobody waits for an answer any more.
+pub(super) fn hung_up(caller: &mut Caller, record: &mut Record) -> Result<(), CallError> {
+    record.outcome = Outcome::CallerGone;
+    caller.keep_alive = false;
+    Ok(())
+}
+
+/// Looks at the answer whose head is `caller.answer`, for as long as `patience` has it.
+pub(super) async fn hear(
+    worker: &Worker,
+    caller: &mut Caller,
+    connection: &mut Connection,
+    patience: Duration,
+) -> Heard {
+    let mut held = connection.stream.take_input();
+    let mut peek = Peek::new(&caller.answer, held.filled());
+    peek.push(held.filled().get(caller.answer.bytes..).unwrap_or_default());
+    caller.deadline.set(clock::now(), patience);
+    while !patience.is_zero() && !peek.is_decided() && held.len() < limits::HOLD_BYTES_MAX {
+        connection.stream.put_input(room());
+        match wake(worker, caller, connection).await {
+            Wake::Received(Ok(bytes)) if bytes > 0 => {
+                let more = connection.stream.take_input();
+                peek.push(more.filled());
+                held.extend(more.filled());
+            }
+            Wake::Received(_) => peek.ended = true,
+            Wake::Due => break,
+            Wake::HungUp => return Heard::HungUp,
+            Wake::Cut => return Heard::Cut,
+        }
+    }
+    let (head, now_ms) = (&caller.answer, clock::unix_ms(clock::wall()));
+    let input = held.filled();
+    let header = |name: &str| {
+        let mut lines = head.headers.iter(input);
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    };
+    let answered = Answered { status: head.status, header, body: &peek.body };
+    match of_answer(&answered, now_ms).or_else(|| peek.verdict()) {
+        Some(verdict) => Heard::Failed(held, verdict),
+        None => {
+            let headroom = Headroom::read(header, now_ms);
+            Heard::Good(held, headroom)
+        }
+    }
+}
+
+/// Room for one receive, with place for a chunk's size in front of it.
+fn room() -> Buffer {
+    let mut room = Buffer::with_room(limits::IDLE_READ_BYTES);
+    room.reset(CHUNK_HEADROOM);
+    room
+}
+
+enum Wake {
+    Received(io::Result<usize>),
+    Due,
+    HungUp,
+    Cut,
+}
+
+async fn wake(worker: &Worker, caller: &mut Caller, connection: &mut Connection) -> Wake {
+    let Caller { stream, deadline, .. } = caller;
+    poll_fn(|cx| {
+        // A provider that answered early still takes the rest of the request.
+        if connection.stream.is_sending()
+            && let Poll::Ready(sent) = connection.stream.poll_send(cx)
+        {
+            drop(sent);
+        }
+        if let Poll::Ready(result) = connection.stream.poll_fill(cx, limits::IDLE_READ_BYTES / 2) {
+            return Poll::Ready(Wake::Received(result));
+        }
+        if worker.phase.get() == Phase::Cut {
+            return Poll::Ready(Wake::Cut);
+        }
+        if poll_hung_up(stream, cx).is_ready() {
+            return Poll::Ready(Wake::HungUp);
+        }
+        deadline.poll_passed(cx).map(|()| Wake::Due)
+    })
+    .await
+}
+
+/// Reads the beginning of an answer.
+struct Peek {
+    decoder: Decoder,
+    form: Form,
+    /// The beginning of the body of an error, or the data of the event under way.
+    body: Vec<u8>,
+    /// The connection has ended.
+    ended: bool,
+    /// The body is over, or its framing is broken.
+    over: bool,
+}
+
+enum Form {
+    /// An error: its body says what it means.
+    Failure,
+    /// Events, until one of them decides.
+    Events(Box<Splitter>, Option<Decided>),
+    /// Anything else: the head is all there is to know.
+    Other,
+}
+
+enum Decided {
+    Content,
+    Error(Verdict),
+}
+
+impl Peek {
+    fn new(head: &ResponseHead, input: &[u8]) -> Self {
+        let header = |name| head.headers.first(input, name).unwrap_or_default();
+        let kind = header("content-type");
+        let kind = kind.get(..17).unwrap_or(kind);
+        let plain = matches!(header("content-encoding"), b"" | b"identity");
+        let form = match head.status {
+            400.. => Form::Failure,
+            200 if plain && kind.eq_ignore_ascii_case(b"text/event-stream") => {
+                Form::Events(Box::default(), None)
+            }
+            _ => Form::Other,
+        };
+        let decoder = Decoder::new(head.framing);
+        Self { decoder, form, body: Vec::new(), ended: false, over: false }
+    }
+
+    fn push(&mut self, raw: &[u8]) {
+        let mut raw = raw.to_vec();
+        let Ok(decoded) = self.decoder.decode(&mut raw) else {
+            self.over = true;
+            return;
+        };
+        self.over |= decoded.done;
+        let bytes = raw.get(decoded.body).unwrap_or_default();
+        let body = &mut self.body;
+        match &mut self.form {
+            Form::Failure => keep(body, bytes),
+            Form::Events(splitter, decided) => splitter.push(bytes, |piece| match piece {
+                _ if decided.is_some() => {}
+                Piece::Data(data) => keep(body, data),
+                Piece::End(name) => {
+                    *decided = decide(name, body);
+                    body.clear();
+                }
+                Piece::Void => body.clear(),
+                Piece::Name(_) | Piece::Id(_) | Piece::Retry(_) => {}
+            }),
+            Form::Other => {}
+        }
+    }
+
+    /// Whether more bytes would tell no more.
+    fn is_decided(&self) -> bool {
+        self.ended
+            || self.over
+            || match &self.form {
+                Form::Failure => self.body.len() >= limits::FAILURE_BODY_BYTES_MAX,
+                Form::Events(_, decided) => decided.is_some(),
+                Form::Other => true,
+            }
+    }
+
+    /// What follows from a stream that began well by its head.
+    fn verdict(&self) -> Option<Verdict> {
+        match &self.form {
+            Form::Events(_, Some(Decided::Error(verdict))) => Some(*verdict),
+            // It is over before anything was said.
+            Form::Events(_, None) if self.ended || self.over => Some(Verdict::of_silence(Kind::Failing)),
+            Form::Events(..) | Form::Failure | Form::Other => None,
+        }
+    }
+}
+
+fn keep(body: &mut Vec<u8>, data: &[u8]) {
+    let room = limits::FAILURE_BODY_BYTES_MAX.saturating_sub(body.len());
+    body.extend_from_slice(data.get(..room).unwrap_or(data));
+}
+
+/// What an event says about the stream that it stands in; nothing where the next one has to.
+fn decide(name: &[u8], data: &[u8]) -> Option<Decided> {
+    match name {
+        b"message_start" | b"ping" => None,
+        b"error" => {
+            let tree: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
+            let kind = tree.pointer("/error/type").and_then(serde_json::Value::as_str);
+            Some(Decided::Error(of_event(kind.unwrap_or_default())))
+        }
+        // Content, or a dialect whose events have no such names.
+        _ => Some(Decided::Content),
+    }
+}
