@@ -50,6 +50,8 @@ pub struct ConfigKey {
     pub until_ms: Option<u64>,
     /// Its patterns.
     pub models: Option<Vec<String>>,
+    /// Patterns of its regions.
+    pub regions: Option<Vec<String>>,
 }
 
 /// Reads the outline of the config at `path`, as `load` would choose it.
@@ -81,6 +83,7 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
             user: key.user.as_ref().map(|user| user.value.clone()),
             role: key.role,
             until_ms: key.expires,
+            regions: key.regions.clone(),
             models: key.models.as_ref().map(|list| list.iter().map(|text| text.value.clone()).collect()),
         }
     });

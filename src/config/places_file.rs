@@ -87,16 +87,23 @@ fn one_or_more(node: &Node, what: &str, patterns: bool, reader: &mut Reader) -> 
 /// A region stands in the ledger and in errors, and is compared with what providers say of themselves.
 fn region(text: At<String>, what: &str, patterns: bool, reader: &mut Reader) -> Option<String> {
     let At { mark, value } = text;
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let fits = |byte: u8| letter(byte) || b"-_".contains(&byte) || (patterns && byte == b'*');
-    let max = limits::NAME_CHARS_MAX;
-    if value.len() <= max && value.bytes().all(fits) && !["unknown", "not_available"].contains(&&*value) {
+    if is_region(&value, patterns) {
         return Some(value);
     }
+    let max = limits::NAME_CHARS_MAX;
     let star = if patterns { " *" } else { "" };
     let wanted = format!("use 1 to {max} of a-z 0-9 - _{star}, such as eu or eu-central-1");
     reader.fault(mark, format!("{what}: {} is no region: {wanted}", quoted(&value)));
     None
+}
+
+/// Whether a text can be a region, or a pattern of regions.
+pub(crate) fn is_region(text: &str, pattern: bool) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let fits = |byte: u8| letter(byte) || b"-_".contains(&byte) || (pattern && byte == b'*');
+    (1..=limits::NAME_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(fits)
+        && !["unknown", "not_available"].contains(&text)
 }
 
 /// Lines for people: rules about places that leave a model nothing, and places that no such rule can allow.

@@ -436,6 +436,38 @@ fn those_whom_files_tell_apart_have_views_of_their_own() {
 }
 
 #[test]
+fn two_issuers_with_one_user_are_told_apart() {
+    let at = |issuer: &str, key_id: &str| Principal {
+        user: Some("ana".into()),
+        issuer: Some(issuer.into()),
+        key: KeyName::new("oidc:ana"),
+        key_id: key_id.into(),
+        ..caller(Some("platform"), None)
+    };
+    // The same id, as if hashes had met: what they may do must not follow from that.
+    let (here, there) =
+        (at("https://a.example.com", "00000000000a"), at("https://b.example.com", "00000000000a"));
+    let key = Principal { issuer: None, ..here.clone() };
+    let by_key = "forbid (principal, action, resource) \
+                  unless { principal has issuer && principal.issuer == \"https://a.example.com\" };";
+    let by_user = "forbid (principal in User::\"ana\", action, resource) \
+                   unless { User::\"ana\" has issuer && User::\"ana\".issuer like \"https://a.*\" };";
+    for text in [by_key, by_user] {
+        let (rules, odd) = with_files(&[("f.cedar", text)], Unwritten::Allow).unwrap();
+        assert_eq!(odd, []);
+        let table = Table::default();
+        for _again in 0..2 {
+            for (who, may) in [(&here, true), (&there, false), (&key, false)] {
+                assert_eq!(table.may_name(&rules, who, "claude-x"), may, "{text}");
+                assert_eq!(rules.may_name(who, "claude-x"), may, "{text}");
+            }
+        }
+        assert!(rules.view_key(&here) != rules.view_key(&there), "{text}");
+    }
+    assert!(rules().view_key(&here) == rules().view_key(&there), "no file, no difference");
+}
+
+#[test]
 fn a_file_with_faults_is_refused_with_their_places() {
     for (text, line, words) in [
         ("permit (principal, action, resource);\npermit (", 2, "unexpected"),
