@@ -1,7 +1,7 @@
 //! `tollgate key`: virtual keys made, listed, rotated and revoked.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -194,7 +194,7 @@ fn list(outline: &Outline, file: &KeyFile, json: bool, output: &mut Output<'_>) 
         regions: key.regions,
         generation: 1,
         created: None,
-        expires: key.until_ms.map(|ms| key_terms::text(UNIX_EPOCH + Duration::from_millis(ms))),
+        expires: key.until_ms.map(key_terms::text_ms),
         state: match key.until_ms {
             Some(until) if until <= clock::unix_ms(now) => "expired".to_owned(),
             _ => "config".to_owned(),

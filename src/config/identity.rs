@@ -112,8 +112,8 @@ fn is_safe(origin: &Origin) -> bool {
     origin.https || is_loopback(&origin.host)
 }
 
-/// Gives each issuer its tag where there are several: two of them may know different people by one name. Those
-/// that differ in the audience alone know the same people.
+/// Gives each issuer its tag where there are several: two of them may know different people by one name.
+/// Those that differ in the audience alone know the same people.
 fn tell_apart(issuers: &mut [TokenIssuer]) {
     let several = issuers.windows(2).any(|pair| match pair {
         [one, two] => one.terms.issuer != two.terms.issuer,

@@ -1,10 +1,10 @@
 //! The key file: hashes of the virtual keys that `tollgate key` makes and revokes, `<data_dir>/keys.json`.
 //!
 //! Shape: `{"version":1,"keys":[{"name","id","sha256","team"?,"user"?,"role"?,"service"?,"models"?,
-//! "servers"?,"regions"?,"generation"?,"created","expires"?,"revoked"?}],"users"?:[{"user","revoked"}]}`, times as RFC
-//! 3339; `"admin":true` of older files is the role of an owner. Writers take an advisory lock on `keys.lock`
-//! beside it, read, change and replace the file whole, so that readers need no lock and two writers lose
-//! nothing. A file that cannot be understood is never overwritten.
+//! "servers"?,"regions"?,"generation"?,"created","expires"?,"revoked"?}],"users"?:[{"user","revoked"}]}`,
+//! times as RFC 3339; `"admin":true` of older files is the role of an owner. Writers take an advisory lock
+//! on `keys.lock` beside it, read, change and replace the file whole, so that readers need no lock and two
+//! writers lose nothing. A file that cannot be understood is never overwritten.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;

@@ -99,6 +99,11 @@ pub fn text(at: SystemTime) -> String {
     humantime::format_rfc3339_seconds(at.min(last)).to_string()
 }
 
+/// The same of milliseconds since 1970.
+pub fn text_ms(at_ms: u64) -> String {
+    text(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms.min(LAST_S * 1000)))
+}
+
 /// A time of the key file in milliseconds since 1970; `None` for what is no time.
 pub(crate) fn unix_ms(text: &str) -> Option<u64> {
     humantime::parse_rfc3339(text).ok().map(clock::unix_ms)

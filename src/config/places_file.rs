@@ -41,6 +41,13 @@ pub(crate) fn read_stand(fields: &Fields<'_>, what: &str, reader: &mut Reader) -
     Stand { regions: regions.unwrap_or_default(), tenancy: tenancy.unwrap_or_default() }
 }
 
+/// Reads the one region of a place that is neither provider nor server.
+pub(crate) fn read_region(node: &Node, what: &str, reader: &mut Reader) -> Option<At<String>> {
+    let text = reader.text(node, what)?;
+    let mark = text.mark;
+    Some(At { mark, value: region(text, what, false, reader)? })
+}
+
 /// Reads `regions`, patterns: `eu`, `"eu-*"`.
 pub(crate) fn read_regions(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<String>> {
     reader.list(node, what)?;

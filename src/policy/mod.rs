@@ -12,6 +12,7 @@ pub mod alias;
 pub mod decide;
 pub mod guards;
 pub mod input;
+mod named;
 pub mod raw;
 mod readable;
 pub mod residency;

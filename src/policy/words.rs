@@ -158,9 +158,12 @@ impl Words {
     }
 }
 
+/// What those are who have no role.
+pub(super) const DEVELOPER: &str = "developer";
+
 /// What a principal is to the house.
 pub(super) fn role(who: &Principal) -> &'static str {
-    who.role.map_or("developer", Role::name)
+    who.role.map_or(DEVELOPER, Role::name)
 }
 
 fn uid(of: &EntityTypeName, id: &str) -> EntityUid {

@@ -84,7 +84,8 @@ fn what_is_shown_reads_like_what_was_written() {
     let lines = "identity:\n  public_url: https://tollgate.example.com\n  issuers:\n    \
          - issuer: https://login.example.com\n      \
          audience: tollgate # keys from https://login.example.com/.well-known/openid-configuration\n      \
-         user_claim: email # keys named oidc:login.example.com#USER\n      groups_claim: roles\n      clock_skew_s: 0\n      \
+         user_claim: email # keys named oidc:login.example.com#USER\n      \
+         groups_claim: roles\n      clock_skew_s: 0\n      \
          teams: { \"Domain Users\": payments, \"platform-*\": platform }\n      \
          default_team: platform\n      \
          algorithms: [RS256, EdDSA]\n";

@@ -1,5 +1,5 @@
-//! What is held open for news, held against what its owner may see: after a reload nobody goes on hearing of a
-//! server that is not theirs any more.
+//! What is held open for news, held against what its owner may see: after a reload nobody goes on hearing
+//! of a server that is not theirs any more.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -12,9 +12,9 @@ use crate::gateway::hub::{Hub, listing, streams};
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 
-/// Ends streams and sessions at addresses of servers, and drops subscriptions to resources, where the right to
-/// the server has gone; `before` is the config until now. Calls that are under way go on with the rules that
-/// they began with.
+/// Ends streams and sessions at addresses of servers, and drops subscriptions to resources, where the right
+/// to the server has gone; `before` is the config until now. Calls that are under way go on with the rules
+/// that they began with.
 pub(super) fn hold(hub: &Rc<Hub>, before: &Snapshot) {
     let sessions = hub.sessions.all();
     if sessions.is_empty() && hub.listeners.len() == 0 {

@@ -1,5 +1,5 @@
-//! A change that an administrator wants, as all of them are made: written down first, done on the thread that has
-//! the files, and answered with the state that is there then.
+//! A change that an administrator wants, as all of them are made: written down first, done on the thread
+//! that has the files, and answered with the state that is there then.
 
 use serde_json::Value;
 
@@ -19,8 +19,8 @@ pub(in crate::gateway) struct Told {
 /// What went wrong in the thread, with the tag of the state that is there.
 pub(super) type Trouble<F> = (F, Option<String>);
 
-/// Has a change made. `wanted` is what the ledger has of it in any case: it is written down before it is done,
-/// whatever becomes of us.
+/// Has a change made. `wanted` is what the ledger has of it in any case: it is written down before it is
+/// done, whatever becomes of us.
 ///
 /// # Errors
 /// 503 where the ledger cannot take it, or the thread is busy; and what `told` makes of what went wrong.

@@ -1,5 +1,5 @@
-//! What of MCP servers is not shown over HTTP although the config has it in plain words: arguments of programs
-//! and paths of addresses, where people put secrets. Whoever has the file reads it there.
+//! What of MCP servers is not shown over HTTP although the config has it in plain words: arguments of
+//! programs and paths of addresses, where people put secrets. Whoever has the file reads it there.
 
 use serde_json::Value;
 
@@ -67,7 +67,8 @@ mod tests {
     fn servers_keep_their_names_and_hosts_alone() {
         let server = json!({ "name": "url", "url": "https://mcp.example.com:8443/t/sEcr3t?key=***",
             "openapi": "./api.yaml", "base_url": "http://127.0.0.1/", "command": "/bin/server",
-            "args": ["--token=sEcr3t", "--verbose", "-psEcr3t", "-p", "sEcr3t", "--sEcr3t", "--", "a=sEcr3t"] });
+            "args": ["--token=sEcr3t", "--verbose", "-psEcr3t", "-p", "sEcr3t", "--sEcr3t", "--",
+                "a=sEcr3t"] });
         let masked = json!({ "name": "url", "url": "https://mcp.example.com:8443/***",
             "openapi": "./api.yaml", "base_url": "http://127.0.0.1", "command": "/bin/server",
             "args": ["--token=***", "--verbose", "***", "-p", "***", "***", "--", "***"] });

@@ -1,7 +1,5 @@
 //! Pinned tools over HTTP: listed with what has changed about them, let through or not.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::{Value, json};
 
 use crate::admin::api::routes::Operation;
@@ -73,7 +71,7 @@ fn row((server, tool): (&str, &str), known: &Known, neighbours: &hints::Neighbou
         "server": server,
         "name": tool,
         "state": known.state().word(),
-        "since": newest.map(|newest| time(newest.at_ms)),
+        "since": newest.map(|newest| key_terms::text_ms(newest.at_ms)),
         "pinned": pinned.as_ref().map(|version| version.print.id().to_string()),
         "proposed": proposed.as_ref().map(|version| version.print.id().to_string()),
         "definition": newest.map(raw),
@@ -91,10 +89,6 @@ fn of(known: &Known) -> String {
     };
     let state = [known.state().word(), &id(&known.pinned), &id(&known.proposed)].join(" ");
     tag::of(state.as_bytes())
-}
-
-fn time(at_ms: u64) -> String {
-    key_terms::text(UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(UNIX_EPOCH))
 }
 
 /// Lets a tool through, or not.

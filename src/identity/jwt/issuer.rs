@@ -19,8 +19,9 @@ use crate::limits;
 pub struct Issuer {
     /// What `iss` has to be, byte for byte.
     pub issuer: Arc<str>,
-    /// What tells those who have signed in here from those of other issuers, in the names of their keys; `None`
-    /// where there is no other issuer. Without `#`, so that no user can be named into another issuer.
+    /// What tells those who have signed in here from those of other issuers, in the names of their keys;
+    /// `None` where there is no other issuer. Without `#`, so that no user can be named into another
+    /// issuer.
     pub tag: Option<Arc<str>>,
     /// What has to be in `aud`.
     pub audience: Arc<str>,

@@ -101,8 +101,8 @@ impl Name {
 }
 
 /// The name of a tool with that of its server, as searches and reports write it; empty where there is none.
-/// A resource is no tool: its address says what was read, which those who see sums need not see, and there is no
-/// end of addresses. The words of an entry have it.
+/// A resource is no tool: its address says what was read, which those who see sums need not see, and there
+/// is no end of addresses. The words of an entry have it.
 pub(super) fn tool_name(entry: &Entry) -> String {
     if names_resource(entry) { String::new() } else { whole_name(entry) }
 }
