@@ -9,6 +9,7 @@ pub mod glob;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod near;
 pub mod scan;
 pub mod secret;
 pub mod shell;

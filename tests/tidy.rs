@@ -10,8 +10,8 @@ use std::path::Path;
 /// keys, proxies, sealed states and header values are all written in it, and `tokens` because conversations
 /// and results of tools are both measured in them.
 const WORDS: &[&str] = &[
-    "base64", "call", "clock", "corpus", "error", "glob", "ids", "json", "limits", "scan", "secret", "shell",
-    "tokens",
+    "base64", "call", "clock", "corpus", "error", "glob", "ids", "json", "limits", "near", "scan", "secret",
+    "shell", "tokens",
 ];
 
 /// Who may use whom beside the words, lowest first: a row names only rows above it, so circles cannot be.

@@ -1,7 +1,7 @@
 //! `tollgate key`: virtual keys made, listed, rotated and revoked.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -51,6 +51,7 @@ struct CreatedForm<'a> {
     service: bool,
     models: Option<&'a [String]>,
     servers: Option<&'a [Grant]>,
+    regions: Option<&'a [String]>,
     generation: u32,
     expires: Option<&'a str>,
     base_url: &'a str,
@@ -58,7 +59,7 @@ struct CreatedForm<'a> {
 
 /// From what was said to what is to be made.
 fn wished(outline: &Outline, said: KeyCreate) -> Result<NewKey, Failure> {
-    let KeyCreate { name, team, user, service, admin, role, models, servers, expires, .. } = said;
+    let KeyCreate { name, team, user, service, admin, role, models, servers, regions, expires, .. } = said;
     if let Some(team) = &team
         && !outline.teams.contains(team)
     {
@@ -84,6 +85,7 @@ fn wished(outline: &Outline, said: KeyCreate) -> Result<NewKey, Failure> {
     let servers = key_terms::grants(&servers).map_err(|wrong| {
         Failure::Usage(format!("{wrong:?} is no server: write SERVER or SERVER:TOOL, with * in either"))
     })?;
+    key_terms::regions(&regions).map_err(|why| Failure::Usage(format!("--regions: {why}")))?;
     if service && models.is_empty() && servers.is_empty() {
         let text = "a service has what it is given here alone: write --models, --servers or both";
         return Err(Failure::Usage(text.to_owned()));
@@ -97,6 +99,7 @@ fn wished(outline: &Outline, said: KeyCreate) -> Result<NewKey, Failure> {
         // What is not named is no part of what a service does.
         models: (service || !models.is_empty()).then_some(models),
         servers: (service || !servers.is_empty()).then_some(servers),
+        regions: (!regions.is_empty()).then_some(regions),
         expires: end(expires.as_deref())?,
     })
 }
@@ -143,6 +146,7 @@ fn show(outline: &Outline, created: &Created, json: bool, output: &mut Output<'_
             service: stored.service,
             models: stored.models.as_deref(),
             servers: stored.servers.as_deref(),
+            regions: stored.regions.as_deref(),
             generation: stored.generation,
             expires: stored.expires.as_deref(),
             base_url: &url,
@@ -166,6 +170,7 @@ struct Row {
     service: bool,
     models: Option<Vec<String>>,
     servers: Option<Vec<Grant>>,
+    regions: Option<Vec<String>>,
     /// How many secrets it has had, this one included.
     generation: u32,
     created: Option<String>,
@@ -186,9 +191,10 @@ fn list(outline: &Outline, file: &KeyFile, json: bool, output: &mut Output<'_>) 
         service: false,
         models: key.models,
         servers: None,
+        regions: key.regions,
         generation: 1,
         created: None,
-        expires: key.until_ms.map(|ms| key_terms::text(UNIX_EPOCH + Duration::from_millis(ms))),
+        expires: key.until_ms.map(key_terms::text_ms),
         state: match key.until_ms {
             Some(until) if until <= clock::unix_ms(now) => "expired".to_owned(),
             _ => "config".to_owned(),
@@ -223,6 +229,7 @@ fn row(key: &StoredKey, all: &[StoredKey], now: SystemTime) -> Row {
         service: key.service,
         models: key.models.clone(),
         servers: key.servers.clone(),
+        regions: key.regions.clone(),
         generation: key.generation,
         created: Some(key.created.clone()),
         expires: key.expires.clone(),
@@ -233,8 +240,10 @@ fn row(key: &StoredKey, all: &[StoredKey], now: SystemTime) -> Row {
 fn table(rows: &[Row]) -> String {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let list = |list: &[String]| if list.is_empty() { "(none)".to_owned() } else { list.join(",") };
-    let head =
-        ["NAME", "ID", "GEN", "TEAM", "USER", "ROLE", "MODELS", "SERVERS", "CREATED", "EXPIRES", "STATE"];
+    let head = [
+        "NAME", "ID", "GEN", "TEAM", "USER", "ROLE", "MODELS", "SERVERS", "REGIONS", "CREATED", "EXPIRES",
+        "STATE",
+    ];
     let mut cells = vec![head.map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let servers = row.servers.as_ref().map(|grants| {
@@ -254,6 +263,7 @@ fn table(rows: &[Row]) -> String {
             row.role.unwrap_or(if row.service { "(service)" } else { "-" }).to_owned(),
             or_dash(&row.models.as_deref().map(list)),
             or_dash(&servers),
+            or_dash(&row.regions.as_deref().map(list)),
             or_dash(&row.created),
             or_dash(&row.expires),
             row.state.clone(),

@@ -42,11 +42,11 @@ pub(crate) struct KeyCreate {
     #[arg(long, requires = "expires")]
     pub(crate) service: bool,
     /// For administrators: it opens `/admin`, and no model or tool; the same as `--role owner`
-    #[arg(long, conflicts_with_all = ["models", "servers", "service", "role"])]
+    #[arg(long, conflicts_with_all = ["models", "servers", "regions", "service", "role"])]
     pub(crate) admin: bool,
     /// For administrators, with less: auditors read the whole ledger and change nothing, viewers read sums
     /// and who did what, operators run the gateway and do not see what was said
-    #[arg(long, value_enum, conflicts_with_all = ["models", "servers", "service"])]
+    #[arg(long, value_enum, conflicts_with_all = ["models", "servers", "regions", "service"])]
     pub(crate) role: Option<RoleName>,
     /// Models that it may name, with `*` for any characters; without it no limit of its own
     #[arg(long, value_name = "GLOB", num_args = 1..)]
@@ -55,6 +55,10 @@ pub(crate) struct KeyCreate {
     /// characters. Without it no limit of its own
     #[arg(long, value_name = "SERVER[:TOOL]", num_args = 1..)]
     pub(crate) servers: Vec<String>,
+    /// Regions that its calls may run in, with `*` for any characters; without it no limit of its own. What
+    /// the team says of regions holds as well
+    #[arg(long, value_name = "REGION", num_args = 1..)]
+    pub(crate) regions: Vec<String>,
     /// When it ends: a while such as 90d or 12h, or a time such as 2027-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
@@ -129,6 +133,7 @@ Examples:
   tollgate key create --name ana --team payments --user ana@example.com
   tollgate key create --name ci --service --expires 90d --team payments --models 'claude-haiku-*' \\
       --servers 'github:read_*' files
+  tollgate key create --name lab --team payments --regions eu 'eu-*'
   tollgate key rotate ci --overlap 2h
   tollgate key create --name audit --role auditor --expires 2027-01-31T00:00:00Z
   tollgate key list

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::config::key_terms;
 use crate::limits;
 
 /// `tollgate ledger search|show|export|rebuild`
@@ -76,8 +77,18 @@ pub(crate) struct Export {
     /// Whole entries as one JSON object a line, or columns
     #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
     pub(crate) format: ExportFormat,
+    /// The region that it is kept in: what belongs to teams whose `regions` do not have it is left out
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub(crate) region: Option<String>,
     #[command(flatten)]
     pub(crate) zone: Zone,
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let exact = !text.contains('*');
+    let one = [text.to_owned()];
+    let read = key_terms::regions(&one);
+    if exact { read.map(|()| text.to_owned()) } else { Err("write one region, without `*`".to_owned()) }
 }
 
 /// The form of what `tollgate ledger export` writes.
@@ -189,6 +200,8 @@ Examples:
 Parquet has a column for each field: times with their zone, tokens and bytes as whole numbers, costs exactly
 (cost_pico, millionths of a millionth of a dollar) and as dollars (cost_usd, a floating-point number), budgets
 and actions as JSON. In DuckDB: SELECT team, sum(cost_usd) FROM 'ledger.parquet' GROUP BY team.
+Where the config has teams with `regions`, --region says where the export is going to be. What belongs to a
+team whose regions do not have it is left out, and counted on standard error.
 Texts in CSV that a spreadsheet would take for a formula begin with a '. The fields of QUERY are those of
 `tollgate ledger search --help`.";
 

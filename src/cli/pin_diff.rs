@@ -1,7 +1,8 @@
 //! What has changed about a tool, for people: its state, the difference, hints, and what can be done.
 
-use crate::cli::pins::{Row, time};
+use crate::cli::pins::Row;
 use crate::cli::table::plain;
+use crate::config::key_terms;
 use crate::mcp::hints::Hint;
 use crate::mcp::pin::State;
 use crate::mcp::pin::change::compare;
@@ -14,7 +15,7 @@ pub(crate) fn shown(row: &Row<'_>, hints: &[Hint]) -> String {
     let mut out = format!("{name}: {}", state.word());
     let newest = row.known.newest();
     if let Some(newest) = newest {
-        out.push_str(&format!(" since {}", time(newest.at_ms)));
+        out.push_str(&format!(" since {}", key_terms::text_ms(newest.at_ms)));
     }
     let id = |version: &crate::mcp::pin::Version| version.print.id().short();
     match (pinned, proposed) {

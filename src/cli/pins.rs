@@ -2,7 +2,6 @@
 //! become of those that have changed.
 
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -11,6 +10,7 @@ use crate::cli::output::{Failure, Output};
 use crate::cli::pin_diff;
 use crate::cli::table::{columns, plain};
 use crate::config::atomic;
+use crate::config::key_terms;
 use crate::config::outline;
 use crate::config::pin_file::{PinFile, PinFileFault};
 use crate::mcp::hints;
@@ -52,12 +52,6 @@ fn rows(pins: &Pins) -> Vec<Row<'_>> {
         .iter()
         .flat_map(|(server, tools)| tools.iter().map(move |(tool, known)| Row { server, tool, known }));
     all.collect()
-}
-
-/// A time for people: UTC, to the second.
-pub(crate) fn time(at_ms: u64) -> String {
-    let at = UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(UNIX_EPOCH);
-    humantime::format_rfc3339_seconds(at).to_string()
 }
 
 /// What `--json` prints of one tool.
@@ -102,7 +96,7 @@ pub(crate) fn list(config: Option<&Path>, wish: &ToolsPins, output: &mut Output<
     let head = ["SERVER", "TOOL", "STATE", "SINCE", "HASH", "HINTS"].map(str::to_owned);
     let lines = rows.iter().map(|row| {
         let newest = row.known.newest();
-        let since = newest.map_or(String::new(), |newest| time(newest.at_ms));
+        let since = newest.map_or(String::new(), |newest| key_terms::text_ms(newest.at_ms));
         let hash = newest.map_or(String::new(), |newest| newest.print.id().short());
         let hints = hints::words(&row.hints(&neighbours));
         [plain(row.server), plain(row.tool), row.known.state().word().to_owned(), since, hash, hints]
@@ -125,7 +119,7 @@ fn form<'a>(row: &Row<'a>, neighbours: &hints::Neighbours<'_>) -> Form<'a> {
         server: row.server,
         tool: row.tool,
         state: row.known.state().word(),
-        since: row.known.newest().map_or(String::new(), |newest| time(newest.at_ms)),
+        since: row.known.newest().map_or(String::new(), |newest| key_terms::text_ms(newest.at_ms)),
         pinned: pinned.as_ref().map(|version| version.print.id().to_string()),
         proposed: proposed.as_ref().map(|version| version.print.id().to_string()),
         changed,

@@ -8,6 +8,7 @@ use crate::cli::entries::{self, count, money, or_dash, took};
 use crate::cli::ledger_args::{Export, ExportFormat, Search};
 use crate::cli::output::{Failure, Output};
 use crate::cli::table::{columns, plain};
+use crate::config::outline;
 use crate::ledger::entry::Entry;
 use crate::ledger::index::form;
 use crate::ledger::index::query::{Now, Query};
@@ -91,16 +92,17 @@ pub(crate) fn export(config: Option<&Path>, wish: &Export, output: &mut Output<'
     }
     let now = entries::now(&wish.zone)?;
     let query = entries::query(&wish.query, &now)?;
+    let stays = Stays::of(config, wish)?;
     let mut reader = entries::open(config, output)?;
     let end = reader.next()?;
-    let mut pages = Pages { reader: &mut reader, query: &query, from: 0, end };
+    let mut pages = Pages { reader: &mut reader, query: &query, from: 0, end, stays };
     if wish.format == ExportFormat::Parquet {
         let mut file = parquet::Writer::new(output.raw())?;
         while let Some(hits) = pages.next()? {
             hits.iter().try_for_each(|hit| file.add(hit))?;
         }
         file.finish()?;
-        return Ok(());
+        return pages.stays.tell(output);
     }
     if wish.format == ExportFormat::Csv {
         output.text(form::CSV_HEAD)?;
@@ -118,7 +120,38 @@ pub(crate) fn export(config: Option<&Path>, wish: &Export, output: &mut Output<'
             output.text(&page)?;
         }
     }
-    Ok(())
+    pages.stays.tell(output)
+}
+
+/// The entries that may not go where an export goes, and how many there were, by team with the rule.
+struct Stays(Vec<(String, String, u64)>);
+
+impl Stays {
+    /// What the config says of the region that an export goes to.
+    fn of(config: Option<&Path>, wish: &Export) -> Result<Self, Failure> {
+        let homes = outline::outline(config)?.homes;
+        let against = homes.against(wish.region.as_deref());
+        match (against.first(), &wish.region) {
+            (Some((_, rule)), None) => Err(Failure::Refused(format!(
+                "there are teams whose records stay in their regions ({rule}): say where this export is \
+                 going to be with --region, such as --region eu"
+            ))),
+            _ => Ok(Self(against.into_iter().map(|(team, rule)| (team.to_owned(), rule, 0)).collect())),
+        }
+    }
+
+    fn keep(&mut self, hit: &Hit) -> bool {
+        let team = self.0.iter_mut().find(|(team, ..)| *team == hit.entry.team);
+        team.map(|(_, _, count)| *count += 1).is_none()
+    }
+
+    fn tell(&self, output: &mut Output<'_>) -> Result<(), Failure> {
+        let left_out = self.0.iter().filter(|(_, _, count)| *count > 0);
+        for (_, rule, count) in left_out {
+            output.note(&format!("{count} entries were left out ({rule})"))?;
+        }
+        Ok(())
+    }
 }
 
 /// What a search finds, page by page, oldest first.
@@ -128,6 +161,7 @@ struct Pages<'r> {
     from: u64,
     /// The first position that came too late to be exported.
     end: u64,
+    stays: Stays,
 }
 
 impl Pages<'_> {
@@ -136,7 +170,8 @@ impl Pages<'_> {
         if self.from >= self.end {
             return Ok(None);
         }
-        let found = self.reader.since(self.query, self.from, limits::PAGE_ENTRIES_MAX)?;
+        let mut found = self.reader.since(self.query, self.from, limits::PAGE_ENTRIES_MAX)?;
+        found.hits.retain(|hit| self.stays.keep(hit));
         self.from = found.next.unwrap_or(self.end);
         Ok(Some(found.hits))
     }

@@ -102,16 +102,20 @@ fn a_key_lives_and_dies() {
     let (code, out, err) =
         folder.run(&["key", "create", "--name", "ada", "--team", "platform", "--models", "a-*", "b"]);
     assert_eq!(code, 0, "{err}");
+    let narrow = ["key", "create", "--name", "lab", "--regions", "eu", "eu-*", "--json"];
+    let narrow: serde_json::Value = serde_json::from_str(&folder.run(&narrow).1).unwrap();
+    assert_eq!(narrow["regions"], serde_json::json!(["eu", "eu-*"]));
     let key = out.lines().next().unwrap().to_owned();
     assert!(key.starts_with("tg_"));
     assert!(out.contains(&format!("export ANTHROPIC_AUTH_TOKEN={key}\n")));
     assert!(out.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:4100\n"), "{out}");
     let (_, out, _) = folder.run(&["key", "list"]);
     let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
-    let head = "NAME ID GEN TEAM USER ROLE MODELS SERVERS CREATED EXPIRES STATE";
+    let head = "NAME ID GEN TEAM USER ROLE MODELS SERVERS REGIONS CREATED EXPIRES STATE";
     assert_eq!(lines[0], head.split(' ').collect::<Vec<_>>());
-    assert_eq!((lines[1][0], lines[1][10]), ("fixed", "config"));
-    assert_eq!((lines[2][0], lines[2][3], lines[2][6], lines[2][10]), ("ada", "platform", "a-*,b", "valid"));
+    assert_eq!((lines[1][0], lines[1][11]), ("fixed", "config"));
+    assert_eq!((lines[2][0], lines[2][3], lines[2][6], lines[2][11]), ("ada", "platform", "a-*,b", "valid"));
+    assert_eq!((lines[3][0], lines[3][8], lines[2][8]), ("lab", "eu,eu-*", "-"));
     assert!(!out.contains(&key));
     let (_, out, _) = folder.run(&["key", "list", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -172,6 +176,8 @@ fn keys_that_cannot_be_made_or_revoked() {
         (&["key", "create", "--name", "x", "--expires", "soon"], 2, "is no time"),
         (&["key", "create", "--name", "x", "--expires", "2020-01-01T00:00:00Z"], 2, "not in the next"),
         (&["key", "create", "--name", "x", "--role", "auditor", "--models", "a"], 2, "cannot be used with"),
+        (&["key", "create", "--name", "x", "--role", "auditor", "--regions", "eu"], 2, "cannot be used with"),
+        (&["key", "create", "--name", "x", "--regions", "eu", "Europe"], 2, "\"Europe\" is no region"),
         (&["key", "create", "--name", "x", "--role", "king"], 2, "owner, operator, auditor, viewer"),
         (&["key", "create", "--name", "x", "--servers", ":x"], 2, "is no server"),
         (&["key", "rotate", "nobody"], 1, "no key has the name or id \"nobody\""),

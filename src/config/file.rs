@@ -191,9 +191,7 @@ pub(crate) fn read(root: Option<&Node>, reader: &mut Reader) -> File {
     if let Some(node) = fields.get("pinning") {
         file.pinning = pinning::read(node, reader).unwrap_or_default();
     }
-    if let Some(nodes) = fields.get("keys").and_then(|node| reader.list(node, "keys")) {
-        file.keys = nodes.iter().filter_map(|node| read_key(node, reader)).collect();
-    }
+    file.keys = fields.get("keys").map(|node| read_keys(node, reader)).unwrap_or_default();
     if let Some(node) = fields.get("identity") {
         file.identity = identity_file::read(node, reader).unwrap_or_default();
     }
@@ -340,6 +338,16 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
     }
     let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
     Some(Provider { name, dialect: dialect?, takes, base_url, key, keys, auth, proxy, stand })
+}
+
+fn read_keys(node: &Node, reader: &mut Reader) -> Vec<Key> {
+    let nodes = reader.list(node, "keys").unwrap_or_default();
+    let most = limits::CONFIG_KEYS_MAX;
+    if nodes.len() > most {
+        let text = format!("keys: at most {most} of them; make more with `tollgate key create`");
+        reader.fault(node.mark, text);
+    }
+    nodes.iter().take(most).filter_map(|node| read_key(node, reader)).collect()
 }
 
 fn read_key(node: &Node, reader: &mut Reader) -> Option<Key> {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::config::base_url;
+use crate::config::file::File;
+use crate::config::homes::Homes;
+use crate::config::places_file;
 use crate::config::providers::{Surroundings, site};
 use crate::config::reader::{At, Fields, Reader, is_name, quoted};
 use crate::config::secrets::{self, Source};
@@ -29,6 +32,7 @@ pub(crate) struct Heads {
 #[derive(Clone, Debug)]
 struct WrittenWebhook {
     url: At<Template>,
+    region: Option<At<String>>,
     secret: Option<At<Source>>,
 }
 
@@ -58,12 +62,16 @@ pub(crate) fn read(node: &Node, reader: &mut Reader) -> Option<Heads> {
 
 fn read_webhook(node: &Node, reader: &mut Reader) -> Option<WrittenWebhook> {
     let what = "ledger.heads.webhook";
-    let fields = reader.fields(node, what, &["url", "secret"])?;
+    let fields = reader.fields(node, what, &["url", "secret", "region"])?;
     let url = reader.required(&fields, what, "url");
     let url = url.and_then(|node| template::read(node, &format!("{what}.url"), Syntax::Ours, reader));
     let secret = fields.get("secret").map(|node| secrets::read(node, &format!("{what}.secret"), reader));
+    let region = fields
+        .get("region")
+        .and_then(|node| places_file::read_region(node, &format!("{what}.region"), reader));
     Some(WrittenWebhook {
         url: url?,
+        region,
         // A secret that cannot be read is no leave to go without one.
         secret: match secret {
             None => None,
@@ -126,6 +134,29 @@ fn read_prefix(node: &Node, reader: &mut Reader) -> Option<At<String>> {
         return None;
     }
     Some(text)
+}
+
+/// Checks that heads, which are about the records of all teams, stay in the regions of each.
+pub(crate) fn check_places(file: &File, reader: &mut Reader) {
+    let homes = Homes::of(file);
+    let Heads { webhook, s3 } = &file.ledger.heads;
+    let webhook = webhook.as_ref().map(|hook| ("webhook", hook.url.mark, hook.region.as_ref()));
+    let s3 = s3.as_ref().map(|bucket| ("s3", bucket.endpoint.mark, bucket.region.as_ref()));
+    for (name, mark, region) in webhook.into_iter().chain(s3) {
+        let region = region.map(|region| region.value.as_str());
+        let Some((_, rule)) = homes.against(region).into_iter().next() else { continue };
+        let text = match region {
+            Some(region) => format!(
+                "ledger.heads.{name}: signed heads are about the records of all teams, and may not go to \
+                 {region} ({rule})"
+            ),
+            None => format!(
+                "ledger.heads.{name}: signed heads are about the records of all teams, and nobody knows \
+                 where they go ({rule}): say so with `region`, such as `region: eu`"
+            ),
+        };
+        reader.fault(mark, text);
+    }
 }
 
 impl Surroundings<'_> {
@@ -230,6 +261,9 @@ pub struct ShownWebhook {
     /// The mask, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<&'static str>,
+    /// Where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// `s3:`.
@@ -252,10 +286,12 @@ pub struct ShownBucket {
 
 impl ShownHeads {
     pub(crate) fn of(written: &Heads, targets: &HeadTargets) -> Option<Self> {
-        let webhook = targets.webhook.as_ref().map(|hook| ShownWebhook {
-            url: format!("{}/{MASK}", shown_origin(&hook.remote.site.origin)),
-            secret: hook.secret.as_ref().map(|_| MASK),
-        });
+        let webhook =
+            written.webhook.as_ref().zip(targets.webhook.as_ref()).map(|(written, hook)| ShownWebhook {
+                url: format!("{}/{MASK}", shown_origin(&hook.remote.site.origin)),
+                secret: hook.secret.as_ref().map(|_| MASK),
+                region: written.region.as_ref().map(|region| region.value.clone()),
+            });
         let s3 = written.s3.as_ref().zip(targets.bucket.as_ref()).map(|(written, bucket)| ShownBucket {
             endpoint: written.endpoint.value.clone(),
             bucket: written.bucket.value.clone(),
@@ -272,9 +308,10 @@ impl ShownHeads {
 impl fmt::Display for ShownHeads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        if let Some(ShownWebhook { url, secret }) = &self.webhook {
+        if let Some(ShownWebhook { url, secret, region }) = &self.webhook {
+            let region = region.as_ref().map_or_else(String::new, |region| format!(", region: {region}"));
             let secret = secret.map_or_else(String::new, |mask| format!(", secret: \"{mask}\""));
-            parts.push(format!("webhook: {{ url: {}{secret} }}", word(url)));
+            parts.push(format!("webhook: {{ url: {}{secret}{region} }}", word(url)));
         }
         if let Some(ShownBucket { endpoint, bucket, prefix, region, .. }) = &self.s3 {
             let prefix = prefix.as_ref().map_or_else(String::new, |text| format!(", prefix: {}", word(text)));

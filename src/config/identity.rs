@@ -15,6 +15,7 @@ use crate::glob::Glob;
 use crate::identity::jwt::issuer::Issuer;
 use crate::identity::jwt::token::Algorithm;
 use crate::identity::principal::Principal;
+use crate::identity::token::KeyHash;
 use crate::ids::TeamName;
 use crate::limits;
 use crate::net::reach::Reach;
@@ -111,6 +112,24 @@ fn is_safe(origin: &Origin) -> bool {
     origin.https || is_loopback(&origin.host)
 }
 
+/// Gives each issuer its tag where there are several: two of them may know different people by one name.
+/// Those that differ in the audience alone know the same people.
+fn tell_apart(issuers: &mut [TokenIssuer]) {
+    let several = issuers.windows(2).any(|pair| match pair {
+        [one, two] => one.terms.issuer != two.terms.issuer,
+        _ => false,
+    });
+    for issuer in issuers.iter_mut().filter(|_| several) {
+        let url = &issuer.terms.issuer;
+        let bare = url.split_once("://").map_or(&**url, |(_, bare)| bare);
+        issuer.terms.tag = Some(match bare.len() <= limits::ISSUER_TAG_BYTES_MAX {
+            // No address that was read has this sign; the tag must not, whatever becomes of addresses.
+            true => bare.replace('#', "%23").into(),
+            false => KeyHash::of(url.as_bytes()).id().into(),
+        });
+    }
+}
+
 /// Names of users in the form in which they are compared.
 fn lower<'a>(names: impl IntoIterator<Item = &'a str>) -> HashSet<String> {
     names.into_iter().map(str::to_ascii_lowercase).collect()
@@ -136,6 +155,7 @@ impl Surroundings<'_> {
             }
             issuers.extend(self.issuer(issuer, reader));
         }
+        tell_apart(&mut issuers);
         let revoked = written.revoked.iter().map(|name| name.value.as_str());
         let revoked = lower(revoked.chain(users.iter().map(|user| user.user.as_str())));
         let public_url = written.public_url.as_ref().and_then(|url| public_url(url, reader));
@@ -170,6 +190,7 @@ impl Surroundings<'_> {
         let teams = written.teams.iter();
         let terms = Issuer {
             issuer,
+            tag: None,
             audience: written.audience.as_str().into(),
             user_claim: or(&written.user_claim, "email"),
             groups_claim: or(&written.groups_claim, "groups"),

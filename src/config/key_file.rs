@@ -1,10 +1,10 @@
 //! The key file: hashes of the virtual keys that `tollgate key` makes and revokes, `<data_dir>/keys.json`.
 //!
 //! Shape: `{"version":1,"keys":[{"name","id","sha256","team"?,"user"?,"role"?,"service"?,"models"?,
-//! "servers"?,"generation"?,"created","expires"?,"revoked"?}],"users"?:[{"user","revoked"}]}`, times as RFC
-//! 3339; `"admin":true` of older files is the role of an owner. Writers take an advisory lock on `keys.lock`
-//! beside it, read, change and replace the file whole, so that readers need no lock and two writers lose
-//! nothing. A file that cannot be understood is never overwritten.
+//! "servers"?,"regions"?,"generation"?,"created","expires"?,"revoked"?}],"users"?:[{"user","revoked"}]}`,
+//! times as RFC 3339; `"admin":true` of older files is the role of an owner. Writers take an advisory lock
+//! on `keys.lock` beside it, read, change and replace the file whole, so that readers need no lock and two
+//! writers lose nothing. A file that cannot be understood is never overwritten.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -19,6 +19,7 @@ use crate::clock;
 use crate::config::atomic;
 use crate::config::faults::{Fault, Faults, Mark};
 use crate::config::key_terms::{self, Grant};
+use crate::config::places_file;
 use crate::config::reader;
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
@@ -126,6 +127,9 @@ pub struct StoredKey {
     /// The servers and tools that it is given; absent for no limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<Vec<Grant>>,
+    /// Patterns of the regions that its calls may run in; absent for no limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Vec<String>>,
     /// How often it has been rotated: the first secret is generation 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub generation: u32,
@@ -150,6 +154,7 @@ impl StoredKey {
             until_ms: self.until_ms(),
             models: self.models.as_ref().map(|list| list.iter().map(|pattern| Glob::new(pattern)).collect()),
             servers: self.servers.as_deref().map(key_terms::rules),
+            regions: self.regions.as_deref().map(places_file::globs),
             ..Principal::of_key(KeyName::new(&self.name), self.id.as_str())
         }
     }
@@ -212,6 +217,8 @@ pub struct NewKey {
     pub models: Option<Vec<String>>,
     /// The servers and tools that it is given.
     pub servers: Option<Vec<Grant>>,
+    /// Patterns of the regions that its calls may run in.
+    pub regions: Option<Vec<String>>,
     /// When it ends.
     pub expires: Option<SystemTime>,
 }
@@ -452,6 +459,7 @@ pub(crate) fn create_in(keys: &mut Vec<StoredKey>, wish: NewKey) -> Result<Creat
         service: wish.service,
         models: wish.models,
         servers: wish.servers,
+        regions: wish.regions,
         generation: 1,
         created: key_terms::text(now),
         expires: wish.expires.map(key_terms::text),

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::config::places_file;
 use crate::identity::servers::{ServerRule, ServerRules};
 use crate::limits;
 
@@ -39,6 +40,19 @@ pub fn grants(texts: &[String]) -> Result<Vec<Grant>, String> {
         }
     }
     Ok(out)
+}
+
+/// Checks patterns of regions: `eu`, `eu-*`.
+///
+/// # Errors
+/// What is wrong, in words for who wrote it.
+pub fn regions(texts: &[String]) -> Result<(), String> {
+    let most = limits::REGIONS_MAX;
+    match texts.iter().find(|text| !places_file::is_region(text, true)) {
+        Some(wrong) => Err(format!("{wrong:?} is no region: write one such as eu, eu-central-1 or eu-*")),
+        None if texts.len() > most => Err(format!("at most {most} regions")),
+        None => Ok(()),
+    }
 }
 
 /// The same as rules.
@@ -85,6 +99,11 @@ pub fn text(at: SystemTime) -> String {
     humantime::format_rfc3339_seconds(at.min(last)).to_string()
 }
 
+/// The same of milliseconds since 1970.
+pub fn text_ms(at_ms: u64) -> String {
+    text(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms.min(LAST_S * 1000)))
+}
+
 /// A time of the key file in milliseconds since 1970; `None` for what is no time.
 pub(crate) fn unix_ms(text: &str) -> Option<u64> {
     humantime::parse_rfc3339(text).ok().map(clock::unix_ms)
@@ -109,6 +128,16 @@ mod tests {
         {
             assert!(at(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn regions_are_short_words_and_patterns() {
+        let read = |texts: &[&str]| regions(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(read(&["eu", "eu-central-1", "eu-*", "*"]), Ok(()));
+        for wrong in ["", "EU", "eu central", "unknown", "not_available", "eu,us", &"e".repeat(65)] {
+            assert!(read(&["eu", wrong]).is_err_and(|why| why.contains("is no region")), "{wrong}");
+        }
+        assert_eq!(read(&["eu"; limits::REGIONS_MAX + 1]), Err("at most 64 regions".to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use sha2::Digest;
 
@@ -304,7 +304,7 @@ fn shown_key(hash: KeyHash, key: &Principal, origin: &'static str) -> ShownKey {
         user: key.user.as_deref().map(str::to_owned),
         role: key.role.map(Role::name),
         service: key.service,
-        expires: key.until_ms.map(|ms| key_terms::text(UNIX_EPOCH + Duration::from_millis(ms))),
+        expires: key.until_ms.map(key_terms::text_ms),
         models: key.models.as_deref().map(globs),
         deny_models: globs(&key.deny_models),
         servers: key.servers.as_ref().map(ShownGrant::all),

@@ -15,6 +15,7 @@ mod environment;
 mod file;
 pub mod guard_file;
 pub mod heads;
+pub mod homes;
 pub mod identity;
 mod identity_file;
 mod mcp_file;

@@ -1,5 +1,6 @@
 //! What a person writes about models: `models:`, with the versions and ends of each, and `aliases:` of teams.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -11,7 +12,7 @@ use crate::ids::TeamName;
 use crate::limits;
 use crate::policy::alias::Aliases;
 use crate::policy::rules::Rules;
-use crate::route::model::Table;
+use crate::route::model::{Plan, Table};
 use crate::route::version::{Deprecation, Standing};
 
 /// One entry of `models:`: a list of targets, or a mapping that says more.
@@ -41,7 +42,14 @@ pub(crate) struct Alias {
 /// Reads `models:`.
 pub(crate) fn read_models(node: &Node, reader: &mut Reader) -> Option<Vec<Model>> {
     let entries = reader.entries(node, "models")?;
-    let models = entries.iter().filter_map(|entry| {
+    let (most, patterns_most) = (limits::MODELS_MAX, limits::MODEL_PATTERNS_MAX);
+    if entries.len() > most {
+        reader.fault(node.mark, format!("models: at most {most} of them, found {}", entries.len()));
+    }
+    if let Some(first) = entries.iter().filter(|entry| entry.key.contains('*')).nth(patterns_most) {
+        reader.fault(first.mark, format!("models: at most {patterns_most} of them may be patterns"));
+    }
+    let models = entries.iter().take(most).filter_map(|entry| {
         if !reader.pattern_fits(&entry.key, entry.mark, "models") {
             return None;
         }
@@ -157,6 +165,8 @@ pub(crate) fn aliases(written: &[Alias]) -> Aliases {
 
 /// Checks that replacements are served, and lead to an end.
 pub(crate) fn check_ends(models: &[Model], table: &Table, reader: &mut Reader) {
+    // A name that no entry has exactly is held against each pattern: once, however many lead to it.
+    let mut plans: HashMap<Arc<str>, Option<Plan<'_>>> = HashMap::new();
     for model in models {
         let Some(replacement) = model.end.as_ref().and_then(|end| end.replacement.as_ref()) else { continue };
         let what = format!("models.{}.replacement", model.pattern.value);
@@ -164,7 +174,8 @@ pub(crate) fn check_ends(models: &[Model], table: &Table, reader: &mut Reader) {
         let shown = quoted(&replacement.value);
         // At the end of all time everything that will end has ended.
         for step in 0..=limits::REPLACEMENTS_MAX {
-            let Some(plan) = table.plan(&name) else {
+            let plan = plans.entry(Arc::clone(&name)).or_insert_with(|| table.plan(&name));
+            let Some(plan) = plan else {
                 reader.fault(replacement.mark, format!("{what}: no provider serves {}", quoted(&name)));
                 break;
             };

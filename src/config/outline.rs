@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::Faults;
+use crate::config::homes::Homes;
 use crate::config::load::{Opened, open};
 use crate::config::reader::Reader;
 use crate::config::resolve;
@@ -29,6 +30,8 @@ pub struct Outline {
     pub pinning_lock: Option<String>,
     /// The teams that keys may name.
     pub teams: Vec<String>,
+    /// Where what is known of teams may be kept.
+    pub homes: Homes,
     /// The keys that stand in the config itself.
     pub keys: Vec<ConfigKey>,
 }
@@ -50,6 +53,8 @@ pub struct ConfigKey {
     pub until_ms: Option<u64>,
     /// Its patterns.
     pub models: Option<Vec<String>>,
+    /// Patterns of its regions.
+    pub regions: Option<Vec<String>>,
 }
 
 /// Reads the outline of the config at `path`, as `load` would choose it.
@@ -81,9 +86,11 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
             user: key.user.as_ref().map(|user| user.value.clone()),
             role: key.role,
             until_ms: key.expires,
+            regions: key.regions.clone(),
             models: key.models.as_ref().map(|list| list.iter().map(|text| text.value.clone()).collect()),
         }
     });
+    let homes = Homes::of(&file);
     Ok(Outline {
         data_dir: fixed.data_dir,
         listen: fixed.listen,
@@ -91,6 +98,7 @@ pub(crate) fn outline_in(path: Option<&Path>, environment: &Environment) -> Resu
         endpoint_key: file.mcp.endpoint_key.unwrap_or_else(|| defaults::ENDPOINT_KEY.to_owned()),
         pinning_lock: file.pinning.lock.as_ref().map(|lock| lock.value.clone()),
         teams: file.teams.iter().map(|team| team.name.value.clone()).collect(),
+        homes,
         keys: keys.collect(),
     })
 }

@@ -41,6 +41,13 @@ pub(crate) fn read_stand(fields: &Fields<'_>, what: &str, reader: &mut Reader) -
     Stand { regions: regions.unwrap_or_default(), tenancy: tenancy.unwrap_or_default() }
 }
 
+/// Reads the one region of a place that is neither provider nor server.
+pub(crate) fn read_region(node: &Node, what: &str, reader: &mut Reader) -> Option<At<String>> {
+    let text = reader.text(node, what)?;
+    let mark = text.mark;
+    Some(At { mark, value: region(text, what, false, reader)? })
+}
+
 /// Reads `regions`, patterns: `eu`, `"eu-*"`.
 pub(crate) fn read_regions(node: &Node, what: &str, reader: &mut Reader) -> Option<Vec<String>> {
     reader.list(node, what)?;
@@ -87,16 +94,23 @@ fn one_or_more(node: &Node, what: &str, patterns: bool, reader: &mut Reader) -> 
 /// A region stands in the ledger and in errors, and is compared with what providers say of themselves.
 fn region(text: At<String>, what: &str, patterns: bool, reader: &mut Reader) -> Option<String> {
     let At { mark, value } = text;
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let fits = |byte: u8| letter(byte) || b"-_".contains(&byte) || (patterns && byte == b'*');
-    let max = limits::NAME_CHARS_MAX;
-    if value.len() <= max && value.bytes().all(fits) && !["unknown", "not_available"].contains(&&*value) {
+    if is_region(&value, patterns) {
         return Some(value);
     }
+    let max = limits::NAME_CHARS_MAX;
     let star = if patterns { " *" } else { "" };
     let wanted = format!("use 1 to {max} of a-z 0-9 - _{star}, such as eu or eu-central-1");
     reader.fault(mark, format!("{what}: {} is no region: {wanted}", quoted(&value)));
     None
+}
+
+/// Whether a text can be a region, or a pattern of regions.
+pub(crate) fn is_region(text: &str, pattern: bool) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let fits = |byte: u8| letter(byte) || b"-_".contains(&byte) || (pattern && byte == b'*');
+    (1..=limits::NAME_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(fits)
+        && !["unknown", "not_available"].contains(&text)
 }
 
 /// Lines for people: rules about places that leave a model nothing, and places that no such rule can allow.

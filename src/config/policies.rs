@@ -32,8 +32,6 @@ pub(crate) struct Beside<'a> {
     pub(crate) principals: Vec<Principal>,
     /// The servers.
     pub(crate) servers: &'a [McpServer],
-    /// The names of the providers.
-    pub(crate) providers: Vec<String>,
 }
 
 /// Makes the rules; nothing where a Cedar file has faults, which go to `reader`. Warnings are for people.
@@ -58,7 +56,10 @@ pub(crate) fn rules(
     let known = Known {
         teams: file.teams.iter().map(|team| team.name.value.clone()).collect(),
         servers: beside.servers.iter().map(|server| server.server.name.to_string()).collect(),
-        providers: beside.providers,
+        models: match &file.models {
+            Some(models) => models.iter().map(|model| Glob::new(&model.pattern.value)).collect(),
+            None => vec![Glob::new("*")],
+        },
     };
     let sources = Sources {
         teams: teams.collect(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::faults::{Fault, Faults, Mark};
 use crate::config::yaml::{Entry, Node, Value};
 use crate::limits;
+use crate::near::nearest;
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl Reader {
     pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<Fields<'n>> {
         let entries = self.entries(node, what)?;
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let hint = match nearest(&entry.key, known) {
+            let hint = match nearest(&entry.key, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known here: {}", known.join(", ")),
             };
@@ -228,32 +229,4 @@ const SHOWN_CHARS: usize = 60;
 
 fn of(what: &str) -> String {
     if what.is_empty() { String::new() } else { format!(" in {what}") }
-}
-
-/// The known word nearest to `word`, if it is near enough to be meant.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let word: Vec<char> = word.chars().take(SHOWN_CHARS).map(|c| if c == '-' { '_' } else { c }).collect();
-    let near = known.iter().map(|&known| (distance(&word, known), known)).min()?;
-    (near.0 <= 2 && near.0 < word.len()).then_some(near.1)
-}
-
-/// Levenshtein distance without regard to case.
-fn distance(a: &[char], b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let cost = usize::from(!from.eq_ignore_ascii_case(to));
-            let best = (diagonal + cost).min(*cell + 1).min(left + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }

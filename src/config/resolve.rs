@@ -165,11 +165,12 @@ impl<'e> Resolver<'e> {
         let keys = self.ring(&config_keys, &stored.keys, &identity);
         let stored = stored.keys.iter().filter(|key| key.is_valid()).map(StoredKey::principal);
         let principals = config_keys.iter().map(|(_, principal)| principal.clone()).chain(stored).collect();
-        let rules = self.rules(file, (&servers, principals), &providers, reader);
+        let rules = self.rules(file, (&servers, principals), reader);
         let served = (&routes, providers.as_slice());
         self.shared.warnings.extend(places_file::warnings(&rules, &team_list(file), served));
         self.check_aliases(file, &rules, &routes, reader);
         let spending = self.spending(file, &providers, reader);
+        heads::check_places(file, reader);
         let heads = self.shared.head_targets(&file.ledger.heads, reader);
         for fact in heads::facts(&heads) {
             self.facts.update(Sha256::digest(fact));
@@ -201,7 +202,6 @@ impl<'e> Resolver<'e> {
         &mut self,
         file: &File,
         (servers, principals): (&[McpServer], Vec<Principal>),
-        providers: &[Arc<Provider>],
         reader: &mut Reader,
     ) -> Rules {
         let mut files = Vec::new();
@@ -213,8 +213,7 @@ impl<'e> Resolver<'e> {
                 Err(_) => reader.fault(path.mark, format!("policy.files: {} is not UTF-8 text", path.value)),
             }
         }
-        let providers = providers.iter().map(|provider| provider.name.to_string()).collect();
-        let beside = Beside { files, principals, servers, providers };
+        let beside = Beside { files, principals, servers };
         policies::rules(file, beside, &mut self.shared.warnings, reader).unwrap_or_default()
     }
 

@@ -29,6 +29,8 @@ pub struct ShownIdentity {
 pub struct ShownIssuer {
     /// Its `iss`.
     pub issuer: String,
+    /// What the keys of those who sign in here are called.
+    pub keys_named: String,
     /// What `aud` has to hold.
     pub audience: String,
     /// Where its keys are, or the discovery document that says so.
@@ -57,6 +59,7 @@ impl ShownIdentity {
             let role = |(group, role): &(Glob, Role)| (group.as_str().to_owned(), role.name());
             ShownIssuer {
                 issuer: terms.issuer.to_string(),
+                keys_named: terms.key_of("USER"),
                 audience: terms.audience.to_string(),
                 keys_from: issuer.source.id.to_string(),
                 user_claim: terms.user_claim.clone(),
@@ -93,7 +96,8 @@ impl fmt::Display for ShownIdentity {
             let names = [&issuer.issuer, &issuer.audience, &issuer.user_claim, &issuer.groups_claim];
             let [own, audience, user, groups] = names.map(|name| word(name));
             writeln!(f, "    - issuer: {own}\n      audience: {audience} # keys from {}", issuer.keys_from)?;
-            writeln!(f, "      user_claim: {user}\n      groups_claim: {groups}")?;
+            writeln!(f, "      user_claim: {user} # keys named {}", issuer.keys_named)?;
+            writeln!(f, "      groups_claim: {groups}")?;
             writeln!(f, "      clock_skew_s: {}", issuer.clock_skew_s)?;
             if !issuer.teams.is_empty() {
                 writeln!(f, "      teams: {}", rows(&issuer.teams))?;

@@ -68,7 +68,10 @@ pub(super) fn without_contents(body: &[u8]) -> Vec<u8> {
         for field in ["content", "error", "decision", "marks"] {
             entry.remove(field);
         }
-        if entry.get("kind").and_then(Value::as_str) == Some("resource_read") {
+        let says = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+        let method = says("method");
+        let names_resource = method.starts_with("resources/") || method == "completion/complete";
+        if says("kind") == "resource_read" || names_resource {
             entry.remove("tool");
         }
         let actions = entry.get_mut("actions").and_then(Value::as_array_mut);
@@ -117,11 +120,14 @@ mod tests {
             "user": "ana"});
         let read =
             json!({"id": "2", "kind": "resource_read", "tool": "file:///etc/passwd", "server": "files"});
-        let body = json!({"entries": [call, read], "next": 7}).to_string();
+        let other =
+            json!({"id": "3", "kind": "mcp_other", "tool": "file:///etc", "method": "completion/complete"});
+        let body = json!({"entries": [call, read, other], "next": 7}).to_string();
         let found: Value = serde_json::from_slice(&without_contents(body.as_bytes())).unwrap();
         let action = json!({"id": "a", "name": "Bash", "class": "write"});
         let call = json!({"id": "1", "kind": "model_call", "actions": [action], "user": "ana"});
         let read = json!({"id": "2", "kind": "resource_read", "server": "files"});
-        assert_eq!(found, json!({"entries": [call, read], "next": 7}));
+        let other = json!({"id": "3", "kind": "mcp_other", "method": "completion/complete"});
+        assert_eq!(found, json!({"entries": [call, read, other], "next": 7}));
     }
 }

@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::call::Endpoint;
 use crate::config::key_terms;
@@ -157,12 +156,11 @@ fn unfit_key(unfit: Unfit<'_>) -> CallError {
             refused.context(text)
         }
         Unfit::Expired(who) => {
-            let end = UNIX_EPOCH + Duration::from_millis(who.until_ms.unwrap_or_default());
             let text = format!(
                 "key \"{}\" has expired, it was good until {}: ask for another one, or have it rotated with \
                  `tollgate key rotate`",
                 who.key,
-                key_terms::text(end)
+                key_terms::text_ms(who.until_ms.unwrap_or_default())
             );
             refused.context(text)
         }

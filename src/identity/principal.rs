@@ -11,11 +11,12 @@ use crate::ids::{KeyName, TeamName};
 /// that could be presented as a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Name of the key; of who has signed in, `oidc:` and the user, which no key can be called.
+    /// Name of the key; of who has signed in, `oidc:` and the user, which no key can be called. Where there
+    /// are several issuers, `oidc:`, the issuer, `#` and the user: one name, one person.
     pub key: KeyName,
     /// First 12 hexadecimal digits of the key's SHA-256: tells keys apart that had the same name over time.
-    /// Of who has signed in, of a hash over issuer, subject, team and groups: whoever has other rights is
-    /// another one to all who remember by it.
+    /// Of who has signed in, of a hash over issuer, subject, user, team and groups: whoever has other rights
+    /// is another one to all who remember by it.
     pub key_id: Arc<str>,
     /// The team that the key belongs to.
     pub team: Option<TeamName>,

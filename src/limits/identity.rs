@@ -31,6 +31,10 @@ pub const SIGN_INS_MAX: usize = 16 * 1024;
 /// Issuers of one config.
 pub const ISSUERS_MAX: usize = 32;
 
+/// Bytes of an issuer's address in the names of those who have signed in there: they stand in records and
+/// logs. Of a longer one they have a hash.
+pub const ISSUER_TAG_BYTES_MAX: usize = 128;
+
 /// Rows of `teams:` and `roles:` of one issuer: each is compared with each group of a token.
 pub const ISSUER_ROWS_MAX: usize = 1024;
 

@@ -225,6 +225,16 @@ pub const CONFIG_FAULTS_MAX: usize = 50;
 /// Bytes of a secret, certificate or CA file that the config names; a bundle of all public roots has 230 KiB.
 pub const SECRET_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Keys that stand in the config itself. The shortest takes 50 bytes of its megabyte; whoever has so many
+/// keeps them in the key file.
+pub const CONFIG_KEYS_MAX: usize = 16 * 1024;
+
+/// Entries of `models:`. A large reseller has some 600 models.
+pub const MODELS_MAX: usize = 4096;
+
+/// Entries of `models:` that are patterns: a name that none has exactly is held against each, in every call.
+pub const MODEL_PATTERNS_MAX: usize = 1024;
+
 /// Bytes of the key file; a key takes about 200.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

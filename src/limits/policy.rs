@@ -10,6 +10,14 @@ pub const POLICY_FILES_MAX: usize = 64;
 /// Bytes of one Cedar file. A policy of a few lines has 200.
 pub const POLICY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Names in one policy of a Cedar file that nothing has and that people are told of: they mend a few at a
+/// time.
+pub const POLICY_UNKNOWN_MAX: usize = 8;
+
+/// Such names, of all files together, for which it is looked up what is meant: each is held against all known
+/// names, 2,000 of them in some 10 ms.
+pub const POLICY_HINTS_MAX: usize = 64;
+
 /// Characters of an `@id` of a policy that are kept: it stands in every record that the policy decides.
 pub const POLICY_ID_CHARS_MAX: usize = 100;
 

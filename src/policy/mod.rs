@@ -13,6 +13,7 @@ pub mod decide;
 mod flat;
 pub mod guards;
 pub mod input;
+mod named;
 pub mod raw;
 mod readable;
 pub mod residency;

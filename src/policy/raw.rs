@@ -1,5 +1,6 @@
 //! Cedar files beside the readable form: read, checked against the schema, and made ready to be found.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -8,9 +9,12 @@ use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, Schema,
     ValidationMode, Validator,
 };
+use serde_json::Value;
 
+use crate::glob::Glob;
+use crate::policy::named::Names;
 use crate::policy::readable::{RuleId, Whose};
-use crate::policy::words::{Action, ORG, SCHEMA, Spoken};
+use crate::policy::words::{Action, SCHEMA, Spoken};
 
 /// A Cedar file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +45,8 @@ pub struct Known {
     pub teams: Vec<String>,
     /// MCP servers.
     pub servers: Vec<String>,
-    /// Providers.
-    pub providers: Vec<String>,
+    /// Names and patterns of models.
+    pub models: Vec<Glob>,
 }
 
 /// A policy of a file.
@@ -85,21 +89,21 @@ pub(super) fn read(files: &[RawFile], known: &Known) -> Result<Read, Vec<RawFaul
         Ok((schema, _warnings)) => schema,
         Err(why) => return Err(vec![Place::of("", "", None).fault(&why.to_string())]),
     };
-    let validator = Validator::new(schema);
+    let (validator, names) = (Validator::new(schema), Names::of(known));
     for (number, file) in files.iter().enumerate() {
         let twice = files.iter().take(number).any(|other| other.name == file.name);
         if twice {
             faults.push(Place::of(&file.name, &file.text, None).fault("the file is named twice"));
             continue;
         }
-        read_file(file, (&validator, known), &mut out, &mut faults);
+        read_file(file, (&validator, &names), &mut out, &mut faults);
     }
     if faults.is_empty() { Ok(out) } else { Err(faults) }
 }
 
 fn read_file(
     file: &RawFile,
-    (validator, known): (&Validator, &Known),
+    (validator, names): (&Validator, &Names<'_>),
     out: &mut Read,
     faults: &mut Vec<RawFault>,
 ) {
@@ -131,7 +135,7 @@ fn read_file(
     );
     let mut policies: Vec<&Policy> = set.policies().collect();
     policies.sort_by_key(|policy| start_of(policy));
-    let mut names: Vec<String> = Vec::new();
+    let mut taken: HashSet<String> = HashSet::new();
     for policy in policies {
         let at = start_of(policy);
         let line = place(at).line;
@@ -139,16 +143,21 @@ fn read_file(
             Some(id) if !id.trim().is_empty() => format!("{}: {}", file.name, shown(id)),
             _ => format!("{}:{line}", file.name),
         };
-        let name = if names.contains(&name) { format!("{name} ({line})") } else { name };
-        if names.contains(&name) {
+        let name = if taken.contains(&name) { format!("{name} ({line})") } else { name };
+        if !taken.insert(name.clone()) {
             faults.push(place(at).fault("two policies stand in one line; give each its `@id(\"...\")`"));
             continue;
         }
-        names.push(name.clone());
-        out.odd.extend(unknown_names(policy, known).into_iter().map(|text| place(at).fault(&text)));
-        match raw_rule(&name, policy) {
-            Some(rule) => out.rules.push(Arc::new(rule)),
-            None => faults.push(place(at).fault("this policy cannot be taken apart; write it more simply")),
+        let Some((rule, json)) = raw_rule(&name, policy) else {
+            faults.push(place(at).fault("this policy cannot be taken apart; write it more simply"));
+            continue;
+        };
+        out.rules.push(Arc::new(rule));
+        for unknown in names.unknown(policy, &json) {
+            let begin = at.unwrap_or_default();
+            let within = file.text.get(begin..).and_then(|text| text.find(&unknown.written));
+            let told = place(Some(begin + within.unwrap_or_default())).fault(&unknown.text);
+            if unknown.never { &mut *faults } else { &mut out.odd }.push(told);
         }
     }
 }
@@ -161,7 +170,8 @@ fn shown(id: &str) -> String {
         .collect()
 }
 
-fn raw_rule(name: &str, policy: &Policy) -> Option<RawRule> {
+/// The rule, and the policy as Cedar writes it.
+fn raw_rule(name: &str, policy: &Policy) -> Option<(RawRule, Value)> {
     let id = RuleId { whose: Whose::File, text: name.into() };
     let about = match policy.principal_constraint() {
         PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) | PrincipalConstraint::IsIn(_, uid) => {
@@ -175,44 +185,16 @@ fn raw_rule(name: &str, policy: &Policy) -> Option<RawRule> {
         ActionConstraint::Eq(uid) => Some(vec![name_of(&uid)]),
         ActionConstraint::In(uids) => Some(uids.iter().map(name_of).collect()),
     };
-    let json = policy.to_json().ok()?.to_string();
-    Some(RawRule {
+    let json = policy.to_json().ok()?;
+    let rule = RawRule {
         forbids: policy.effect() == Effect::Forbid,
         about,
         actions,
         policy: policy.new_id(PolicyId::new(id.in_set())),
-        spoken: Spoken::find(&json),
+        spoken: Spoken::find(&json.to_string()),
         id,
-    })
-}
-
-/// A sentence for each name that the config does not know.
-fn unknown_names(policy: &Policy, known: &Known) -> Vec<String> {
-    let mut out = Vec::new();
-    for uid in policy.entity_literals() {
-        let (of, word) = match uid.type_name().basename() {
-            "Team" => (&known.teams, "team"),
-            "Server" => (&known.servers, "MCP server"),
-            "Org" if uid.id().unescaped() != ORG => {
-                out.push(format!("the organisation is called {ORG:?}"));
-                continue;
-            }
-            "Tool" => {
-                let server = uid.id().unescaped().split_once('/').map(|(server, _)| server);
-                if !server.is_some_and(|server| known.servers.iter().any(|one| one == server)) {
-                    let name = shown(uid.id().unescaped());
-                    out.push(format!("no tool can have the id {name:?}: write SERVER/TOOL"));
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        let name = uid.id().unescaped();
-        if !of.iter().any(|one| one == name) {
-            out.push(format!("no {word} has the name {:?}", shown(name)));
-        }
-    }
-    out
+    };
+    Some((rule, json))
 }
 
 /// Where a policy begins in its file, bytes.

@@ -356,6 +356,10 @@ fn a_key_narrows_its_team_and_both_can_deny() {
     }
 }
 
+fn models() -> Vec<Glob> {
+    ["claude-*", "gpt-6"].map(Glob::new).to_vec()
+}
+
 /// Rules with Cedar files.
 fn with_files(files: &[(&str, &str)], unwritten: Unwritten) -> Result<(Rules, Vec<RawFault>), Vec<RawFault>> {
     let file = |(name, text): &(&str, &str)| RawFile { name: (*name).to_owned(), text: (*text).to_owned() };
@@ -363,7 +367,7 @@ fn with_files(files: &[(&str, &str)], unwritten: Unwritten) -> Result<(Rules, Ve
         teams: vec![(TeamName::new("platform"), team(Some(&["claude-*"]), Some(PLATFORM)))],
         unwritten,
         files: files.iter().map(file).collect(),
-        known: Known { teams: vec!["platform".into()], servers: vec!["github".into()], providers: vec![] },
+        known: Known { teams: vec!["platform".into()], servers: vec!["github".into()], models: models() },
         ..Sources::default()
     })
 }
@@ -436,6 +440,38 @@ fn those_whom_files_tell_apart_have_views_of_their_own() {
 }
 
 #[test]
+fn two_issuers_with_one_user_are_told_apart() {
+    let at = |issuer: &str, key_id: &str| Principal {
+        user: Some("ana".into()),
+        issuer: Some(issuer.into()),
+        key: KeyName::new("oidc:ana"),
+        key_id: key_id.into(),
+        ..caller(Some("platform"), None)
+    };
+    // The same id, as if hashes had met: what they may do must not follow from that.
+    let (here, there) =
+        (at("https://a.example.com", "00000000000a"), at("https://b.example.com", "00000000000a"));
+    let key = Principal { issuer: None, ..here.clone() };
+    let by_key = "forbid (principal, action, resource) \
+                  unless { principal has issuer && principal.issuer == \"https://a.example.com\" };";
+    let by_user = "forbid (principal in User::\"ana\", action, resource) \
+                   unless { User::\"ana\" has issuer && User::\"ana\".issuer like \"https://a.*\" };";
+    for text in [by_key, by_user] {
+        let (rules, odd) = with_files(&[("f.cedar", text)], Unwritten::Allow).unwrap();
+        assert_eq!(odd, []);
+        let table = Table::default();
+        for _again in 0..2 {
+            for (who, may) in [(&here, true), (&there, false), (&key, false)] {
+                assert_eq!(table.may_name(&rules, who, "claude-x"), may, "{text}");
+                assert_eq!(rules.may_name(who, "claude-x"), may, "{text}");
+            }
+        }
+        assert!(rules.view_key(&here) != rules.view_key(&there), "{text}");
+    }
+    assert!(rules().view_key(&here) == rules().view_key(&there), "no file, no difference");
+}
+
+#[test]
 fn a_file_with_faults_is_refused_with_their_places() {
     for (text, line, words) in [
         ("permit (principal, action, resource);\npermit (", 2, "unexpected"),
@@ -454,7 +490,77 @@ fn a_file_with_faults_is_refused_with_their_places() {
         Unwritten::Allow,
     )
     .unwrap();
-    assert_eq!(odd[0].text, "no team has the name \"platfrom\"");
+    assert_eq!(odd[0].text, "no team has the name \"platfrom\"; did you mean \"platform\"?");
+}
+
+#[test]
+fn names_that_nothing_has_are_told_with_their_places() {
+    let told = |text: &str| match with_files(&[("f.cedar", text)], Unwritten::Allow) {
+        Ok((_, odd)) => (true, odd),
+        Err(faults) => (false, faults),
+    };
+    let when = |what: &str| format!("forbid (principal, action, resource is Tool)\n  when {{\n {what} }};");
+    let about =
+        |what: &str| format!("// {what} is no policy\nforbid (principal, action,\n  resource == {what});");
+    for (text, taken, line, wanted) in [
+        (
+            about("Tool::\"githab/merge\""),
+            true,
+            3,
+            "no MCP server has the name \"githab\"; did you mean \"github\"?",
+        ),
+        (about("Tool::\"merge\""), true, 3, "no tool can have the id \"merge\": write SERVER/TOOL"),
+        (about("Model::\"gtp-6\""), true, 3, "serves \"gtp-6\"; did you mean \"gpt-6\"?"),
+        (about("Model::\"claude-9\""), true, 0, ""),
+        (about("Tool::\"github/any\""), true, 0, ""),
+        (
+            when("resource.server == \"git-hub\""),
+            true,
+            3,
+            "has the name \"git-hub\"; did you mean \"github\"?",
+        ),
+        (
+            when("principal has team && \"finance\" != principal.team"),
+            true,
+            3,
+            "no team has the name \"finance\"",
+        ),
+        (
+            when("principal has team && [\"platform\", \"web\"].contains(principal.team)"),
+            true,
+            3,
+            "name \"web\"",
+        ),
+        (
+            when("resource.class == \"destroy\""),
+            false,
+            3,
+            "class is one of unknown, read, write, destructive, never",
+        ),
+        (when("[\"read\", \"wirte\"].contains(resource.class)"), false, 3, "did you mean \"write\"?"),
+        (
+            when("principal.role == \"admin\""),
+            false,
+            3,
+            "owner, operator, auditor, viewer, developer, never \"admin\"",
+        ),
+        (when("principal.role == \"developer\" && resource.class == \"read\""), true, 0, ""),
+        (when("resource.name == \"anything\" && principal.key == \"any\""), true, 0, ""),
+    ] {
+        let (found, list) = told(&text);
+        assert_eq!(found, taken, "{text}: {list:?}");
+        match line {
+            0 => assert_eq!(list, [], "{text}"),
+            line => {
+                let [one] = list.as_slice() else { panic!("{text}: {list:?}") };
+                assert!(one.line == line && one.text.contains(wanted), "{text}: {one:?}");
+            }
+        }
+    }
+    // A file of nothing but mistakes ends, and tells a few of each policy.
+    let many: String = (0..20).map(|n| format!(" || resource.server == \"s{n}\"")).collect();
+    let (_, list) = told(&when(&format!("false{many}")));
+    assert_eq!(list.len(), limits::POLICY_UNKNOWN_MAX);
 }
 
 #[test]
@@ -502,7 +608,7 @@ fn the_readable_form_is_good_cedar() {
     ]);
     let text = rules.as_cedar(&TeamName::new("ops")).unwrap();
     let file = RawFile { name: "compiled".into(), text: text.clone() };
-    let known = Known { teams: vec!["ops".into()], servers: vec!["github".into()], providers: vec![] };
+    let known = Known { teams: vec!["ops".into()], servers: vec!["github".into()], models: models() };
     let (_, odd) = Rules::build(Sources { files: vec![file], known, ..Sources::default() }).expect(&text);
     assert_eq!(odd, []);
     assert!(text.contains("// team ops: servers github: ask merge_*"), "{text}");

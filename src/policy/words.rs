@@ -15,11 +15,12 @@ use crate::identity::role::Role;
 pub const SCHEMA: &str = r#"entity Org;
 entity Team in [Org];
 entity Group;
-entity User in [Group];
+entity User in [Group] = { issuer?: String };
 entity Key in [Org, Team, User, Group] = {
   key: String,
   team?: String,
   user?: String,
+  issuer?: String,
   groups: Set<String>,
   role: String,
 };
@@ -108,6 +109,7 @@ impl Words {
         let groups: HashSet<EntityUid> = who.groups.iter().map(|name| uid(&self.group, name)).collect();
         let mut above: HashSet<EntityUid> = groups.clone();
         above.insert(org.clone());
+        let issuer = who.issuer.as_deref().map(|issuer| ("issuer".to_owned(), text(issuer)));
         let mut all = vec![Entity::with_uid(org.clone())];
         all.extend(groups.iter().cloned().map(Entity::with_uid));
         let mut attributes = HashMap::from([
@@ -123,10 +125,11 @@ impl Words {
         }
         if let Some(user) = &who.user {
             let user_uid = uid(&self.user, user);
-            all.push(Entity::new_no_attrs(user_uid.clone(), groups));
+            all.push(Entity::new(user_uid.clone(), issuer.clone().into_iter().collect(), groups).ok()?);
             above.insert(user_uid);
             attributes.insert("user".to_owned(), text(user));
         }
+        attributes.extend(issuer);
         all.push(Entity::new(key.clone(), attributes, above).ok()?);
         Some((key, all))
     }
@@ -155,9 +158,12 @@ impl Words {
     }
 }
 
+/// What those are who have no role.
+pub(super) const DEVELOPER: &str = "developer";
+
 /// What a principal is to the house.
 pub(super) fn role(who: &Principal) -> &'static str {
-    who.role.map_or("developer", Role::name)
+    who.role.map_or(DEVELOPER, Role::name)
 }
 
 fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
@@ -174,6 +180,7 @@ pub(super) struct Spoken {
     pub(super) key: bool,
     pub(super) team: bool,
     pub(super) user: bool,
+    pub(super) issuer: bool,
     pub(super) groups: bool,
     pub(super) role: bool,
 }
@@ -187,6 +194,7 @@ impl Spoken {
             key: names(&["Key", "key"]),
             team: names(&["Team", "team"]),
             user: names(&["User", "user"]),
+            issuer: names(&["issuer"]),
             groups: names(&["Group", "groups"]),
             role: names(&["role"]),
         }
@@ -197,6 +205,7 @@ impl Spoken {
             key: self.key || other.key,
             team: self.team || other.team,
             user: self.user || other.user,
+            issuer: self.issuer || other.issuer,
             groups: self.groups || other.groups,
             role: self.role || other.role,
         }
@@ -209,6 +218,7 @@ pub(super) struct Told {
     key: Option<Arc<str>>,
     team: Option<Arc<str>>,
     user: Option<Arc<str>>,
+    issuer: Option<Arc<str>>,
     groups: Option<Arc<[Arc<str>]>>,
     role: Option<&'static str>,
 }
@@ -221,6 +231,7 @@ impl Told {
             key: spoken.key.then(|| who.key.as_str().into()),
             team: spoken.team.then(team).flatten(),
             user: spoken.user.then(|| who.user.clone()).flatten(),
+            issuer: spoken.issuer.then(|| who.issuer.clone()).flatten(),
             groups: spoken.groups.then(|| Arc::clone(&who.groups)),
             role: spoken.role.then(|| role(who)),
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::client::{get, messages, once};
-use crate::gateway::{Folder, Gateway, KEY, config, for_each_engine, tollgate};
+use crate::gateway::{Engine, Folder, Gateway, KEY, config, for_each_engine, tollgate};
 use crate::ledger::administrator;
 use crate::peer::scripted_upstream;
 use crate::program::{self, eventually};
@@ -68,7 +68,7 @@ fn change(gateway: &Gateway, key: &str, target: &str, body: &Value, lines: &[&st
 }
 
 /// A gateway of two cores.
-fn of_two_cores(engine: crate::gateway::Engine, upstream: &str, more: &str) -> Gateway {
+fn of_two_cores(engine: Engine, upstream: &str, more: &str) -> Gateway {
     let folder = Folder::new();
     let text = config(engine, upstream, more).replace("threads: 1", "threads: 2");
     folder.write("tollgate.yaml", &text);
@@ -235,7 +235,7 @@ fn nobody_comes_in_without_a_key_and_no_page_of_others_with_one() {
 #[test]
 fn changes_have_a_pace() {
     let upstream = scripted_upstream::plain();
-    let gateway = Gateway::start(crate::gateway::Engine::Epoll, &upstream.url());
+    let gateway = Gateway::start(Engine::Epoll, &upstream.url());
     let root = administrator(&gateway);
     // One after the other, and still faster than two a second on whatever machine.
     let request = crate::client::post("/admin/keys", &root, &[("If-Match", "\"0\"")], b"{\"name\":\"a\"}");
@@ -251,7 +251,7 @@ fn changes_have_a_pace() {
 #[test]
 fn another_config_is_looked_at_and_nothing_changes() {
     let upstream = scripted_upstream::plain();
-    let engine = crate::gateway::Engine::Epoll;
+    let engine = Engine::Epoll;
     let gateway = Gateway::start(engine, &upstream.url());
     let root = administrator(&gateway);
     let check = |yaml: &str| {
@@ -298,7 +298,7 @@ fn another_config_is_looked_at_and_nothing_changes() {
 #[test]
 fn what_rules_say_is_what_calls_meet() {
     let upstream = scripted_upstream::plain();
-    let gateway = Gateway::start(crate::gateway::Engine::Epoll, &upstream.url());
+    let gateway = Gateway::start(Engine::Epoll, &upstream.url());
     let root = administrator(&gateway);
     let explain = |query: &str| curl(&gateway, Some(&root), &format!("/admin/policy/explain?{query}"), &[]);
     let yes = explain("key=narrow&model=claude-allowed-1");
@@ -319,7 +319,7 @@ fn what_rules_say_is_what_calls_meet() {
 #[test]
 fn every_operation_of_the_document_can_be_called() {
     let upstream = scripted_upstream::plain();
-    let gateway = Gateway::start(crate::gateway::Engine::Epoll, &upstream.url());
+    let gateway = Gateway::start(Engine::Epoll, &upstream.url());
     let root = administrator(&gateway);
     let document = curl(&gateway, Some(&root), "/admin/openapi.json", &[]).body;
     assert_eq!(document["openapi"], "3.1.0");
@@ -386,7 +386,7 @@ fn every_operation_of_the_document_can_be_called() {
 #[test]
 fn a_key_is_rotated_by_whom_may_and_only_as_it_was_seen() {
     let upstream = scripted_upstream::plain();
-    let gateway = Gateway::start(crate::gateway::Engine::Epoll, &upstream.url());
+    let gateway = Gateway::start(Engine::Epoll, &upstream.url());
     let root = administrator(&gateway);
     let make = |body: Value| change(&gateway, &root, "/admin/keys", &body, &["If-None-Match: *"]);
     let old = make(json!({ "name": "job", "service": true, "expires": "1h", "models": ["claude-any"] }));
@@ -431,4 +431,54 @@ fn a_key_is_rotated_by_whom_may_and_only_as_it_was_seen() {
     );
     assert_eq!(told.status, 403, "{told:?}");
     assert_eq!(rotate(&root, "ops", &etag("ops"), json!({})).status, 200);
+}
+
+#[test]
+fn a_key_is_made_for_some_regions_alone() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let gateway = of_two_cores(engine, &upstream.url(), "");
+        let root = administrator(&gateway);
+        let make = |regions: Value| {
+            let new = json!({ "name": "lab", "regions": regions });
+            change(&gateway, &root, "/admin/keys", &new, &["If-None-Match: *"])
+        };
+        for (wrong, says) in
+            [(json!(["EU"]), "\"EU\" is no region"), (json!([]), "leave it out for no limit")]
+        {
+            let refused = make(wrong);
+            assert!(refused.status == 400 && refused.message().contains(says), "{refused:?}");
+        }
+        let made = make(json!(["eu", "eu-*"]));
+        assert_eq!(made.status, 200, "{made:?}");
+        let key = made.body["key"].as_str().expect("the key is shown once").to_owned();
+        // Where the provider is nobody knows, so it is none of these regions.
+        assert_eq!((calls(&gateway, &key), calls(&gateway, KEY)), (451, 200));
+        let list = curl(&gateway, Some(&root), "/admin/keys", &[]).body;
+        let lab = list["keys"].as_array().expect("keys").iter().find(|one| one["name"] == "lab");
+        assert_eq!(lab.expect("it is listed")["regions"], json!(["eu", "eu-*"]));
+        let main = list["keys"].as_array().expect("keys").iter().find(|one| one["name"] == "main");
+        assert_eq!(main.expect("it is listed")["origin"], "config");
+    });
+}
+
+#[test]
+fn what_people_put_secrets_into_is_not_shown() {
+    let upstream = scripted_upstream::plain();
+    let servers = "mcp_servers:\n  \
+        files: { command: /bin/false, args: [\"--token=plain-secret\", plain-secret] }\n  \
+        web: { url: \"http://127.0.0.1:9/hook/plain-secret/mcp\", era: modern }\n";
+    let gateway = Gateway::with(Engine::Epoll, &upstream.url(), servers);
+    let root = administrator(&gateway);
+    let shown = curl(&gateway, Some(&root), "/admin/config", &[]).body;
+    assert!(!shown.to_string().contains("plain-secret"), "{shown}");
+    assert_eq!(shown["mcp_servers"][0]["args"], json!(["--token=***", "***"]));
+    assert_eq!(shown["mcp_servers"][1]["url"], "http://127.0.0.1:9/***");
+    let yaml = std::fs::read_to_string(gateway.folder().join("tollgate.yaml")).expect("it has a config");
+    let yaml = yaml.replace("hook/plain-secret", "other").replace("[\"--token=plain-secret\", ", "[");
+    let told = change(&gateway, &root, "/admin/config/check", &json!({ "yaml": yaml }), &[]).body;
+    assert!(!told.to_string().contains("plain-secret"), "{told}");
+    let paths: Vec<&str> =
+        told["changes"].as_array().expect("changes").iter().filter_map(|one| one["path"].as_str()).collect();
+    assert_eq!(paths, ["mcp_servers.files.args", "mcp_servers.web.url"], "that they change is told: {told}");
 }

@@ -102,3 +102,45 @@ fn parquet_says_the_same_as_json() {
         );
     });
 }
+
+#[test]
+fn an_export_leaves_out_what_may_not_be_there() {
+    for_each_engine(|engine| {
+        let upstream = scripted_upstream::plain();
+        let mut gateway = Gateway::start(engine, &upstream.url());
+        for key in [KEY, NARROW_KEY, KEY] {
+            once(gateway.addr(), &messages(key, "claude-any", false));
+        }
+        gateway.signal("TERM");
+        gateway.wait(Duration::from_secs(20));
+        let all = export(&gateway, &["kind:model_call,refusal"]);
+        assert_eq!((all.lines().count(), all.matches("\"team\":\"narrow\"").count()), (3, 1), "{all}");
+        let text = std::fs::read_to_string(gateway.folder().join("tollgate.yaml")).expect("it has a config");
+        let bound = text.replace("narrow: { models:", "narrow: { regions: [eu], models:");
+        gateway.folder().write("tollgate.yaml", &bound);
+        let run = |args: &[&str]| {
+            let mut command = tollgate(gateway.folder().path());
+            program::run(command.args(["ledger", "export", "kind:model_call,refusal"]).args(args), SOON)
+        };
+        let refused = run(&[]);
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{}", refused.stdout);
+        assert!(
+            refused.stderr.contains("(team narrow: regions eu): say where this export"),
+            "{}",
+            refused.stderr
+        );
+        let here = run(&["--region", "eu"]);
+        assert_eq!((here.stdout, here.stderr), (all, String::new()));
+        for format in ["jsonl", "csv"] {
+            let there = run(&["--region", "us", "--format", format]).succeeded();
+            assert!(!there.stdout.contains("narrow"), "{}", there.stdout);
+            assert!(
+                there.stderr.contains("1 entries were left out (team narrow: regions eu)"),
+                "{}",
+                there.stderr
+            );
+        }
+        let wrong = run(&["--region", "e*"]);
+        assert!(!wrong.status.success() && wrong.stderr.contains("--region"), "{}", wrong.stderr);
+    });
+}

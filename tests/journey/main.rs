@@ -9,6 +9,7 @@
 mod client;
 mod gateway;
 mod mcp_caller;
+mod mcp_rights;
 mod mcp_sdk;
 mod mcp_suite;
 mod peer;

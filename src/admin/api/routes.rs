@@ -167,6 +167,12 @@ pub const NEW_KEY: &[Member] = &[
         "tools that it may call, such as github:read_*; left out, no limit of its own",
     )
     .like("[\"github:read_*\"]"),
+    may(
+        "regions",
+        Holds::Texts,
+        "patterns of the regions that its calls may run in; left out, no limit of its own",
+    )
+    .like("[\"eu-*\"]"),
     may("models", Holds::Texts, "patterns of the models that it may name; left out, no limit of its own")
         .like("[\"claude-*\"]"),
 ];

@@ -35,6 +35,10 @@ fn issuers_are_resolved() {
         admin.terms.roles.iter().map(|(_, role)| *role).collect::<Vec<_>>(),
         [Role::Owner, Role::Auditor]
     );
+    let keys = [first, admin, local].map(|one| one.terms.key_of("ana"));
+    let names =
+        ["oidc:login.example.com#ana", "oidc:login.example.com#ana", "oidc:127.0.0.1:8080/realm/#ana"];
+    assert_eq!(keys, names, "one person at one issuer, whatever the audience");
     assert_eq!(&*first.source.id, "https://login.example.com/.well-known/openid-configuration");
     assert_eq!(first.source.id, admin.source.id);
     assert!(first.source.discovers && first.source.first.site.tls.is_some());
@@ -43,6 +47,22 @@ fn issuers_are_resolved() {
     assert!(!local.source.discovers);
     assert!(identity.is_revoked(["eve@EXAMPLE.com"]) && !identity.is_revoked(["ana@example.com"]));
     assert_eq!(identity.public_url.as_deref(), Some("https://tollgate.example.com"));
+}
+
+#[test]
+fn names_have_the_issuer_where_there_are_several() {
+    let keys = |issuers: &[&str]| {
+        let one = |url: &&str| format!("{{ issuer: '{url}', audience: 'of {url}', default_team: a }}");
+        let list = issuers.iter().map(one).collect::<Vec<_>>().join(", ");
+        let loaded = good(&format!("teams: {{ a: {{}} }}\nidentity: {{ issuers: [{list}] }}"), &[]);
+        let all = loaded.snapshot.identity.issuers.iter().map(|issuer| issuer.terms.key_of("ana"));
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&["https://a.example"]), ["oidc:ana"]);
+    let (two, long) = (["https://a.example", "https://b.example/"], format!("https://b.example/{:0200}", 0));
+    assert_eq!(keys(&two), ["oidc:a.example#ana", "oidc:b.example/#ana"]);
+    let found = keys(&[two[0], &long]);
+    assert!(found[1].len() == "oidc:#ana".len() + 12, "{found:?}");
 }
 
 #[test]
@@ -64,7 +84,8 @@ fn what_is_shown_reads_like_what_was_written() {
     let lines = "identity:\n  public_url: https://tollgate.example.com\n  issuers:\n    \
          - issuer: https://login.example.com\n      \
          audience: tollgate # keys from https://login.example.com/.well-known/openid-configuration\n      \
-         user_claim: email\n      groups_claim: roles\n      clock_skew_s: 0\n      \
+         user_claim: email # keys named oidc:login.example.com#USER\n      \
+         groups_claim: roles\n      clock_skew_s: 0\n      \
          teams: { \"Domain Users\": payments, \"platform-*\": platform }\n      \
          default_team: platform\n      \
          algorithms: [RS256, EdDSA]\n";

@@ -10,6 +10,7 @@ use crate::config::tests::{Folder, load_text};
 use crate::identity::role::Role;
 use crate::identity::servers::{ServerRule, ServerRules};
 use crate::identity::virtual_keys::{KeyRing, Unfit};
+use crate::limits;
 use crate::secret::Secret;
 
 fn named(name: &str) -> NewKey {
@@ -54,6 +55,7 @@ fn keys_come_and_go() {
         user: Some("ada@example.com".to_owned()),
         role: Some(Role::Auditor),
         models: Some(vec!["claude-*".to_owned()]),
+        regions: Some(vec!["eu".to_owned(), "eu-*".to_owned()]),
         ..NewKey::default()
     };
     let made = file.create(wish).unwrap();
@@ -62,6 +64,9 @@ fn keys_come_and_go() {
     assert!(!format!("{made:?}").contains(made.secret.expose()));
     assert!(!folder.text("keys.json").contains(made.secret.expose()));
     let principal = made.stored.principal();
+    let regions: Vec<String> =
+        principal.regions.iter().flat_map(|list| list.iter()).map(|glob| glob.as_str().to_owned()).collect();
+    assert_eq!(regions, ["eu", "eu-*"]);
     assert_eq!(principal.team.unwrap().as_str(), "platform");
     assert_eq!((principal.user.as_deref(), principal.role), (Some("ada@example.com"), Some(Role::Auditor)));
     assert!(matches!(file.create(named("ci")), Err(KeyFault::NameTaken(_))));
@@ -155,6 +160,61 @@ fn a_rotated_key_has_two_secrets_until_the_overlap_ends() {
 }
 
 /// The ring of a folder whose key file lies in it.
+#[test]
+fn no_secret_of_a_revoked_key_opens_anything() {
+    let folder = Folder::new();
+    let file = KeyFile::of(folder.path());
+    let day = Duration::from_secs(24 * 60 * 60);
+    let mut secrets = vec![file.create(named("ci")).unwrap().secret];
+    for _again in 0..3 {
+        secrets.push(file.rotate("ci", day, None).unwrap().secret);
+    }
+    let other = file.create(named("other")).unwrap().secret;
+    let found = || -> Vec<bool> {
+        let ring = load_in_data(&folder);
+        let now = clock::unix_ms(clock::wall());
+        secrets.iter().map(|secret| ring.find(secret.expose().as_bytes(), now).is_ok()).collect()
+    };
+    assert_eq!(found(), [true; 4], "overlaps let each go on");
+    assert_eq!(ids(file.revoke("ci")).len(), 4);
+    assert_eq!(found(), [false; 4]);
+    let ring = load_in_data(&folder);
+    for secret in &secrets {
+        assert!(matches!(ring.find(secret.expose().as_bytes(), 0), Err(Unfit::Revoked(_))));
+    }
+    assert!(ring.find(other.expose().as_bytes(), 0).is_ok());
+    assert!(matches!(file.rotate("ci", day, None), Err(KeyFault::Revoked(_))));
+}
+
+#[test]
+fn a_full_file_takes_no_key_and_lets_go_of_all() {
+    let folder = Folder::new();
+    let file = KeyFile::of(folder.path());
+    let half = usize::try_from(limits::KEY_FILE_BYTES_MAX / 2).unwrap();
+    let filled = |bytes: usize| {
+        let (hash, id) = ("ab".repeat(32), "ab".repeat(6));
+        let user = "x".repeat(bytes);
+        folder.write(
+            "keys.json",
+            format!(
+                "{{\"version\":1,\"keys\":[{{\"name\":\"big\",\"id\":\"{id}\",\"sha256\":\"{hash}\",\
+                 \"user\":\"{user}\",\"created\":\"\"}}]}}"
+            ),
+        );
+        folder.text("keys.json")
+    };
+    filled(half - 4096);
+    assert!(file.create(named("fits")).is_ok());
+    let before = filled(half - 200);
+    assert!(matches!(file.create(named("ci")), Err(KeyFault::Full)));
+    assert!(matches!(file.rotate("big", Duration::ZERO, None), Err(KeyFault::Full)));
+    assert!(folder.text("keys.json") == before, "nothing was written");
+    // What takes rights away always fits.
+    file.revoke_user("eve", true).unwrap();
+    assert_eq!(ids(file.revoke("big")).len(), 1);
+    assert!(file.read().unwrap().iter().all(|key| !key.is_valid()));
+}
+
 fn load_in_data(folder: &Folder) -> KeyRing {
     load_text(folder, "data_dir: .", &[], &Keys::Read).unwrap().snapshot.keys
 }

@@ -1,6 +1,8 @@
 //! Regions, tenancies, versions and names of models: what holds, what is refused, what people are told.
 
-use crate::config::tests::{faults, good};
+use crate::config::load::Keys;
+use crate::config::tests::{Folder, faults, good, load_text};
+use crate::limits;
 use crate::policy::residency::Tenancy;
 
 const CONFIG: &str = r#"
@@ -153,4 +155,56 @@ models:
     let found = faults(&chain, &[]);
     assert!(found.contains("models.m0.replacement: \"m1\" is replaced again, more than 4 times"), "{found}");
     assert!(!found.contains("models.m4.replacement"), "{found}");
+}
+
+#[test]
+fn signed_heads_stay_in_the_regions_of_teams() {
+    let of =
+        |team: &str, heads: &str| format!("teams: {{ a: {{ {team} }} }}\nledger: {{ heads: {{ {heads} }} }}");
+    let webhook = |region: &str| format!("webhook: {{ url: 'http://127.0.0.1:9/h'{region} }}");
+    let s3 = |region: &str| {
+        let keys = "access_key: some-access-key, secret_key: some-secret-key";
+        format!("s3: {{ endpoint: 'http://127.0.0.1:9', bucket: b, {keys}{region} }}")
+    };
+    let (free, bound) = ("", "regions: [eu, eu-*]");
+    assert!(faults_of(&of(free, &webhook(""))).is_none());
+    assert!(faults_of(&of(free, &s3(""))).is_none());
+    let shown = good(&of(bound, &webhook(", region: eu-west")), &[]).shown.to_string();
+    assert!(shown.contains("webhook: { url: \"http://127.0.0.1:9/***\", region: eu-west }"), "{shown}");
+    assert!(faults_of(&of(bound, &s3(", region: eu-central-1"))).is_none());
+    for (heads, wanted) in [
+        (
+            webhook(""),
+            "2:36: ledger.heads.webhook: signed heads are about the records of all teams, and nobody knows",
+        ),
+        (webhook(", region: us"), "and may not go to us (team a: regions eu, eu-*)"),
+        (webhook(", region: 'e*'"), "\"e*\" is no region"),
+        (s3(""), "ledger.heads.s3: signed heads are about the records of all teams, and nobody knows"),
+        (s3(", region: us-east-1"), "and may not go to us-east-1 (team a: regions eu, eu-*)"),
+    ] {
+        let found = faults_of(&of(bound, &heads)).unwrap_or_default();
+        assert!(found.contains(wanted), "{heads}: {found}");
+    }
+}
+
+fn faults_of(config: &str) -> Option<String> {
+    let folder = Folder::new();
+    load_text(&folder, config, &[], &Keys::Read).err().map(|faults| faults.to_string())
+}
+
+#[test]
+fn lists_of_models_and_keys_have_an_end() {
+    let models = |count: usize, pattern: &str| {
+        let entries: String = (0..count).map(|n| format!("  m{n}{pattern}: [p]\n")).collect();
+        format!("providers: {{ p: {{ dialect: demo }} }}\nmodels:\n{entries}")
+    };
+    assert!(faults_of(&models(limits::MODELS_MAX, "")).is_none());
+    let many = faults_of(&models(limits::MODELS_MAX + 1, "")).unwrap_or_default();
+    assert!(many.contains("3:3: models: at most 4096 of them, found 4097"), "{many}");
+    assert!(faults_of(&models(limits::MODEL_PATTERNS_MAX, "*")).is_none());
+    let many = faults_of(&models(limits::MODEL_PATTERNS_MAX + 1, "*")).unwrap_or_default();
+    assert!(many.contains("1027:3: models: at most 1024 of them may be patterns"), "{many}");
+    let keys = format!("keys:\n{}", "  - {}\n".repeat(limits::CONFIG_KEYS_MAX + 1));
+    let many = faults_of(&keys).unwrap_or_default();
+    assert!(many.contains("keys: at most 16384 of them; make more with `tollgate key create`"), "{many}");
 }

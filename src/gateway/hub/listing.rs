@@ -176,6 +176,12 @@ pub(super) fn kept_away(hub: &Hub, principal: &Principal, scope: Option<&ServerN
     (!places.is_empty()).then(|| residency.outside("a call", places).to_string())
 }
 
+/// Whether somebody has a server at all: the rules give it, and it stands where their calls may run.
+pub(super) fn has(hub: &Hub, snapshot: &Snapshot, who: &Principal, peer: &Peer) -> bool {
+    hub.decisions.may_see(&snapshot.rules, who, &peer.server.name).is_ok()
+        && snapshot.rules.residency(who).allows(&peer.server.place)
+}
+
 /// What a caller sees at an address. At the very start it waits for the first lists, within bounds; `None`
 /// when the address names a server that does not exist or that the caller may not see.
 pub(super) async fn seen(
@@ -188,11 +194,8 @@ pub(super) async fn seen(
     let (snapshot, peers) = loop {
         let number = hub.config_number();
         let snapshot = hub.snapshot();
-        let residency = snapshot.rules.residency(principal);
         let visible = |peer: &&Rc<Peer>| {
-            scope.is_none_or(|name| *name == peer.server.name)
-                && hub.decisions.may_see(&snapshot.rules, principal, &peer.server.name).is_ok()
-                && residency.allows(&peer.server.place)
+            scope.is_none_or(|name| *name == peer.server.name) && has(hub, &snapshot, principal, peer)
         };
         let peers: Vec<Rc<Peer>> = hub.peers().iter().filter(visible).cloned().collect();
         if scope.is_some() && peers.is_empty() {

@@ -24,6 +24,7 @@ mod peer;
 mod pinning;
 mod post;
 mod refresh;
+mod rights;
 mod rounds;
 mod run;
 mod session;
@@ -340,6 +341,7 @@ impl Hub {
             None => valid.contains(&who.key_id),
             Some(issuer) => now.identity.knows(issuer) && !now.identity.is_out(who),
         });
+        rights::hold(self, &before);
     }
 
     /// Ends what those hold open who may not stay, or whose time is over.

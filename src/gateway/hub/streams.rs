@@ -82,16 +82,16 @@ impl ListenFilter {
 }
 
 /// A modern caller's stream.
-struct Listener {
+pub(super) struct Listener {
     /// The id of its request, as written: what every message on it is tagged with.
     id: Vec<u8>,
     key_id: Arc<str>,
-    who: Arc<Principal>,
-    scope: Option<ServerName>,
+    pub(super) who: Arc<Principal>,
+    pub(super) scope: Option<ServerName>,
     filter: ListenFilter,
     reply: Sender<Reply>,
     /// Which server each watched resource belongs to.
-    watched: HashSet<(ServerName, String)>,
+    pub(super) watched: HashSet<(ServerName, String)>,
 }
 
 /// All of them.
@@ -107,6 +107,19 @@ impl Listeners {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.borrow().len()
+    }
+
+    /// Ends those that do not stay, as they should end.
+    pub(super) fn keep(&self, stays: impl Fn(&Listener) -> bool) {
+        let mut gone = Vec::new();
+        self.0.borrow_mut().retain(|listener| {
+            let stays = stays(listener);
+            if !stays {
+                gone.push(Rc::clone(listener));
+            }
+            stays
+        });
+        gone.iter().for_each(|listener| listener.finish());
     }
 }
 
@@ -125,10 +138,23 @@ impl Listener {
         rpc::write_notification(&mut body, method, Some(&params));
         drop(self.reply.try_send(Reply::Event(body)));
     }
+
+    /// Ends it by its response.
+    fn finish(&self) {
+        let mut result =
+            b"{\"resultType\":\"complete\",\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":".to_vec();
+        result.extend_from_slice(&self.id);
+        result.extend_from_slice(b"}}");
+        let mut body = Vec::new();
+        rpc::write_result(&mut body, &self.id, &result);
+        let last = Final { status: 200, session: None, body, error: String::new() };
+        drop(self.reply.try_send(Reply::Final(Box::new(last))));
+    }
 }
 
 /// Opens a modern caller's stream and holds it until the caller leaves.
 pub(super) async fn listen(hub: &Rc<Hub>, caller: &Caller, leg: Leg, filter: ListenFilter, seen: &Rc<Seen>) {
+    let config = hub.config_number();
     let key_id = caller.principal.key_id.clone();
     let own = hub.listeners.0.borrow().iter().filter(|other| other.key_id == key_id).count();
     if own >= limits::MCP_STREAMS_OF_KEY_MAX || hub.listeners.len() >= limits::MCP_STREAMS_MAX {
@@ -162,6 +188,10 @@ pub(super) async fn listen(hub: &Rc<Hub>, caller: &Caller, leg: Leg, filter: Lis
         watched,
     });
     hub.listeners.0.borrow_mut().push(Rc::clone(&listener));
+    if hub.config_number() != config {
+        // While it began, rights may have gone: whoever still has them asks again.
+        hub.listeners.keep(|other| !std::ptr::eq(other, &*listener));
+    }
     // A task of its own: what has led here is large, and the stream may be idle for hours.
     drop(spawn_local(until_closed(Rc::clone(hub), listener)));
 }
@@ -276,16 +306,7 @@ pub(super) fn end_revoked(hub: &Hub, stays: impl Fn(&Principal) -> bool) {
 
 /// Ends all streams as they should end: a modern one by its response, a legacy one by its end.
 pub(super) fn end_all(hub: &Hub) {
-    for listener in hub.listeners.0.borrow_mut().drain(..) {
-        let mut result =
-            b"{\"resultType\":\"complete\",\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":".to_vec();
-        result.extend_from_slice(&listener.id);
-        result.extend_from_slice(b"}}");
-        let mut body = Vec::new();
-        rpc::write_result(&mut body, &listener.id, &result);
-        let last = Final { status: 200, session: None, body, error: String::new() };
-        drop(listener.reply.try_send(Reply::Final(Box::new(last))));
-    }
+    hub.listeners.keep(|_listener| false);
     for session in hub.sessions.all() {
         if let Some(stream) = session.stream.borrow_mut().take() {
             drop(stream.try_send(Reply::End));

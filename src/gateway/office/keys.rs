@@ -1,5 +1,7 @@
 //! Keys over HTTP: listed, made, revoked. A change is answered with 200 when every core goes by it.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::admin::api::tag::{self, Condition};
@@ -7,65 +9,55 @@ use crate::clock;
 use crate::config::key_changes::{self, Changed};
 use crate::config::key_file::{Created, KeyFault, KeyFile, NewKey, StoredKey};
 use crate::config::key_terms;
+use crate::config::shown::Shown;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::admin_view;
+use crate::gateway::office::change::{self, Told};
 use crate::gateway::office::door::Wish;
+use crate::gateway::office::registrar::Office;
 use crate::gateway::record::Record;
 use crate::gateway::worker::Worker;
-use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::role::{Permission, Role};
 use crate::ids::TeamName;
 use crate::limits;
 
-/// What is answered: status, entity tag, body.
-pub(in crate::gateway) struct Told {
-    pub(in crate::gateway) status: u16,
-    /// Empty where there is none.
-    pub(in crate::gateway) etag: String,
-    pub(in crate::gateway) body: Value,
-}
-
 /// What went wrong in the thread, with the tag of the state that is there.
-type Trouble = (KeyFault, Option<String>);
+type Trouble = change::Trouble<KeyFault>;
 
 /// Lists all keys.
 ///
 /// # Errors
 /// 500 when the key file cannot be read, 503 when that takes too long.
 pub(in crate::gateway) async fn list(worker: &Worker, snapshot: &Snapshot) -> Result<Told, CallError> {
-    let read = worker.registrar.run(|office| office.keys.read()).await?;
-    let stored = read.map_err(|fault| refused((fault, None)))?;
-    let etag = of_list(&stored);
-    let mut rows: Vec<Value> = of_config(snapshot, &stored);
-    rows.extend(stored.iter().map(row));
-    Ok(Told { status: 200, body: json!({ "keys": rows, "etag": etag }), etag })
+    let (shown, now_ms) = (Arc::clone(&snapshot.shown), clock::unix_ms(clock::wall()));
+    // Thousands of rows take their time, which is not that of a core.
+    let listed = worker.registrar.run(move |office| {
+        let stored = office.keys.read()?;
+        let mut rows = of_config(&shown, now_ms);
+        rows.extend(stored.iter().map(row));
+        let etag = of_list(&stored);
+        Ok((json!({ "keys": rows, "etag": etag }), etag))
+    });
+    let (body, etag) = listed.await?.map_err(|fault| refused((fault, None)))?;
+    Ok(Told { status: 200, etag, body })
 }
 
-/// The keys that stand in the config, as far as they are in force.
-fn of_config(snapshot: &Snapshot, stored: &[StoredKey]) -> Vec<Value> {
-    let mut keys: Vec<_> = snapshot
-        .keys
-        .principals()
-        .filter(|known| !stored.iter().any(|key| key.id == *known.key_id))
-        .collect();
-    keys.sort_by(|one, two| one.key.cmp(&two.key));
-    let shown = keys.iter().map(|key| {
-        let models = key.models.as_deref();
-        let models: Option<Vec<&str>> = models.map(|list| list.iter().map(Glob::as_str).collect());
-        json!({
-            "name": key.key.as_str(),
-            "id": &*key.key_id,
-            "team": key.team.as_ref().map(TeamName::as_str),
-            "user": key.user.as_deref(),
-            "role": key.role.map(Role::name),
-            "models": models,
-            "state": "valid",
-            "origin": "config",
-        })
+/// The keys that stand in the config, by name.
+fn of_config(shown: &Shown, now_ms: u64) -> Vec<Value> {
+    let mut keys: Vec<_> = shown.keys.iter().filter(|key| key.origin == "config").collect();
+    keys.sort_by(|one, two| one.name.cmp(&two.name));
+    let rows = keys.into_iter().map(|key| {
+        let mut row = serde_json::to_value(key).unwrap_or_default();
+        let end = key.expires.as_deref().and_then(key_terms::unix_ms);
+        let state = if end.is_some_and(|end| end <= now_ms) { "expired" } else { "valid" };
+        if let Some(row) = row.as_object_mut() {
+            row.insert("state".to_owned(), state.into());
+        }
+        row
     });
-    shown.collect()
+    rows.collect()
 }
 
 /// A stored key for people: all of it but the hash.
@@ -131,12 +123,9 @@ pub(in crate::gateway) async fn create(
         admin_view::may(who, Permission::ChangeAdminKeys)?;
     }
     check(&new, snapshot)?;
+    let wanted = format!("create key {}", new.name);
     let name = new.name.clone();
-    record.decision = format!("create key {name}");
-    worker.books.admit()?;
-    // Written down before it is done: whatever becomes of us, it is known that it was wanted.
-    worker.open(record, 0).await?;
-    let made = worker.registrar.run(move |office| {
+    let job = move |office: &Office| {
         let mut seen = None;
         let made = office.keys.create_if(new, |keys| {
             let named = key_changes::find(keys, &name).filter(|key| key.is_valid()).map(of_one);
@@ -149,12 +138,17 @@ pub(in crate::gateway) async fn create(
             fits
         });
         made.map_err(|fault| (fault, seen))
-    });
-    let Created { stored, secret } = made.await?.map_err(refused)?;
-    record.decision = format!("create key {}: null -> {}", stored.name, brief(&stored));
-    let mut body = json!({ "key": secret.expose(), "name": stored.name, "id": stored.id });
-    let status = in_force(worker, &stored, &mut body).await;
-    Ok(Told { status, etag: of_one(&stored), body })
+    };
+    let made = change::make((worker, record), wanted, job, refused).await?;
+    let was = format!("create key {}: null", made.stored.name);
+    Ok(shown_once(worker, record, &was, made).await)
+}
+
+/// Tells of a key that was just made, with its secret.
+async fn shown_once(worker: &Worker, record: &mut Record, was: &str, made: Created) -> Told {
+    let Created { stored, secret } = made;
+    let body = json!({ "key": secret.expose(), "name": stored.name, "id": stored.id });
+    done(worker, record, was, (&stored, body)).await
 }
 
 /// Makes another secret for a key.
@@ -180,10 +174,8 @@ pub(in crate::gateway) async fn rotate(
         .transpose()?;
     let name = wish.name.clone();
     let all = admin_view::may(who, Permission::ChangeAdminKeys).is_ok();
-    record.decision = format!("rotate key {name}");
-    worker.books.admit()?;
-    worker.open(record, 0).await?;
-    let made = worker.registrar.run(move |office| {
+    let wanted = format!("rotate key {name}");
+    let job = move |office: &Office| {
         owners_alone(&office.keys, &name, all)?;
         let mut seen = None;
         let made = office.keys.rotate_if(&name, (overlap, expires), |key| {
@@ -193,13 +185,11 @@ pub(in crate::gateway) async fn rotate(
             fits
         });
         made.map_err(|fault| (fault, seen))
-    });
-    let Created { stored, secret } = made.await?.map_err(refused)?;
-    let before = stored.generation.saturating_sub(1);
-    record.decision = format!("rotate key {}: generation {before} -> {}", stored.name, brief(&stored));
-    let mut body = json!({ "key": secret.expose(), "name": stored.name, "id": stored.id });
-    let status = in_force(worker, &stored, &mut body).await;
-    Ok(Told { status, etag: of_one(&stored), body })
+    };
+    let made = change::make((worker, record), wanted, job, refused).await?;
+    let (name, before) = (&made.stored.name, made.stored.generation.saturating_sub(1));
+    let was = format!("rotate key {name}: generation {before}");
+    Ok(shown_once(worker, record, &was, made).await)
 }
 
 /// Revokes a key.
@@ -215,10 +205,8 @@ pub(in crate::gateway) async fn revoke(
     let condition = wish.condition()?.clone();
     let name = wish.name.clone();
     let all = admin_view::may(who, Permission::ChangeAdminKeys).is_ok();
-    record.decision = format!("revoke key {name}");
-    worker.books.admit()?;
-    worker.open(record, 0).await?;
-    let revoked = worker.registrar.run(move |office| {
+    let wanted = format!("revoke key {name}");
+    let job = move |office: &Office| {
         owners_alone(&office.keys, &name, all)?;
         let mut seen = None;
         let may = |key: &StoredKey| all || key.role().is_none();
@@ -229,20 +217,31 @@ pub(in crate::gateway) async fn revoke(
             fits
         });
         revoked.map_err(|fault| (fault, seen))
-    });
-    let Changed { before, after } = revoked.await?.map_err(|(fault, seen)| {
-        let known = |fault: &KeyFault| matches!(fault, KeyFault::Unknown(_));
-        let named = snapshot.keys.principals().any(|key| key.key.as_str() == wish.name);
-        if known(&fault) && named {
+    };
+    let told = |trouble: Trouble| {
+        let is_there = || snapshot.keys.principals().any(|key| key.key.as_str() == wish.name);
+        if matches!(trouble.0, KeyFault::Unknown(_)) && is_there() {
             let text = format!("the key {:?} stands in the config: remove it there", wish.name);
             return CallError::new(Code::Conflict).context(text);
         }
-        refused((fault, seen))
-    })?;
-    record.decision = format!("revoke key {}: {} -> {}", after.name, brief(&before), brief(&after));
-    let mut body = json!({ "name": after.name, "id": after.id, "state": state(&after) });
-    let status = in_force(worker, &after, &mut body).await;
-    Ok(Told { status, etag: of_one(&after), body })
+        refused(trouble)
+    };
+    let Changed { before, after } = change::make((worker, record), wanted, job, told).await?;
+    let was = format!("revoke key {}: {}", after.name, brief(&before));
+    let body = json!({ "name": after.name, "id": after.id, "state": state(&after) });
+    Ok(done(worker, record, &was, (&after, body)).await)
+}
+
+/// Writes down what a change has made of a key, and answers once it is known whether that is in force.
+async fn done(
+    worker: &Worker,
+    record: &mut Record,
+    was: &str,
+    (after, mut body): (&StoredKey, Value),
+) -> Told {
+    record.decision = format!("{was} -> {}", brief(after));
+    let status = in_force(worker, after, &mut body).await;
+    Told { status, etag: of_one(after), body }
 }
 
 /// Keys of administrators are changed by owners alone.
@@ -295,7 +294,10 @@ fn new_key(mut body: Map<String, Value>) -> Result<NewKey, CallError> {
         let texts = body.get(name).and_then(Value::as_array)?.iter().filter_map(Value::as_str);
         Some(texts.map(str::to_owned).collect::<Vec<_>>())
     };
-    let (models, servers) = (list("models"), list("servers"));
+    let (models, servers, regions) = (list("models"), list("servers"), list("regions"));
+    if let Some(regions) = &regions {
+        key_terms::regions(regions).map_err(|why| bad(format!("regions: {why}")))?;
+    }
     let servers = servers.map(|texts| {
         let wrong = |wrong| bad(format!("servers: {wrong:?} is none; write github:read_* or github"));
         key_terms::grants(&texts).map_err(wrong)
@@ -309,7 +311,7 @@ fn new_key(mut body: Map<String, Value>) -> Result<NewKey, CallError> {
     // What is not named is no part of what a service does.
     let models = models.or_else(|| service.then(Vec::new));
     let servers = servers.or_else(|| service.then(Vec::new));
-    Ok(NewKey { name, team, user, role, service, models, servers, expires })
+    Ok(NewKey { name, team, user, role, service, models, servers, regions, expires })
 }
 
 /// What the command line refuses too.
@@ -328,6 +330,9 @@ fn check(new: &NewKey, snapshot: &Snapshot) -> Result<(), CallError> {
             return bad(format!("{text:?}: users and models are 1 to {most} characters without spaces"));
         }
     }
+    if new.regions.as_ref().is_some_and(Vec::is_empty) {
+        return bad("regions: without a region nothing can be called; leave it out for no limit".to_owned());
+    }
     if new.models.as_ref().is_some_and(Vec::is_empty) && !new.service {
         return bad("models: a list without a pattern allows nothing; leave it out for no limit".to_owned());
     }
@@ -343,28 +348,17 @@ fn check(new: &NewKey, snapshot: &Snapshot) -> Result<(), CallError> {
 fn refused((fault, seen): Trouble) -> CallError {
     let code = match &fault {
         KeyFault::Io { .. } | KeyFault::Damaged { .. } | KeyFault::Random(_) => {
-            // Paths of ours are for the log.
-            return CallError::new(Code::Internal)
-                .context("the key file cannot be read or written; see the log of the gateway")
-                .source(fault);
+            return change::unreadable("key file", fault);
         }
+        KeyFault::Stale => return change::stale("/admin/keys", seen),
         KeyFault::NameTaken(_) | KeyFault::Revoked(_) | KeyFault::Full => Code::Conflict,
         KeyFault::Name(_) => Code::BadRequest,
         KeyFault::User(_) => Code::Forbidden,
         KeyFault::Unknown(_) => Code::NotFound,
-        KeyFault::Stale => Code::Stale,
     };
     let text = match &fault {
         KeyFault::Unknown(name) => format!("no key has the name or id {name:?}: see GET /admin/keys"),
-        KeyFault::Stale => {
-            let text = "the state is not the one that this was made for: read GET /admin/keys again";
-            seen.as_ref().map_or_else(|| text.to_owned(), |now| format!("{text}; it is {now} now"))
-        }
         other => other.to_string(),
     };
-    let error = CallError::new(code).context(text);
-    match seen.filter(|_| code == Code::Stale) {
-        Some(now) => error.headers(vec![("etag", now)]),
-        None => error,
-    }
+    CallError::new(code).context(text)
 }

@@ -10,12 +10,15 @@ use crate::config::load;
 use crate::config::shown::{MASK, Shown};
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
+use crate::gateway::office::masks;
 use crate::gateway::worker::Worker;
 use crate::limits;
 
-/// What the config that is in force says; its secrets are masked.
+/// What the config that is in force says; its secrets are masked, and what could be one.
 pub(in crate::gateway) fn shown(snapshot: &Snapshot) -> Value {
-    serde_json::to_value(&*snapshot.shown).unwrap_or_default()
+    let mut shown = serde_json::to_value(&*snapshot.shown).unwrap_or_default();
+    masks::mask("", &mut shown);
+    shown
 }
 
 /// Checks another config, given as `yaml`, and tells what is wrong with it or what it would change.
@@ -55,9 +58,10 @@ fn would_be(running: &Shown, other: &Shown, warnings: &[String]) -> Value {
     let (mut changes, more) = difference(&value(running), &value(other));
     for change in &mut changes {
         // A proxy may come from any variable of our environment, whose owner did not mean to show it.
-        let secret = change["path"].as_str().is_some_and(|path| path.ends_with("proxy"));
+        let path = change["path"].as_str().unwrap_or_default().to_owned();
         for side in ["before", "after"] {
-            mask(change.get_mut(side), secret);
+            mask(change.get_mut(side), path.ends_with("proxy"));
+            change.get_mut(side).into_iter().for_each(|value| masks::mask(&path, value));
         }
     }
     json!({

@@ -1,7 +1,5 @@
 //! Pinned tools over HTTP: listed with what has changed about them, let through or not.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::{Value, json};
 
 use crate::admin::api::routes::Operation;
@@ -10,8 +8,9 @@ use crate::config::key_terms;
 use crate::config::pin_file::{PinFile, PinFileFault};
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
+use crate::gateway::office::change::{self, Told};
 use crate::gateway::office::door::Wish;
-use crate::gateway::office::keys::Told;
+use crate::gateway::office::registrar::Office;
 use crate::gateway::record::Record;
 use crate::gateway::serve_admin::decoded;
 use crate::gateway::worker::Worker;
@@ -39,7 +38,7 @@ pub(in crate::gateway) async fn list(
         let wanted = tools.filter(|(_, known)| !open || waits(known));
         Ok(wanted.map(|(name, known)| row(name, known, &neighbours)).collect::<Vec<_>>())
     });
-    let tools: Vec<Value> = read.await?.map_err(|fault| refused(&fault, None))?;
+    let tools: Vec<Value> = read.await?.map_err(|fault: PinFileFault| refused((fault.into(), None)))?;
     Ok(Told { status: 200, etag: String::new(), body: json!({ "tools": tools }) })
 }
 
@@ -72,7 +71,7 @@ fn row((server, tool): (&str, &str), known: &Known, neighbours: &hints::Neighbou
         "server": server,
         "name": tool,
         "state": known.state().word(),
-        "since": newest.map(|newest| time(newest.at_ms)),
+        "since": newest.map(|newest| key_terms::text_ms(newest.at_ms)),
         "pinned": pinned.as_ref().map(|version| version.print.id().to_string()),
         "proposed": proposed.as_ref().map(|version| version.print.id().to_string()),
         "definition": newest.map(raw),
@@ -90,10 +89,6 @@ fn of(known: &Known) -> String {
     };
     let state = [known.state().word(), &id(&known.pinned), &id(&known.proposed)].join(" ");
     tag::of(state.as_bytes())
-}
-
-fn time(at_ms: u64) -> String {
-    key_terms::text(UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(UNIX_EPOCH))
 }
 
 /// Lets a tool through, or not.
@@ -121,61 +116,64 @@ pub(in crate::gateway) async fn decide(
         return Err(CallError::new(Code::BadRequest).context(text));
     };
     let word = if approves { "approve" } else { "reject" };
-    record.decision = format!("{word} {server}.{tool}");
-    worker.books.admit()?;
-    worker.open(record, 0).await?;
-    let (by, shown) = (format!("key {}", who.key), format!("{server}.{tool}"));
-    let decided = worker.registrar.run(move |office| {
+    let shown = format!("{server}.{tool}");
+    let wanted = format!("{word} {shown}");
+    let by = format!("key {}", who.key);
+    let job = move |office: &Office| {
         let file = PinFile::of(&office.data_dir);
-        let pins = file.read().map_err(|fault| (fault, None))?;
-        let known = pins.known(&server, &tool);
-        let now = known.map(of);
-        let Some(known) = known.filter(|_| condition.holds(now.as_deref())) else {
-            return match known {
-                Some(_) => Ok(Err(now)),
-                None => Err((PinFault::Unknown(format!("{server}.{tool}")).into(), None)),
-            };
-        };
-        if known.proposed.is_none() {
-            return Err((PinFault::Settled(format!("{server}.{tool}")).into(), None));
+        let pins = file.read().map_err(|fault| (fault.into(), None))?;
+        let unknown = || (PinFault::Unknown(format!("{server}.{tool}")), None);
+        let known = pins.known(&server, &tool).ok_or_else(unknown).map_err(of_pins)?;
+        let now = Some(of(known));
+        if !condition.holds(now.as_deref()) {
+            return Err((Undecided::Stale, now));
         }
+        let Some(proposed) = known.proposed.as_ref().map(|version| version.print.id().to_string()) else {
+            return Err(of_pins((PinFault::Settled(format!("{server}.{tool}")), None)));
+        };
         // Under the file's lock it is looked at once more, by the hash of what was seen.
-        let expected = known.proposed.as_ref().map(|version| version.print.id().to_string());
-        let one = Decision { server: &server, tool: &tool, expected: expected.as_deref(), by: &by };
+        let one = Decision { server: &server, tool: &tool, expected: Some(&proposed), by: &by };
         let done = if approves { file.approve(one) } else { file.reject(one) };
-        let id = done.map_err(|fault| (fault, now))?;
+        let id = done.map_err(|fault| (fault.into(), now))?;
         let after = file.read().ok().and_then(|pins| pins.known(&server, &tool).map(of));
-        Ok(Ok((id.to_string(), after.unwrap_or_default())))
-    });
-    let decided = decided.await?.map_err(|(fault, now)| refused(&fault, now))?;
-    let (hash, etag) = decided.map_err(stale)?;
-    record.decision = format!("{word} {shown}: {hash}");
+        Ok((id.to_string(), after.unwrap_or_default()))
+    };
+    let (hash, etag) = change::make((worker, record), wanted.clone(), job, refused).await?;
+    record.decision = format!("{wanted}: {hash}");
     Ok(Told { status: 202, body: json!({ "tool": shown, "hash": hash, "etag": etag }), etag })
 }
 
-fn stale(now: Option<String>) -> CallError {
-    let text = "the state is not the one that this was made for: read GET /admin/tools again";
-    let error = CallError::new(Code::Stale).context(text);
-    match now {
-        Some(now) => error.headers(vec![("etag", now)]),
-        None => error,
+/// Why nothing was decided.
+enum Undecided {
+    /// The state has passed that it was decided for.
+    Stale,
+    Pins(PinFileFault),
+}
+
+impl From<PinFileFault> for Undecided {
+    fn from(fault: PinFileFault) -> Self {
+        match fault {
+            PinFileFault::Decision(PinFault::Changed { .. }) => Self::Stale,
+            other => Self::Pins(other),
+        }
     }
 }
 
+fn of_pins((fault, now): change::Trouble<PinFault>) -> change::Trouble<Undecided> {
+    (Undecided::Pins(fault.into()), now)
+}
+
 /// What a caller is told of a decision that was not made.
-fn refused(fault: &PinFileFault, now: Option<String>) -> CallError {
+fn refused((fault, now): change::Trouble<Undecided>) -> CallError {
     match fault {
-        PinFileFault::Decision(PinFault::Changed { .. }) => stale(now),
-        PinFileFault::Decision(fault) => {
+        Undecided::Stale => change::stale("/admin/tools", now),
+        Undecided::Pins(PinFileFault::Decision(fault)) => {
             let code = match fault {
                 PinFault::Unknown(_) => Code::NotFound,
                 PinFault::Settled(_) | PinFault::Rejected(_) | PinFault::Changed { .. } => Code::Conflict,
             };
             CallError::new(code).context(fault.to_string())
         }
-        // Paths of ours are for the log.
-        _ => CallError::new(Code::Internal)
-            .context("the pins cannot be read or written; see the log of the gateway")
-            .source(std::io::Error::other(fault.to_string())),
+        Undecided::Pins(fault) => change::unreadable("pins", std::io::Error::other(fault.to_string())),
     }
 }

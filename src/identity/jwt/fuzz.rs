@@ -18,6 +18,7 @@ const KEYS: &[u8] = include_bytes!("good_keys.json");
 pub(super) fn issuer() -> Issuer {
     Issuer {
         issuer: "https://login.example.com".into(),
+        tag: None,
         audience: "tollgate".into(),
         user_claim: "email".to_owned(),
         groups_claim: "groups".to_owned(),

@@ -19,6 +19,10 @@ use crate::limits;
 pub struct Issuer {
     /// What `iss` has to be, byte for byte.
     pub issuer: Arc<str>,
+    /// What tells those who have signed in here from those of other issuers, in the names of their keys;
+    /// `None` where there is no other issuer. Without `#`, so that no user can be named into another
+    /// issuer.
+    pub tag: Option<Arc<str>>,
     /// What has to be in `aud`.
     pub audience: Arc<str>,
     /// The claim that names the person.
@@ -81,8 +85,7 @@ impl Issuer {
     fn principal(&self, claims: &Map<String, Value>, until_s: u64) -> Result<Principal, Fault> {
         let subject = name(claims, "sub")?;
         let user = name(claims, &self.user_claim)?;
-        // An address that anybody may write into an account is nobody's name.
-        if self.user_claim == "email" && claims.get("email_verified") == Some(&Value::Bool(false)) {
+        if self.user_claim == "email" && !is_verified(claims.get("email_verified")) {
             return Err(Fault::Claim("email_verified".to_owned()));
         }
         let groups = self.groups(claims)?;
@@ -93,7 +96,7 @@ impl Issuer {
         }
         let session = ["sid", "jti"].into_iter().filter_map(|claim| name(claims, claim).ok());
         let handles = [subject.clone(), user.clone()].into_iter().chain(session);
-        let key_id: Arc<str> = self.id_of(&subject, team.as_ref(), &groups).into();
+        let key_id: Arc<str> = self.id_of([&subject, &user], team.as_ref(), &groups).into();
         Ok(Principal {
             team,
             user: Some(user.as_str().into()),
@@ -102,8 +105,16 @@ impl Issuer {
             until_ms: Some(until_s.saturating_mul(1000)),
             issuer: Some(Arc::clone(&self.issuer)),
             handles: handles.map(Arc::from).collect(),
-            ..Principal::of_key(KeyName::new(&format!("{PREFIX}{user}")), key_id)
+            ..Principal::of_key(KeyName::new(&self.key_of(&user)), key_id)
         })
+    }
+
+    /// What the key of a user is called who has signed in here.
+    pub fn key_of(&self, user: &str) -> String {
+        match &self.tag {
+            Some(tag) => format!("{PREFIX}{tag}#{user}"),
+            None => format!("{PREFIX}{user}"),
+        }
     }
 
     /// The groups of a token: a list of texts, or one text; none where the claim is missing.
@@ -126,9 +137,9 @@ impl Issuer {
     }
 
     /// Each part with its length before it, so that no two lists of parts give the same bytes.
-    fn id_of(&self, subject: &str, team: Option<&TeamName>, groups: &[Arc<str>]) -> String {
+    fn id_of(&self, [subject, user]: [&str; 2], team: Option<&TeamName>, groups: &[Arc<str>]) -> String {
         let mut hash = Sha256::new();
-        let parts = [&*self.issuer, subject, team.map_or("", TeamName::as_str)];
+        let parts = [&*self.issuer, subject, user, team.map_or("", TeamName::as_str)];
         for part in parts.into_iter().chain(groups.iter().map(|group| &**group)) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
@@ -139,6 +150,17 @@ impl Issuer {
 
 /// What the names of those begin with who have signed in: no key can be called so.
 pub const PREFIX: &str = "oidc:";
+
+/// Whether an address may name a person, by what the issuer says of it: anybody may write any address into an
+/// account. An issuer that says nothing has none but those that it knows; some say it as a text.
+fn is_verified(said: Option<&Value>) -> bool {
+    match said {
+        None => true,
+        Some(Value::Bool(said)) => *said,
+        Some(Value::String(said)) => said == "true",
+        Some(Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_)) => false,
+    }
+}
 
 /// The first row whose pattern fits a group.
 fn first<'r, T>(rows: &'r [(Glob, T)], groups: &[Arc<str>]) -> Option<&'r T> {

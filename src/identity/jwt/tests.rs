@@ -333,9 +333,44 @@ fn people_need_names_that_can_be_written_down() {
             assert_eq!(of(|all| all[claim] = value.clone()), Err(Fault::Claim(claim.to_owned())), "{value}");
         }
     }
-    assert!(of(|all| all["email_verified"] = json!(true)).is_ok());
-    let unverified = of(|all| all["email_verified"] = json!(false));
-    assert_eq!(unverified, Err(Fault::Claim("email_verified".to_owned())));
+}
+
+#[test]
+fn an_address_is_a_name_where_the_issuer_says_nothing_else() {
+    for good in [json!(true), json!("true")] {
+        assert!(of(|all| all["email_verified"] = good.clone()).is_ok(), "{good}");
+    }
+    let wrong = Err(Fault::Claim("email_verified".to_owned()));
+    let bad = json!([false, "false", "no", "yes", "True", "1", "", 0, 1, 1.5, null, ["true"], [], {}]);
+    for bad in bad.as_array().unwrap() {
+        assert_eq!(of(|all| all["email_verified"] = bad.clone()), wrong, "{bad}");
+    }
+    // Whoever is named by another claim is not named by an address.
+    let by_subject = Issuer { user_claim: "sub".to_owned(), ..fuzz::issuer() };
+    let said = claims(|all| all["email_verified"] = json!(false));
+    let token = signed(Algorithm::Es256, &header(Algorithm::Es256), &said);
+    assert_eq!(verify_with(&by_subject, &token).unwrap().user.as_deref(), Some("00u1"));
+}
+
+#[test]
+fn two_issuers_with_one_subject_are_two_people() {
+    let of = |issuer: &str, tag: Option<&str>, user: &str| {
+        let terms = Issuer { issuer: issuer.into(), tag: tag.map(Into::into), ..fuzz::issuer() };
+        let said = claims(|all| (all["iss"], all["email"]) = (json!(issuer), json!(user)));
+        verify_with(&terms, &signed(Algorithm::Es256, &header(Algorithm::Es256), &said)).unwrap()
+    };
+    let alone = of("https://a.example.com", None, "ana");
+    let here = of("https://a.example.com", Some("a.example.com"), "ana");
+    let there = of("https://b.example.com", Some("b.example.com"), "ana");
+    assert_eq!(alone.key.as_str(), "oidc:ana");
+    assert_eq!((here.key.as_str(), there.key.as_str()), ("oidc:a.example.com#ana", "oidc:b.example.com#ana"));
+    assert_eq!(here.user, there.user, "a person may have two accounts");
+    assert_ne!(here.key_id, there.key_id);
+    assert_ne!(here.issuer, there.issuer);
+    // Nobody can name themselves into another issuer: the first sign decides.
+    assert_eq!(of("https://a", Some("a"), "b#ana").key.as_str(), "oidc:a#b#ana");
+    // A person who is renamed is another one to budgets, and to whoever goes by ids.
+    assert_ne!(here.key_id, of("https://a.example.com", None, "bo").key_id);
 }
 
 #[test]

@@ -221,9 +221,9 @@ pub fn report_csv(report: &Report, wish: &Wish) -> String {
     out
 }
 
-/// The tool of an entry with its server, `server.tool`; empty where there is none.
+/// The tool, prompt or resource of an entry with its server, `server.tool`; empty where there is none.
 pub fn tool(entry: &Entry) -> String {
-    names::tool_name(entry)
+    names::whole_name(entry)
 }
 
 fn time(at_ms: u64) -> String {

@@ -101,7 +101,21 @@ impl Name {
 }
 
 /// The name of a tool with that of its server, as searches and reports write it; empty where there is none.
+/// A resource is no tool: its address says what was read, which those who see sums need not see, and there
+/// is no end of addresses. The words of an entry have it.
 pub(super) fn tool_name(entry: &Entry) -> String {
+    if names_resource(entry) { String::new() } else { whole_name(entry) }
+}
+
+/// Whether what an entry names may be the address of a resource.
+fn names_resource(entry: &Entry) -> bool {
+    entry.kind == Kind::ResourceRead
+        || entry.method.starts_with("resources/")
+        || entry.method == "completion/complete"
+}
+
+/// What was asked for, tool, prompt or resource, with its server; empty where there is nothing.
+pub(super) fn whole_name(entry: &Entry) -> String {
     match (entry.server.is_empty(), entry.tool.is_empty()) {
         (_, true) => String::new(),
         (true, false) => entry.tool.clone(),

@@ -10,7 +10,7 @@ use crate::ledger::index::offers;
 use crate::limits;
 
 /// Raised with every change below: an older file is told apart and built anew.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Positions of one part of the words, as a power of two. The newest part is a table of FTS5; one that is
 /// whole is pages of lists. Parts are searched newest first and dropped whole.

@@ -118,7 +118,11 @@ pub(super) fn entry(seed: u64) -> Entry {
         model,
         provider: "anthropic".to_owned(),
         region,
-        tool: if server.is_empty() { String::new() } else { tool },
+        tool: match (server.is_empty(), kind) {
+            (true, _) => String::new(),
+            (false, Kind::ResourceRead) => format!("file:///srv/{tool}"),
+            (false, _) => tool,
+        },
         server,
         class: class(below(4)),
         tool_use_id: format!("toolu_{}", below(9)),

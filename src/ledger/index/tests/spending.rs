@@ -6,9 +6,11 @@ use jiff::tz::TimeZone;
 use proptest::prelude::{prop_assert_eq, proptest};
 use proptest::test_runner::Config;
 
-use super::{NOON, entries, filled};
+use super::{NOON, entries, filled, query};
 use crate::glob::Glob;
+use crate::ids::CallId;
 use crate::ledger::entry::{Entry, Kind, Tokens};
+use crate::ledger::index::search::Page;
 use crate::ledger::index::spend::{By, Per, Whose, Wish};
 use crate::ledger::index::sums;
 
@@ -100,6 +102,40 @@ fn reports_by_two_fields_and_per_day() {
         assert_eq!(report.total, total, "{}", by.name());
         assert!(report.rows.len() > 1 || by == By::Provider);
     }
+}
+
+#[test]
+fn addresses_of_resources_stand_in_no_sum_and_no_count() {
+    let named = |number: u64, kind: Kind, method: &str, tool: &str| Entry {
+        method: method.to_owned(),
+        server: "files".to_owned(),
+        tool: tool.to_owned(),
+        ..Entry::new(CallId(number.into()), kind, NOON - number)
+    };
+    let all = [
+        named(1, Kind::ToolCall, "tools/call", "read"),
+        named(2, Kind::ResourceRead, "resources/read", "file:///etc/secret"),
+        named(3, Kind::McpOther, "completion/complete", "file:///etc/secret"),
+        named(4, Kind::Refusal, "resources/read", "file:///etc/secret"),
+        named(5, Kind::PromptGet, "prompts/get", "greet"),
+    ];
+    let all: Vec<(u64, Entry)> = (1..).zip(all).collect();
+    let folder = filled(&all);
+    let report = folder.reader().spend(&wish(&[By::Tool], None)).unwrap();
+    assert!(!format!("{report:?}").contains("secret"), "{report:?}");
+    let facets = folder.reader().facets(&query("")).unwrap();
+    let tools = &facets.fields.iter().find(|facet| facet.field == "tool").unwrap().values;
+    let mut names: Vec<&str> =
+        tools.iter().map(|(name, _)| &**name).filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["files.greet", "files.read"]);
+    // Nor can anybody guess at them by a search in fields; whoever may search in words finds them.
+    let found = |text: &str| {
+        let page = Page { before: None, limit: 9 };
+        folder.reader().search(&query(text), page).unwrap().hits.len()
+    };
+    assert_eq!((found("tool:*secret*"), found("tool:file:*"), found("tool:read")), (0, 0, 1));
+    assert_eq!(found("etc secret"), 3);
 }
 
 #[test]
