@@ -52,3 +52,10 @@ pub const GUARDED_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of marks in an entry. Ten rules and ten kinds of finds fit.
 pub const MARKS_BYTES_MAX: usize = 480;
+
+/// Bytes of a text, as it is written, that is looked through for secrets and personal data: nothing that is
+/// found is shorter.
+pub const SCANNED_BYTES_MIN: usize = 6;
+
+/// Bytes without a blank from which on a text may be Base64: the shortest image has as many.
+pub const ENCODED_BYTES_MIN: usize = 64;
