@@ -63,6 +63,7 @@ mod sign_in;
 
 // What is watched.
 mod guards;
+mod scans;
 
 // Money and records.
 mod budgets;
