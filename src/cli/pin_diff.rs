@@ -71,7 +71,7 @@ mod tests {
         let mut pins = Pins::default();
         for raw in [&old, &new] {
             let rule = Rule { server: "hub", first_sight: FirstSight::Trust, lock: None, now_ms: 1 };
-            pins.judge(&rule, &[Sight { name: "create", raw }]);
+            pins.judge(&rule, &[Sight { name: "create", raw, believed: false }]);
         }
         let row = Row { server: "hub", tool: "create", known: pins.known("hub", "create").unwrap() };
         let text = shown(&row, &row.hints(&Neighbours::default()));

@@ -200,7 +200,7 @@ fn begin<'w>(
         begun: clock::now(),
         ended: false,
         sieve: Sieve::new(guarding.results, true, true),
-        last: None,
+        next: None,
         permit,
         _pass: pass,
     };
@@ -331,10 +331,10 @@ pub(super) struct Call<'w> {
     repeat: Option<u128>,
     begun: Instant,
     ended: bool,
-    /// What is done with what is found in the result.
+    /// What is done with what is found in what the server says.
     sieve: Option<Sieve>,
-    /// The response, when something has to be said before it.
-    last: Option<Reply>,
+    /// What follows at once, when something has to be said before it.
+    next: Option<Reply>,
     permit: PlacedPermit,
     /// As long as it is there, the call counts as under way.
     _pass: Option<Pass>,
@@ -343,8 +343,8 @@ pub(super) struct Call<'w> {
 impl Call<'_> {
     /// The next step of the answer; `None` after the last.
     pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
-        if let Some(last) = self.last.take() {
-            return Poll::Ready(Some(last));
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(Some(next));
         }
         if let Some((link, out)) = self.begin.take() {
             self.messages = Some(link.call(&self.permit, out));
@@ -378,22 +378,11 @@ impl Call<'_> {
                 if edits.replace(place, &self.id).is_err() {
                     return Some(self.failed(&Failure::Garbage("an id inside of a result".to_owned())));
                 }
-                let mut body = edits.finish();
+                let body = edits.finish();
                 let result = read.result.and_then(|place| doc.get(place)).unwrap_or_default();
                 let (complete, is_error) = look(result);
                 let outcome = if is_error { "tool_error" } else { "ok" };
-                let mut error = failed(is_error);
-                let sifted = self.sieve.and_then(|sieve| sieve.sift(&self.id, &body));
-                let mark = sifted.map(|sifted| {
-                    body = sifted.body.unwrap_or_else(|| std::mem::take(&mut body));
-                    error = sifted.error.unwrap_or_else(|| std::mem::take(&mut error));
-                    sifted.mark
-                });
-                self.end(outcome, complete.then(|| Bytes::copy_from_slice(&body)));
-                let last = Reply::Final(Box::new(Final { status: 200, session: None, body, error }));
-                let Some(mark) = mark else { return Some(last) };
-                self.last = Some(last);
-                Some(Reply::Marks(mark))
+                Some(self.last(200, body, failed(is_error), (outcome, complete)))
             }
             (Kind::Error, _) => Some(self.error(doc, &read)),
             (Kind::Notification, _) => self.notification(doc, &read),
@@ -414,35 +403,62 @@ impl Call<'_> {
             passed @ (400 | 404) => passed,
             _ => failures::status_of(code),
         };
-        self.end("error", None);
-        let error = format!("the server answered with error {code}");
-        Reply::Final(Box::new(Final { status, session: None, body, error }))
+        self.last(status, body, format!("the server answered with error {code}"), ("error", false))
     }
 
-    fn notification(&self, doc: &[u8], read: &Message) -> Option<Reply> {
+    /// The response as it leaves, with the end of the call: what it is in the counters, and whether the
+    /// response is kept for who asks again.
+    fn last(
+        &mut self,
+        status: u16,
+        body: Vec<u8>,
+        error: String,
+        (outcome, keep): (&'static str, bool),
+    ) -> Reply {
+        let mut last = Final { status, session: None, body, error };
+        let mut mark = String::new();
+        if let Some(sieve) = &self.sieve {
+            (mark, last) = sieve.last(&self.id, last);
+        }
+        self.end(outcome, keep.then(|| Bytes::copy_from_slice(&last.body)));
+        let last = Reply::Final(Box::new(last));
+        if mark.is_empty() {
+            return last;
+        }
+        self.next = Some(last);
+        Reply::Marks(mark)
+    }
+
+    fn notification(&mut self, doc: &[u8], read: &Message) -> Option<Reply> {
         let params = message::params(doc, read).ok()?;
-        match read.method {
+        let message = match read.method {
             Method::Progress => {
                 let mut edits = Edits::new(doc);
                 edits.replace(params.progress_token?, self.progress.as_ref()?).ok()?;
-                Some(Reply::Event(edits.finish()))
+                edits.finish()
             }
             Method::Message => {
                 let level = message::text(doc, params.level?).and_then(|level| Level::parse(&level))?;
-                level.reaches(self.level?).then(|| Reply::Event(doc.to_vec()))
+                level.reaches(self.level?).then(|| doc.to_vec())?
             }
-            _ => None,
+            _ => return None,
+        };
+        let Some(sieve) = &self.sieve else { return Some(Reply::Event(message)) };
+        let sifted = sieve.notification(message);
+        let event = sifted.said.map(Reply::Event);
+        if sifted.mark.is_empty() {
+            return event;
         }
+        self.next = event;
+        Some(Reply::Marks(sifted.mark))
     }
 
     fn failed(&mut self, failure: &Failure) -> Reply {
         self.worker.metrics.borrow_mut().mcp.failed(&self.server, failures::name(failure));
-        self.end("failed", None);
         let error = failures::told(self.server.as_str(), failure);
         let mut body = Vec::with_capacity(256);
         rpc::write_error(&mut body, Some(&self.id), &error);
-        let status = failures::status_of(error.code);
-        Reply::Final(Box::new(Final { status, session: None, body, error: error.message.into_owned() }))
+        self.last(failures::status_of(error.code), body, error.message.into_owned(), ("failed", false))
     }
 
     fn end(&mut self, outcome: &'static str, response: Option<Bytes>) {

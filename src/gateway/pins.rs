@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::clock;
 use crate::config::pin_file::{LivePins, PinFileFault};
@@ -19,12 +19,15 @@ use crate::mcp::definition::Definition;
 use crate::mcp::pin::judge::{Rule, Sight, Standing};
 use crate::mcp::pin::lock::Lock;
 use crate::mcp::pin::{Event, FirstSight};
+use crate::upstream::mcp::backoff::Backoff;
 
 /// The tools of one server, to be judged.
 #[derive(Debug)]
 pub(super) struct Listed {
     pub(super) server: String,
     pub(super) tools: Vec<Arc<Definition>>,
+    /// Whether the class of each is what its server says.
+    pub(super) believed: Vec<bool>,
     pub(super) first_sight: FirstSight,
     pub(super) lock: Option<Arc<Lock>>,
 }
@@ -45,9 +48,14 @@ impl Listed {
 
     fn sights(&self) -> Vec<Sight<'_>> {
         // What is no UTF-8 was no definition.
+        let believed = self.believed.iter().copied().chain(std::iter::repeat(true));
         self.tools
             .iter()
-            .map(|tool| Sight { name: tool.key(), raw: str::from_utf8(tool.raw()).unwrap_or_default() })
+            .zip(believed)
+            .map(|(tool, believed)| {
+                let raw = str::from_utf8(tool.raw()).unwrap_or_default();
+                Sight { name: tool.key(), raw, believed }
+            })
             .collect()
     }
 }
@@ -59,6 +67,9 @@ enum Ask {
     /// The ledger has all before this number.
     Recorded(u64),
 }
+
+/// A list that is to be judged, and who waits for that.
+type Judging = (Listed, oneshot::Sender<Result<Judged, String>>);
 
 /// The way to that thread.
 #[derive(Clone, Debug)]
@@ -83,8 +94,17 @@ impl Keeper {
     pub(super) fn start(live: LivePins, log: Sink) -> std::io::Result<Self> {
         let (asks, receiver) = sync_channel(limits::PIN_ASKS_MAX);
         let shared = Arc::<Shared>::default();
-        let keeping =
-            Keeping { live, log, shared: Arc::clone(&shared), turn: 0, seen: 0, fault: String::new() };
+        let (recorded, backoff) = (0, Backoff::default());
+        let keeping = Keeping {
+            live,
+            log,
+            shared: Arc::clone(&shared),
+            turn: 0,
+            seen: 0,
+            recorded,
+            backoff,
+            fault: String::new(),
+        };
         let run = move || keeping.run(&receiver);
         std::thread::Builder::new().name("pins".to_owned()).spawn(run)?;
         shared.news.notify_one();
@@ -110,7 +130,8 @@ impl Keeper {
         }
     }
 
-    /// Waits until there is something for the ledger, and gives it.
+    /// Waits until there is something for the ledger, and gives it: nothing twice, unless `recorded` has not
+    /// come through.
     pub(super) async fn unrecorded(&self) -> Vec<Event> {
         self.shared.news.notified().await;
         let (reply, events) = oneshot::channel();
@@ -120,10 +141,11 @@ impl Keeper {
         events.await.unwrap_or_default()
     }
 
-    /// Says that the ledger has all events before `number`.
-    pub(super) fn recorded(&self, number: u64) {
-        // If that is lost they are recorded twice, which is better than never.
-        drop(self.asks.try_send(Ask::Recorded(number)));
+    /// Says that the ledger has all events before `number`, however long it takes to be heard.
+    pub(super) async fn recorded(&self, number: u64) {
+        while let Err(TrySendError::Full(_)) = self.asks.try_send(Ask::Recorded(number)) {
+            sleep(limits::PIN_POLL).await;
+        }
     }
 }
 
@@ -135,6 +157,10 @@ struct Keeping {
     turn: u64,
     /// The generation of the pins that the hub has been told of.
     seen: u64,
+    /// The ledger has all events before this number, whether the file knows it or not.
+    recorded: u64,
+    /// When the file is told so again, after it could not be.
+    backoff: Backoff,
     /// The last fault that was logged.
     fault: String,
 }
@@ -157,7 +183,7 @@ impl Keeping {
 
     /// Serves what has come together with one change of the file.
     fn serve(&mut self, asks: Vec<Ask>) {
-        let (mut judging, mut recorded) = (Vec::new(), None);
+        let mut judging = Vec::new();
         let mut asking = Vec::new();
         let now_ms = clock::unix_ms(clock::wall());
         for ask in asks {
@@ -166,24 +192,65 @@ impl Keeping {
                     Some(answer) => drop(reply.send(answer)),
                     None => judging.push((listed, reply)),
                 },
-                Ask::Recorded(number) => recorded = recorded.max(Some(number)),
+                Ask::Recorded(number) => self.recorded = self.recorded.max(number),
                 Ask::Unrecorded(reply) => asking.push(reply),
             }
         }
-        if !judging.is_empty() || recorded.is_some() {
-            let changed = self.live.change(|pins| {
-                if let Some(number) = recorded {
-                    pins.recorded(number);
-                }
-                let judge = |(listed, _): &(Listed, _)| pins.judge(&listed.rule(now_ms), &listed.sights());
-                judging.iter().map(judge).collect::<Vec<_>>()
-            });
-            self.answer(judging, changed);
+        if !judging.is_empty() {
+            self.judge(judging, now_ms);
         }
+        self.forget_recorded();
         for reply in asking {
             // Who asked may have gone.
-            drop(reply.send(self.live.pins().events.clone()));
+            drop(reply.send(self.unrecorded().cloned().collect()));
         }
+    }
+
+    /// Judges what has come together, and each list by itself where all of them do not fit: a server that
+    /// lists too much is no matter of the others.
+    fn judge(&mut self, judging: Vec<Judging>, now_ms: u64) {
+        let recorded = self.recorded;
+        let judge = |live: &mut LivePins, all: &[Judging]| {
+            live.change(|pins| {
+                pins.recorded(recorded);
+                let judge = |(listed, _): &Judging| pins.judge(&listed.rule(now_ms), &listed.sights());
+                all.iter().map(judge).collect::<Vec<_>>()
+            })
+        };
+        let changed = judge(&mut self.live, &judging);
+        if judging.len() == 1 || !matches!(changed, Err(PinFileFault::Full(_))) {
+            return self.answer(judging, changed);
+        }
+        for one in judging {
+            let one = vec![one];
+            let changed = judge(&mut self.live, &one);
+            self.answer(one, changed);
+        }
+    }
+
+    /// Takes out of the file what the ledger has. While that fails, it is tried later and later.
+    fn forget_recorded(&mut self) {
+        let pins = self.live.pins();
+        if pins.next_event < self.recorded {
+            // Somebody has put another file there, with numbers of its own.
+            self.recorded = 0;
+        }
+        let recorded = self.recorded;
+        let open = pins.events.iter().any(|event| event.number < recorded);
+        if !open {
+            self.backoff = Backoff::default();
+        } else if self.backoff.is_due(clock::now()) {
+            let changed = self.live.change(|pins| pins.recorded(recorded));
+            if changed.is_err() {
+                self.backoff.failed(clock::now(), 0);
+            }
+            self.say(changed.err());
+        }
+    }
+
+    /// What the ledger does not have.
+    fn unrecorded(&self) -> impl Iterator<Item = &Event> {
+        self.live.pins().events.iter().filter(|event| event.number >= self.recorded)
     }
 
     /// What can be said without a look at the disk: nearly every list is the same as before.
@@ -198,11 +265,7 @@ impl Keeping {
         full.then(|| Err("the ledger does not take what has happened to pins".to_owned()))
     }
 
-    fn answer(
-        &mut self,
-        judging: Vec<(Listed, oneshot::Sender<Result<Judged, String>>)>,
-        changed: Result<Vec<Vec<Standing>>, PinFileFault>,
-    ) {
+    fn answer(&mut self, judging: Vec<Judging>, changed: Result<Vec<Vec<Standing>>, PinFileFault>) {
         match changed {
             Ok(all) => {
                 self.say(None);
@@ -228,7 +291,7 @@ impl Keeping {
             self.seen = generation;
             self.shared.number.fetch_add(1, Ordering::Release);
         }
-        if !self.live.pins().events.is_empty() {
+        if self.unrecorded().next().is_some() {
             self.shared.news.notify_one();
         }
     }

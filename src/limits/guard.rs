@@ -68,3 +68,10 @@ pub const COMMAND_STEPS_MAX: usize = 4096;
 /// Letters of a text times states of an expression that are gone through to tell whether it could match by
 /// what is not known: a hundredth of a second.
 pub const OUTLINE_STEPS_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a text, as it is written, that is looked through for secrets and personal data: nothing that is
+/// found is shorter.
+pub const SCANNED_BYTES_MIN: usize = 6;
+
+/// Bytes without a blank from which on a text may be Base64: the shortest image has as many.
+pub const ENCODED_BYTES_MIN: usize = 64;

@@ -18,6 +18,13 @@ pub const PIN_EVENTS_MAX: usize = 16 * 1024;
 /// Tools of one server that are pinned, gone ones among them. The largest real one has 344.
 pub const PIN_TOOLS_OF_SERVER_MAX: usize = 8 * 1024;
 
+/// Bytes of the definitions that are kept of one server, gone ones among them; 344 real ones have 2 MiB, and
+/// each may be there twice. With quotes escaped it is a quarter of the state file at the most.
+pub const PIN_BYTES_OF_SERVER_MAX: usize = 8 * 1024 * 1024;
+
+const _: () = assert!(PIN_BYTES_OF_SERVER_MAX as u64 * 2 * 4 <= PIN_FILE_BYTES_MAX);
+const _: () = assert!(PIN_BYTES_OF_SERVER_MAX >= 2 * super::MCP_DEFINITION_BYTES_MAX);
+
 /// Lines of a lock file: tools of 64 real servers are 2,386.
 pub const PIN_LOCKED_MAX: usize = 64 * 1024;
 

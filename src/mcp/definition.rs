@@ -118,6 +118,19 @@ pub struct Annotations {
     pub open_world: Option<bool>,
 }
 
+impl Annotations {
+    /// The class that they claim. Who says only that a tool does not just look may mean that it destroys, but
+    /// has not said so.
+    pub const fn class(self) -> Class {
+        match (self.read_only, self.destructive) {
+            (Some(true), _) => Class::Read,
+            (_, Some(true)) => Class::Destructive,
+            (Some(false), _) | (_, Some(false)) => Class::Write,
+            (None, None) => Class::Unknown,
+        }
+    }
+}
+
 /// Whether a tool of revision 2025-11-25 runs as a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TaskSupport {
@@ -250,16 +263,11 @@ impl Definition {
     }
 
     /// What it does to the world: what the config says of it, else what its server says, if that is believed.
-    /// Who says only that a tool does not just look may mean that it destroys, but has not said so.
     pub fn class(&self, by_config: Option<Class>, trusted: bool) -> Class {
-        let says = self.annotations;
-        match (says.read_only, says.destructive) {
-            _ if by_config.is_some() => by_config.unwrap_or_default(),
-            _ if !trusted => Class::Unknown,
-            (Some(true), _) => Class::Read,
-            (_, Some(true)) => Class::Destructive,
-            (Some(false), _) | (_, Some(false)) => Class::Write,
-            (None, None) => Class::Unknown,
+        match by_config {
+            Some(class) => class,
+            None if trusted => self.annotations.class(),
+            None => Class::Unknown,
         }
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod rules;
 pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
+mod written;
 
 /// What can be looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,13 @@ impl Counts {
     pub fn add(&mut self, kind: Kind) {
         if let Some(count) = self.0.get_mut(kind as usize) {
             *count = count.saturating_add(1);
+        }
+    }
+
+    /// Counts as many more as there are in others.
+    pub fn add_all(&mut self, others: Self) {
+        for (count, more) in self.0.iter_mut().zip(others.0) {
+            *count = count.saturating_add(more);
         }
     }
 

@@ -68,6 +68,7 @@ mod sign_in;
 
 // What is watched.
 mod guards;
+mod scans;
 
 // Money and records.
 mod budgets;

@@ -16,7 +16,7 @@ fn raw(words: &str) -> String {
 /// Shows a tool of server `s` to the pins.
 fn show(pins: &mut Pins, name: &str, raw: &str) -> Standing {
     let rule = Rule { server: "s", first_sight: FirstSight::Trust, lock: None, now_ms: 1 };
-    pins.judge(&rule, &[Sight { name, raw }]).remove(0)
+    pins.judge(&rule, &[Sight { name, raw, believed: false }]).remove(0)
 }
 
 const fn note(tool: &str) -> Decision<'_> {
@@ -97,6 +97,27 @@ fn damage_is_refused_and_stays() {
     std::fs::write(file.path(), &whole).unwrap();
     live.change(|pins| show(pins, "note", &raw("two"))).unwrap();
     assert_eq!(file.read().unwrap().known("s", "note").unwrap().state(), State::Held);
+}
+
+#[test]
+fn what_was_trusted_is_not_trusted_anew_when_the_file_is_gone() {
+    let folder = Folder::new();
+    let mut live = LivePins::open(folder.path()).unwrap();
+    assert!(!live.follow().unwrap(), "a file that was never there is not missed");
+    live.change(|pins| show(pins, "note", &raw("one"))).unwrap();
+    let path = PinFile::of(folder.path()).path().to_owned();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(live.follow(), Err(PinFileFault::Gone { .. })));
+        let changed = live.change(|pins| show(pins, "note", &raw("two")));
+        assert!(matches!(changed, Err(PinFileFault::Gone { .. })), "{changed:?}");
+        assert!(!path.exists(), "nothing is written over what may come back");
+    }
+    assert_eq!(live.pins().known("s", "note").map(|known| known.state()), Some(State::Pinned));
+    std::fs::write(&path, whole).unwrap();
+    let standing = live.change(|pins| show(pins, "note", &raw("two"))).unwrap();
+    assert!(matches!(standing, Standing::Held(..)), "{standing:?}");
 }
 
 #[test]

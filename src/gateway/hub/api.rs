@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 
 use crate::gateway::direct;
 use crate::gateway::hub::Hub;
-use crate::gateway::hub::ask::Reply;
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::run::{Ending, Run};
 use crate::gateway::hub::tasks;
@@ -108,8 +107,7 @@ pub(super) async fn run(run: &mut Run<'_>, described: &Api) -> Ending {
         biased;
         answered = link.call(run.permit, &request) => answered,
         () = run.cancelled.notified() => {
-            // Whoever has hung up as well needs no end.
-            drop(run.leg.reply.send(Reply::End).await);
+            run.leg.end().await;
             return Ending::Cancelled;
         }
         () = run.leg.reply.closed(), if modern => return Ending::Cancelled,

@@ -77,9 +77,33 @@ impl Leg {
         }
     }
 
-    /// Sends a message that belongs to the call.
+    /// Sends a notification of the server that belongs to the call.
     pub(super) async fn event(&self, message: Vec<u8>) {
-        drop(self.reply.send(Reply::Event(message)).await);
+        let message = match &self.sieve {
+            None => Some(message),
+            Some(sieve) => {
+                let sifted = sieve.notification(message);
+                self.mark(sifted.mark).await;
+                sifted.said
+            }
+        };
+        if let Some(message) = message {
+            drop(self.reply.send(Reply::Event(message)).await);
+        }
+    }
+
+    /// `params` of what the server wants to know, as the caller may read them; nothing where it may not.
+    pub(super) async fn question(&self, params: Vec<u8>) -> Option<Vec<u8>> {
+        let Some(sieve) = &self.sieve else { return Some(params) };
+        let sifted = sieve.question(params);
+        self.mark(sifted.mark).await;
+        sifted.said
+    }
+
+    async fn mark(&self, mark: String) {
+        if !mark.is_empty() {
+            drop(self.reply.send(Reply::Marks(mark)).await);
+        }
     }
 
     /// Answers with a result.
@@ -89,23 +113,42 @@ impl Leg {
         self.send(200, body, String::new()).await;
     }
 
-    /// Answers with an error.
+    /// Answers with an error in words of ours.
     pub(super) async fn refuse(&self, caller: &Caller, error: &RpcError) {
+        let last = self.written(caller, error);
+        self.mark(self.sieve.as_ref().map(Sieve::rest).unwrap_or_default()).await;
+        drop(self.reply.send(Reply::Final(Box::new(last))).await);
+    }
+
+    /// Answers with an error that has words of the server in it.
+    pub(super) async fn fail(&self, caller: &Caller, error: &RpcError) {
+        let Final { status, body, error, .. } = self.written(caller, error);
+        self.send(status, body, error).await;
+    }
+
+    fn written(&self, caller: &Caller, error: &RpcError) -> Final {
         let mut body = Vec::with_capacity(256);
         rpc::write_error(&mut body, Some(&self.id), error);
         // A legacy caller reads the error where it reads results.
         let status = if caller.version.is_modern() { failures::status_of(error.code) } else { 200 };
-        self.send(status, body, error.message.to_string()).await;
+        Final { status, session: None, body, error: error.message.to_string() }
     }
 
-    /// Answers with a whole message.
-    pub(super) async fn send(&self, status: u16, mut body: Vec<u8>, mut error: String) {
-        if let Some(sifted) = self.sieve.and_then(|sieve| sieve.sift(&self.id, &body)) {
-            drop(self.reply.send(Reply::Marks(sifted.mark)).await);
-            body = sifted.body.unwrap_or(body);
-            error = sifted.error.unwrap_or(error);
+    /// Answers with a whole message of the server.
+    pub(super) async fn send(&self, status: u16, body: Vec<u8>, error: String) {
+        let mut last = Final { status, session: None, body, error };
+        if let Some(sieve) = &self.sieve {
+            let (mark, sifted) = sieve.last(&self.id, last);
+            self.mark(mark).await;
+            last = sifted;
         }
-        let last = Final { status, session: None, body, error };
         drop(self.reply.send(Reply::Final(Box::new(last))).await);
+    }
+
+    /// Ends without an answer.
+    pub(super) async fn end(&self) {
+        self.mark(self.sieve.as_ref().map(Sieve::rest).unwrap_or_default()).await;
+        // Whoever has hung up as well needs no end.
+        drop(self.reply.send(Reply::End).await);
     }
 }

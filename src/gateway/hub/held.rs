@@ -100,7 +100,8 @@ impl AboutTask<'_> {
             }
             Err(Trouble::No(NoResult::Failed(failure))) => {
                 self.hub.metrics.borrow_mut().mcp.failed(server, failures::name(&failure));
-                (failures::told(server.as_str(), &failure), Ending::Failed)
+                leg.fail(self.caller, &failures::told(server.as_str(), &failure)).await;
+                return Ending::Failed;
             }
         };
         leg.refuse(self.caller, &error).await;

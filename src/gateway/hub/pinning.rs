@@ -18,6 +18,7 @@ use crate::ids::{CallId, ServerName};
 use crate::ledger::entry::{Entry, Kind};
 use crate::mcp::definition::ItemKind;
 use crate::mcp::list::ServerLists;
+use crate::mcp::names::overrides::Overrides;
 use crate::mcp::pin::judge::Standing;
 use crate::mcp::pin::{Event, FirstSight};
 
@@ -89,6 +90,7 @@ async fn judged(hub: &Rc<Hub>, peer: &Rc<Peer>, raw: &ServerLists) -> Result<Opt
     let listed = Listed {
         server: server.as_str().to_owned(),
         tools: raw.tools.items.clone(),
+        believed: believed(peer, raw),
         first_sight: pinning.of(server),
         lock: pinning.lock.clone(),
     };
@@ -98,6 +100,13 @@ async fn judged(hub: &Rc<Hub>, peer: &Rc<Peer>, raw: &ServerLists) -> Result<Opt
     }
     peer.shelf.judged.set(turn);
     Ok(Some(seen(hub, raw, standings)))
+}
+
+/// Whether the class of each tool is what its server says of it.
+fn believed(peer: &Peer, raw: &ServerLists) -> Vec<bool> {
+    let overrides = Overrides::new(&peer.presentation);
+    let tools = raw.tools.items.iter();
+    tools.map(|tool| peer.server.trusted && overrides.of(tool.key()).class.is_none()).collect()
 }
 
 /// The lists with every tool as it stands.
@@ -132,7 +141,7 @@ pub(super) async fn record(hub: Rc<Hub>, pins: Keeper) {
         for event in &events {
             write(&hub, event).await;
         }
-        pins.recorded(last.wrapping_add(1));
+        pins.recorded(last.wrapping_add(1)).await;
     }
 }
 

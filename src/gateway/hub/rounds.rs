@@ -16,6 +16,7 @@ use crate::gateway::hub::failures;
 use crate::gateway::hub::park::Asked;
 use crate::gateway::hub::run::Run;
 use crate::gateway::hub::tasks;
+use crate::gateway::hub::watch;
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::bridge::errors;
@@ -108,6 +109,9 @@ pub(super) async fn ask_all(run: &Run<'_>, result: &[u8]) -> Result<Input, Unask
         }
         let id = format!("tollgate-{}", run.hub.next_id());
         let params = input::request_for_legacy(request.method, params, &id).map_err(|why| odd(&why))?;
+        let Some(params) = run.leg.question(params.into_owned()).await else {
+            return Err(Unasked::Told(tool_error(watch::UNSAID)));
+        };
         match put(run.hub, run.caller, &run.leg, request.method.as_str(), &params).await {
             Some(answer) => waiting.push((request.key.clone().into_owned(), request.method, answer)),
             None => return Err(Unasked::Cancelled),

@@ -23,6 +23,7 @@ use crate::gateway::hub::peer::{Opening, Peer};
 use crate::gateway::hub::refresh;
 use crate::gateway::hub::rounds;
 use crate::gateway::hub::tasks::{self, Way};
+use crate::gateway::hub::watch;
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::bridge::errors::{self, ForModern};
@@ -146,7 +147,7 @@ impl Run<'_> {
                 started = self.start(input.as_ref()) => started,
                 // Nothing has been sent for a caller that leaves while a server is still being started.
                 () = self.cancelled.notified() => {
-                    drop(self.leg.reply.send(super::ask::Reply::End).await);
+                    self.leg.end().await;
                     return Ending::Cancelled;
                 }
                 () = self.leg.reply.closed(), if modern => return Ending::Cancelled,
@@ -222,7 +223,7 @@ impl Run<'_> {
                 Some(doc) = flight.asks.recv() => self.asked(flight, &mut parking, doc).await,
                 () = self.cancelled.notified() => {
                     self.cancel(flight, "the caller has cancelled it").await;
-                    drop(self.leg.reply.send(super::ask::Reply::End).await);
+                    self.leg.end().await;
                     Turn::Done(Ending::Cancelled)
                 }
                 // A modern caller cancels by hanging up; while it is asked it has no connection.
@@ -347,7 +348,7 @@ impl Run<'_> {
             return match rounds::ask_all(self, result).await {
                 Ok(input) => Turn::Input(input),
                 Err(rounds::Unasked::Cancelled) => {
-                    drop(self.leg.reply.send(super::ask::Reply::End).await);
+                    self.leg.end().await;
                     Turn::Done(Ending::Cancelled)
                 }
                 Err(rounds::Unasked::Told(result)) => {
@@ -477,6 +478,18 @@ impl Run<'_> {
         if let Some(drive) = &mut flight.drive {
             drive.heard();
         }
+        let params = match params {
+            None => None,
+            Some(params) => match self.leg.question(params).await {
+                Some(params) => Some(params),
+                None => {
+                    let mut body = Vec::new();
+                    rpc::write_error(&mut body, Some(&server_id), &RpcError::not_allowed(watch::UNSAID));
+                    flight.channel.tell(self.permit, body, "").await;
+                    return Turn::On;
+                }
+            },
+        };
         let asked = park::Asked { server_id, method, params, task };
         if self.caller.version.is_modern() {
             parking.ask(asked);
@@ -559,7 +572,7 @@ impl Run<'_> {
     pub(super) async fn fail(&self, failure: &Failure) -> Ending {
         let error = failures::told(self.peer.server.name.as_str(), failure);
         self.hub.metrics.borrow_mut().mcp.failed(&self.peer.server.name, failures::name(failure));
-        self.leg.refuse(self.caller, &error).await;
+        self.leg.fail(self.caller, &error).await;
         Ending::Failed
     }
 }

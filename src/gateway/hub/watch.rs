@@ -61,7 +61,10 @@ pub(super) fn admit(
     Ok(())
 }
 
-/// What is done with the result of a call.
+/// Why what a server wants to know is not asked.
+pub(super) const UNSAID: &str = "the question was held back: it holds what may not be passed on";
+
+/// What is done with what the server of a call says.
 pub(super) fn sieve(hub: &Hub, caller: &Caller, method: Method) -> Option<Sieve> {
     let results = hub.snapshot().guards.of(caller.principal.team.as_ref()).results;
     Sieve::new(results, method == Method::ToolsCall, caller.version.is_modern())

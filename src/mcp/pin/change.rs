@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::call::Class;
 use crate::limits;
+use crate::mcp::definition::Annotations;
 use crate::mcp::pin::schema;
 use crate::mcp::pin::tree::Tree;
 
@@ -32,6 +34,8 @@ pub enum Aspect {
     ParameterAdded,
     /// A claim to do more than before, such as to write where it only read.
     Widened,
+    /// It counts as another class, where its server is believed: rules that let one class pass would let it.
+    Class,
     /// What results look like.
     OutputSchema,
     /// Anything else.
@@ -57,6 +61,7 @@ impl Aspect {
             Self::ParameterRemoved => "a parameter is gone",
             Self::ParameterAdded => "a parameter is new",
             Self::Widened => "claims to do more",
+            Self::Class => "another class",
             Self::OutputSchema => "output schema",
             Self::Other => "other members",
         }
@@ -85,6 +90,13 @@ impl Change {
         let told = self.aspects.iter().filter(|aspect| !held || !aspect.passes());
         let words: Vec<&str> = told.map(|aspect| aspect.words()).collect();
         if words.is_empty() { "notation".to_owned() } else { words.join(", ") }
+    }
+
+    /// Notes whether the tool is of another class, where the annotations of its server say which.
+    pub(super) fn add_class(&mut self, old: &[u8], new: &[u8]) {
+        if class(old) != class(new) {
+            self.add(Aspect::Class, "annotations");
+        }
     }
 
     pub(super) fn add(&mut self, aspect: Aspect, place: &str) {
@@ -126,6 +138,18 @@ pub fn compare(old: &[u8], new: &[u8]) -> Change {
         }
     }
     change
+}
+
+/// The class of a definition by its annotations.
+fn class(raw: &[u8]) -> Option<Class> {
+    let tree = Tree::read(raw).ok()?;
+    let says = |hint: &str| tree.get("annotations")?.get(hint)?.truth();
+    let annotations = Annotations {
+        read_only: says("readOnlyHint"),
+        destructive: says("destructiveHint"),
+        ..Annotations::default()
+    };
+    Some(annotations.class())
 }
 
 /// The names that either object has.

@@ -3,8 +3,9 @@
 use crate::limits;
 use crate::mcp::hints::{self, Neighbours};
 use crate::mcp::pin::change::{Change, compare};
-use crate::mcp::pin::fingerprint::Fingerprint;
+use crate::mcp::pin::fingerprint::{Fingerprint, Hash};
 use crate::mcp::pin::lock::Lock;
+use crate::mcp::pin::room::{self, Room};
 use crate::mcp::pin::{Event, FirstSight, How, Known, Pins, State, Version, What};
 
 /// By what a server is judged.
@@ -20,6 +21,19 @@ pub struct Rule<'a> {
     pub now_ms: u64,
 }
 
+impl<'a> Rule<'a> {
+    /// The rule for what is new of a server, of which tools may have been forgotten.
+    fn for_server(&self, crowded: bool) -> Self {
+        let first_sight = if crowded { FirstSight::Approve } else { self.first_sight };
+        Self { first_sight, ..*self }
+    }
+
+    fn event(&self, what: What, tool: String, (old, new): (Option<Hash>, Hash), detail: String) -> Event {
+        let (server, marks) = (self.server.to_owned(), String::new());
+        Event { number: 0, at_ms: self.now_ms, what, server, tool, old, new, detail, marks }
+    }
+}
+
 /// A tool as its server lists it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'a> {
@@ -27,6 +41,8 @@ pub struct Sight<'a> {
     pub name: &'a str,
     /// Its definition.
     pub raw: &'a str,
+    /// Whether its class is what its server says of it: the server is trusted, and the config says nothing.
+    pub believed: bool,
 }
 
 /// How one listed tool goes on to callers.
@@ -48,67 +64,80 @@ impl Pins {
     pub fn judge(&mut self, rule: &Rule<'_>, listed: &[Sight<'_>]) -> Vec<Standing> {
         let mut out = Vec::with_capacity(listed.len());
         let mut happened = Vec::new();
+        let mut crowded = self.crowded.contains(rule.server);
         let tools = self.servers.entry(rule.server.to_owned()).or_default();
+        room::note_gone(tools, listed, rule.now_ms);
+        let mut room = Room::of(tools);
         for sight in listed {
             let Ok(print) = Fingerprint::of(sight.raw.as_bytes()) else {
                 out.push(Standing::Unlisted(format!("the definition of `{}` cannot be read", sight.name)));
                 continue;
             };
-            let full = tools.len() >= limits::PIN_TOOLS_OF_SERVER_MAX && !tools.contains_key(sight.name);
-            if full {
-                let most = limits::PIN_TOOLS_OF_SERVER_MAX;
-                let text = format!("`{}` cannot be pinned: {most} tools of its server are", sight.name);
-                out.push(Standing::Unlisted(text));
+            let Some(forgotten) = room.make(tools, sight) else {
+                out.push(no_room(tools.get(sight.name), sight));
                 continue;
+            };
+            for (name, known) in forgotten {
+                crowded = true;
+                happened.extend(farewell(rule, name, &known));
             }
             let known = tools.entry(sight.name.to_owned()).or_default();
-            let (standing, event) = judge_one(known, rule, sight, print);
+            let before = room::weight(known);
+            let (standing, event) = judge_one(known, &rule.for_server(crowded), sight, print);
+            room.changed(before, known);
             if let Some((what, old, detail)) = event {
-                let event = Event {
-                    number: 0,
-                    at_ms: rule.now_ms,
-                    what,
-                    server: rule.server.to_owned(),
-                    tool: sight.name.to_owned(),
-                    old: old.map(|old| old.id()),
-                    new: print.id(),
-                    detail,
-                    marks: String::new(),
-                };
-                happened.push((event, sight.raw));
+                let (old, new) = (old.map(|old| old.id()), print.id());
+                let event = rule.event(what, sight.name.to_owned(), (old, new), detail);
+                happened.push((event, Some(sight.raw)));
             }
             out.push(standing);
         }
         if tools.is_empty() {
             self.servers.remove(rule.server);
         }
-        if !happened.is_empty() {
-            let marks: Vec<String> = {
-                let neighbours = self.neighbours();
-                let marked = happened.iter().map(|(event, raw)| {
-                    hints::words(&hints::scan(&event.server, &event.tool, raw.as_bytes(), &neighbours))
-                });
-                marked.collect()
-            };
-            for ((event, _), marks) in happened.into_iter().zip(marks) {
-                self.note(Event { marks, ..event });
-            }
+        if crowded && !self.crowded.contains(rule.server) {
+            self.crowded.insert(rule.server.to_owned());
         }
+        self.note_all(happened);
         out
+    }
+
+    /// Keeps events, with what the hint scanner finds in the definitions that they are about.
+    fn note_all(&mut self, happened: Vec<(Event, Option<&str>)>) {
+        if happened.is_empty() {
+            return;
+        }
+        let marks: Vec<String> = {
+            let neighbours = self.neighbours();
+            let marked = happened.iter().map(|(event, raw)| {
+                let raw = raw.unwrap_or_default();
+                if raw.is_empty() {
+                    return String::new();
+                }
+                hints::words(&hints::scan(&event.server, &event.tool, raw.as_bytes(), &neighbours))
+            });
+            marked.collect()
+        };
+        for ((event, _), marks) in happened.into_iter().zip(marks) {
+            self.note(Event { marks, ..event });
+        }
     }
 
     /// Whether all tools of a list are, byte for byte, what is pinned: then there is nothing to judge.
     pub fn is_settled(&self, rule: &Rule<'_>, listed: &[Sight<'_>]) -> bool {
         let Some(tools) = self.servers.get(rule.server) else { return listed.is_empty() };
-        listed.iter().all(|sight| {
-            tools.get(sight.name).is_some_and(|known| match (&known.pinned, &known.proposed) {
-                (Some(pinned), None) => {
-                    let locked = rule.lock.map(|lock| lock.get(rule.server, sight.name));
-                    pinned.definition == sight.raw && locked.is_none_or(|locked| locked == Some(pinned.print))
-                }
-                _ => false,
+        let there = tools.values().filter(|known| known.gone_ms.is_none()).count();
+        there == listed.len()
+            && listed.iter().all(|sight| {
+                tools.get(sight.name).is_some_and(|known| match (&known.pinned, &known.proposed) {
+                    (Some(pinned), None) if known.gone_ms.is_none() => {
+                        let locked = rule.lock.map(|lock| lock.get(rule.server, sight.name));
+                        pinned.definition == sight.raw
+                            && locked.is_none_or(|locked| locked == Some(pinned.print))
+                    }
+                    _ => false,
+                })
             })
-        })
     }
 
     /// All tools that are known, for the hint scanner.
@@ -118,6 +147,24 @@ impl Pins {
             .iter()
             .flat_map(|(server, tools)| tools.keys().map(move |tool| (server.as_str(), tool.as_str())));
         Neighbours::new(all)
+    }
+}
+
+/// What the ledger is told of a tool that is forgotten.
+fn farewell<'r>(rule: &Rule<'_>, name: String, known: &Known) -> Option<(Event, Option<&'r str>)> {
+    let (old, new) = (known.pinned.as_ref().map(|pinned| pinned.print.id()), known.newest()?.print.id());
+    Some((rule.event(What::Forgotten, name, (old, new), room::told(known, rule.now_ms)), None))
+}
+
+/// A tool of which no more can be kept.
+fn no_room(known: Option<&Known>, sight: &Sight<'_>) -> Standing {
+    let (most, bytes) = (limits::PIN_TOOLS_OF_SERVER_MAX, limits::PIN_BYTES_OF_SERVER_MAX / (1024 * 1024));
+    let name = sight.name;
+    let text =
+        format!("`{name}` cannot be pinned: of its server {most} tools are, or {bytes} MiB of definitions");
+    match known.and_then(|known| known.pinned.as_ref()) {
+        Some(pinned) => Standing::Held(pinned.definition.clone(), text),
+        None => Standing::Unlisted(text),
     }
 }
 
@@ -152,7 +199,10 @@ fn judge_one(
         let event = known.proposed.take().map(|gone| (What::Returned, Some(gone.print), String::new()));
         return (same(&pinned, sight), event);
     }
-    let change = compare(pinned.definition.as_bytes(), sight.raw.as_bytes());
+    let mut change = compare(pinned.definition.as_bytes(), sight.raw.as_bytes());
+    if sight.believed {
+        change.add_class(pinned.definition.as_bytes(), sight.raw.as_bytes());
+    }
     if change.passes() && !known.rejected.contains(&print.id()) {
         known.pinned = Some(version(How::Accepted));
         known.proposed = None;

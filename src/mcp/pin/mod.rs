@@ -13,13 +13,14 @@ pub mod difference;
 pub mod fingerprint;
 pub mod judge;
 pub mod lock;
+mod room;
 mod schema;
 pub mod tree;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,9 @@ pub struct Known {
     /// What somebody has said no to: ids of definitions, at most `limits::PIN_REJECTED_MAX`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<Hash>,
+    /// Since when its server does not list it, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_ms: Option<u64>,
 }
 
 /// How a tool stands.
@@ -155,6 +159,8 @@ pub enum What {
     Rejected,
     /// A definition is not that of the lock file.
     LockMismatch,
+    /// A tool that had been gone for long was forgotten, because others took its room.
+    Forgotten,
 }
 
 impl What {
@@ -169,6 +175,7 @@ impl What {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::LockMismatch => "lock_mismatch",
+            Self::Forgotten => "forgotten",
         }
     }
 
@@ -183,6 +190,7 @@ impl What {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::LockMismatch => "not as locked",
+            Self::Forgotten => "forgotten",
         }
     }
 }
@@ -235,6 +243,10 @@ pub struct Pins {
     /// The number of the next event.
     #[serde(default)]
     pub next_event: u64,
+    /// Servers of which tools were forgotten. What is new of them waits for approval, whatever the config
+    /// says: it may be what was forgotten, and come back as another.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub crowded: BTreeSet<String>,
 }
 
 /// Why a decision cannot be taken.

@@ -7,7 +7,8 @@ use super::change::{Aspect, compare};
 use super::fingerprint::{Fingerprint, Hash};
 use super::judge::{Rule, Sight, Standing};
 use super::lock::{self, Lock};
-use super::{Decision, FirstSight, PinFault, Pins, State, What};
+use super::{Decision, FirstSight, How, Known, PinFault, Pins, State, Version, What};
+use crate::limits;
 
 fn tool() -> Value {
     json!({
@@ -171,7 +172,7 @@ fn rule<'a>(first_sight: FirstSight, lock: Option<&'a Lock>, now_ms: u64) -> Rul
 /// Shows the pins one tool, and gives its standing and what happened.
 fn show(pins: &mut Pins, rule: &Rule<'_>, raw: &str) -> (Standing, Vec<What>) {
     let before = pins.next_event;
-    let standing = pins.judge(rule, &[Sight { name: "create_issue", raw }]).remove(0);
+    let standing = pins.judge(rule, &[Sight { name: "create_issue", raw, believed: false }]).remove(0);
     let happened = pins.events.iter().filter(|event| event.number >= before);
     (standing, happened.map(|event| event.what).collect())
 }
@@ -200,7 +201,9 @@ fn a_rug_that_is_pulled_is_held_until_somebody_decides() {
     assert!(why.contains("`create_issue`") && why.contains("(description)"), "{why}");
     assert!(why.contains("tollgate tools diff github.create_issue"), "{why}");
     assert_eq!(state(&pins), State::Held);
-    let settled = |pins: &Pins, raw: &str| pins.is_settled(&trust, &[Sight { name: "create_issue", raw }]);
+    let settled = |pins: &Pins, raw: &str| {
+        pins.is_settled(&trust, &[Sight { name: "create_issue", raw, believed: false }])
+    };
     assert!(!settled(&pins, &old) && !settled(&pins, &new));
     let kept = pins.clone();
     assert_eq!(show(&mut pins, &trust, &new).1, []);
@@ -210,7 +213,7 @@ fn a_rug_that_is_pulled_is_held_until_somebody_decides() {
     assert!(settled(&pins, &old) && !settled(&pins, &new) && !settled(&pins, &spaced));
     let none = Lock::default();
     let locked = rule(FirstSight::Trust, Some(&none), 1);
-    assert!(!pins.is_settled(&locked, &[Sight { name: "create_issue", raw: &old }]));
+    assert!(!pins.is_settled(&locked, &[Sight { name: "create_issue", raw: &old, believed: false }]));
     assert_eq!(show(&mut pins, &trust, &new).1, [What::Held]);
     // Rejected: not asked again, still not called.
     let id = Fingerprint::of(new.as_bytes()).unwrap().id();
@@ -264,7 +267,7 @@ fn many_are_held_at_once_and_what_is_gone_is_remembered() {
     let judge = |pins: &mut Pins, words: &str, from: usize| {
         let raws: Vec<String> = (from..500).map(|n| raw(n, words)).collect();
         let sights = names.iter().skip(from).zip(&raws);
-        let sights: Vec<Sight<'_>> = sights.map(|(name, raw)| Sight { name, raw }).collect();
+        let sights: Vec<Sight<'_>> = sights.map(|(name, raw)| Sight { name, raw, believed: false }).collect();
         pins.judge(&trust, &sights)
     };
     let mut pins = Pins::default();
@@ -273,6 +276,120 @@ fn many_are_held_at_once_and_what_is_gone_is_remembered() {
     let held = judge(&mut pins, "b", 0);
     assert!(held.iter().all(|standing| matches!(standing, Standing::Held(..))));
     assert_eq!(pins.events.len(), 1_000);
+}
+
+/// A definition of so many bytes.
+fn sized(name: &str, bytes: usize) -> String {
+    let schema = r#""inputSchema":{"type":"object"}"#;
+    format!(r#"{{"name":"{name}","description":"{}",{schema}}}"#, "a".repeat(bytes))
+}
+
+/// Lists tools of a server, each of so many bytes, at a time.
+fn list(pins: &mut Pins, server: &str, names: &[String], (bytes, now_ms): (usize, u64)) -> Vec<Standing> {
+    let raws: Vec<String> = names.iter().map(|name| sized(name, bytes)).collect();
+    let sights = names.iter().zip(&raws).map(|(name, raw)| Sight { name, raw, believed: false });
+    let rule = Rule { server, ..rule(FirstSight::Trust, None, now_ms) };
+    pins.judge(&rule, &sights.collect::<Vec<_>>())
+}
+
+/// Puts tools among those of a server as if they had been listed once and not any more.
+fn put_gone(pins: &mut Pins, names: &[String], gone_ms: u64) {
+    let definition = sized("old", 9);
+    let print = Fingerprint::of(definition.as_bytes()).unwrap();
+    let pinned = Version { definition, print, at_ms: 1, how: How::FirstSight };
+    let known = Known { pinned: Some(pinned), gone_ms: Some(gone_ms), ..Known::default() };
+    let tools = pins.servers.entry("s".to_owned()).or_default();
+    tools.extend(names.iter().map(|name| (name.clone(), known.clone())));
+}
+
+#[test]
+fn what_has_been_gone_longest_makes_room_and_never_in_silence() {
+    let names = |head: &str, count: usize| (0..count).map(|n| format!("{head}{n}")).collect::<Vec<_>>();
+    let mut pins = Pins::default();
+    list(&mut pins, "other", &names("x", 3), (9, 1));
+    let other = pins.servers["other"].clone();
+    // One was changed and is held, one was approved; both are gone longer than anything else.
+    let decided = names("decided", 2);
+    list(&mut pins, "s", &decided, (9, 1));
+    list(&mut pins, "s", &decided, (10, 2));
+    pins.approve(Decision { server: "s", tool: "decided1", expected: None, by: "a test" }, 3).unwrap();
+    list(&mut pins, "s", &[], (9, 2_000));
+    put_gone(&mut pins, &names("old", 2), 3_000);
+    put_gone(&mut pins, &names("newer", limits::PIN_TOOLS_OF_SERVER_MAX - 4), 4_000);
+    let before = pins.next_event;
+    let flood = names("flood", 5);
+    let seen = list(&mut pins, "s", &flood, (9, 14_000));
+    assert!(seen.iter().all(|standing| matches!(standing, Standing::Unlisted(why) if why.contains("waits"))));
+    assert_eq!(pins.servers["s"].len(), limits::PIN_TOOLS_OF_SERVER_MAX);
+    assert_eq!(pins.servers["other"], other, "another server is not touched");
+    let told = pins.events.iter().filter(|event| event.number >= before && event.what == What::Forgotten);
+    let told: Vec<(&str, String)> = told.map(|event| (event.tool.as_str(), event.decision())).collect();
+    let gone: Vec<&str> = told.iter().map(|(tool, _)| *tool).collect();
+    assert_eq!(gone, ["decided0", "decided1", "old0", "old1", "newer0"]);
+    for (at, words) in [
+        (0, "was held; its server had not listed it for 12 s"),
+        (1, "was pinned, approved by an administrator; its server"),
+        (2, "was pinned; its server had not listed it for 11 s"),
+    ] {
+        let (_, decision) = &told[at];
+        assert!(decision.starts_with("pin forgotten: ") && decision.contains(words), "{decision}");
+    }
+    // What comes back is not trusted anew, and others are trusted as ever.
+    let back = list(&mut pins, "s", &["old1".to_owned()], (11, 15_000));
+    assert!(matches!(&back[0], Standing::Unlisted(why) if why.contains("waits for approval")), "{back:?}");
+    assert_eq!(list(&mut pins, "other", &names("x", 4), (9, 15_000)), vec![Standing::AsListed; 4]);
+}
+
+#[test]
+fn a_server_has_so_many_bytes() {
+    let bytes = limits::MCP_DEFINITION_BYTES_MAX - 200;
+    let fit = limits::PIN_BYTES_OF_SERVER_MAX / limits::MCP_DEFINITION_BYTES_MAX;
+    let names: Vec<String> = (0..=fit).map(|n| format!("t{n:03}")).collect();
+    let mut pins = Pins::default();
+    let seen = list(&mut pins, "s", &names, (bytes, 1));
+    assert!(seen.iter().take(fit).all(|standing| *standing == Standing::AsListed));
+    assert!(
+        matches!(&seen[fit], Standing::Unlisted(why) if why.contains("cannot be pinned")),
+        "{}",
+        seen.len()
+    );
+    // All of them are listed, so none makes room: what has changed is held without being kept.
+    let changed = list(&mut pins, "s", &names[..1], (bytes - 1, 2));
+    assert!(matches!(&changed[0], Standing::Held(..)), "there is room by what is gone");
+    assert!(pins.crowded.contains("s"));
+    let all: usize = pins.servers["s"].values().map(super::room::weight).sum();
+    assert!(all <= limits::PIN_BYTES_OF_SERVER_MAX, "{all}");
+}
+
+#[test]
+fn a_server_that_is_believed_changes_no_class_unasked() {
+    let with = |annotations: Value| {
+        json!({ "name": "create_issue", "inputSchema": { "type": "object" }, "annotations": annotations })
+            .to_string()
+    };
+    let destructive = with(json!({ "destructiveHint": true }));
+    let write = with(json!({ "readOnlyHint": false, "destructiveHint": false }));
+    let (read, none) = (with(json!({ "readOnlyHint": true, "destructiveHint": false })), with(json!({})));
+    let calm = with(json!({ "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true }));
+    let trust = rule(FirstSight::Trust, None, 1);
+    for (before, after, believed, held) in [
+        (&destructive, &write, true, true),
+        (&destructive, &read, true, true),
+        (&write, &read, true, true),
+        (&none, &read, true, true),
+        (&none, &write, true, true),
+        (&read, &calm, true, false),
+        (&destructive, &write, false, false),
+        (&write, &read, false, false),
+        (&read, &write, false, true),
+    ] {
+        let mut pins = Pins::default();
+        let mut show =
+            |raw: &str| pins.judge(&trust, &[Sight { name: "create_issue", raw, believed }]).remove(0);
+        assert_eq!(show(before), Standing::AsListed);
+        let standing = show(after);
+        assert_eq!(matches!(standing, Standing::Held(..)), held, "{before} {after} {believed}: {standing:?}");
+    }
 }
 
 #[test]
@@ -334,7 +451,7 @@ fn names_of_any_kind_survive_a_lock() {
     let name = "a \"b\" model:0 rest:1\nc";
     let raw = json!({ "name": name, "inputSchema": { "type": "object" } }).to_string();
     let mut pins = Pins::default();
-    pins.judge(&rule(FirstSight::Trust, None, 1), &[Sight { name, raw: &raw }]);
+    pins.judge(&rule(FirstSight::Trust, None, 1), &[Sight { name, raw: &raw, believed: false }]);
     let lock = Lock::parse("x", &lock::write(&pins)).unwrap();
     assert_eq!(lock.get("github", name), Some(Fingerprint::of(raw.as_bytes()).unwrap()));
 }
