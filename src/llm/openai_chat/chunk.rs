@@ -105,10 +105,10 @@ impl Chunks {
                 Ok::<_, Trouble>(())
             })?;
         }
-        if let Some(span) = top.usage {
-            if let Some(usage) = counts::read(doc, span)? {
-                each(&Event::Usage(usage));
-            }
+        if let Some(span) = top.usage
+            && let Some(usage) = counts::read(doc, span)?
+        {
+            each(&Event::Usage(usage));
         }
         Ok(())
     }
@@ -130,10 +130,10 @@ impl Chunks {
         if let Some(span) = said {
             self.delta(doc, span, each)?;
         }
-        if let Some(span) = usage {
-            if let Some(usage) = counts::read(doc, span)? {
-                each(&Event::Usage(usage));
-            }
+        if let Some(span) = usage
+            && let Some(usage) = counts::read(doc, span)?
+        {
+            each(&Event::Usage(usage));
         }
         if let Some(reason) = reason {
             self.finish_reason(&text_of(doc, &reason))?;
