@@ -335,7 +335,7 @@ impl<'c, 'a, 't> Items<'c, 'a, 't> {
         out.close('}');
     }
 
-    fn call(&mut self, id: Written<'a>, name: Written<'a>, input: Raw<'a>, out: &mut Writer) {
+    fn call(&self, id: Written<'a>, name: Written<'a>, input: Raw<'a>, out: &mut Writer) {
         let text = id.text();
         let id = names::to_target(&text, self.target.call_id_chars_max);
         out.open('{').key("type").text("function_call").key("call_id").text(&id);
@@ -345,7 +345,7 @@ impl<'c, 'a, 't> Items<'c, 'a, 't> {
 
     /// Takes what the model thought, when it came from here and this provider wants it back.
     fn thought(&mut self, text: Written<'a>, signature: Written<'a>) {
-        let own = thoughts::unwrap(self.target.origin, signature.text()).filter(|carried| {
+        let own = thoughts::unwrap(self.target.origin, &signature.text()).filter(|carried| {
             let encrypted = !carried.encrypted.is_empty();
             if encrypted { self.target.encrypted_reasoning } else { self.target.reasoning_back }
         });
@@ -406,11 +406,11 @@ impl<'c, 'a, 't> Items<'c, 'a, 't> {
             Ok::<_, Fault>(())
         });
         walked.ok()?;
-        let carried = thoughts::unwrap(self.target.origin, Written::new(content?).text())?;
+        let carried = thoughts::unwrap(self.target.origin, &Written::new(content?).text())?;
         (!carried.encrypted.is_empty()).then_some(carried)
     }
 
-    fn compacted(&mut self, raw: Raw<'_>, out: &mut Writer) {
+    fn compacted(&self, raw: Raw<'_>, out: &mut Writer) {
         let Some(carried) = self.carried(raw) else { return };
         out.open('{').key("type").text("compaction");
         if !carried.id.is_empty() {

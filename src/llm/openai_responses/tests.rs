@@ -81,7 +81,9 @@ fn call(id: &str, name: &str) -> Tree {
 }
 
 fn result(id: &str, content: Tree) -> Tree {
-    json!({"type": "tool_result", "tool_use_id": id, "content": content})
+    let mut block = json!({"type": "tool_result", "tool_use_id": id});
+    block["content"] = content;
+    block
 }
 
 fn text(text: &str) -> Tree {
@@ -93,7 +95,9 @@ fn tool(name: &str) -> Tree {
 }
 
 fn says(role: &str, content: Tree) -> Tree {
-    json!({"type": "message", "role": role, "content": content})
+    let mut item = json!({"type": "message", "role": role});
+    item["content"] = content;
+    item
 }
 
 fn sent_call(id: &str, name: &str) -> Tree {
@@ -102,7 +106,9 @@ fn sent_call(id: &str, name: &str) -> Tree {
 }
 
 fn sent_result(id: &str, output: Tree) -> Tree {
-    json!({"type": "function_call_output", "call_id": id, "output": output})
+    let mut item = json!({"type": "function_call_output", "call_id": id});
+    item["output"] = output;
+    item
 }
 
 #[test]
@@ -550,7 +556,7 @@ fn searches_of_the_web_are_the_providers() {
     let only = json!([{"type": "web_search"}]);
     let expected = json!({"type": "allowed_tools", "mode": "required", "tools": only});
     assert_eq!(sent(&openai(), &named).0["tool_choice"], expected);
-    let mut barred = members.clone();
+    let mut barred = members;
     barred["tools"][0]["blocked_domains"] = json!(["f.com"]);
     for unknown in [UnknownFields::Refuse, UnknownFields::Drop] {
         let message = refused(&Target { unknown, ..openai() }, &barred);
@@ -709,11 +715,15 @@ fn text_delta(index: u64, delta: &str) -> Tree {
 }
 
 fn added(index: u64, item: Tree) -> Tree {
-    json!({"type": "response.output_item.added", "output_index": index, "item": item})
+    let mut event = json!({"type": "response.output_item.added", "output_index": index});
+    event["item"] = item;
+    event
 }
 
 fn item_done(index: u64, item: Tree) -> Tree {
-    json!({"type": "response.output_item.done", "output_index": index, "item": item})
+    let mut event = json!({"type": "response.output_item.done", "output_index": index});
+    event["item"] = item;
+    event
 }
 
 fn called(id: &str, arguments: &str) -> Tree {

@@ -1,7 +1,6 @@
 //! What a provider wants back, on its way through the caller: in the signatures of thinking, and in blocks of
 //! compaction.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
@@ -47,8 +46,8 @@ pub(super) fn wrap(origin: &str, id: &str, encrypted: &str) -> String {
 }
 
 /// What a signature carries, when it is of this origin.
-pub(super) fn unwrap(origin: &str, signature: Cow<'_, str>) -> Option<Carried> {
-    let tagged = signature::read(&signature).filter(|tagged| tagged.origin == origin)?;
+pub(super) fn unwrap(origin: &str, signature: &str) -> Option<Carried> {
+    let tagged = signature::read(signature).filter(|tagged| tagged.origin == origin)?;
     let text = String::from_utf8(tagged.payload).ok()?;
     if text.is_empty() {
         return Some(Carried { id: String::new(), encrypted: String::new() });
@@ -66,11 +65,11 @@ mod tests {
         let (ours, other) = (origin("openai"), origin("azure-eu"));
         let signature = wrap(&ours, "rs_1", "gAAAA\"\u{e9}==");
         let expected = Carried { id: "rs_1".into(), encrypted: "gAAAA\"\u{e9}==".into() };
-        assert_eq!(unwrap(&ours, signature.as_str().into()), Some(expected));
-        assert_eq!(unwrap(&other, signature.as_str().into()), None);
-        assert_eq!(unwrap(&ours, "EqQBCgIYAhIk".into()), None);
+        assert_eq!(unwrap(&ours, &signature), Some(expected));
+        assert_eq!(unwrap(&other, &signature), None);
+        assert_eq!(unwrap(&ours, "EqQBCgIYAhIk"), None);
         let bare = wrap(&ours, "rs_1", "");
-        assert_eq!(unwrap(&ours, bare.into()).unwrap().encrypted, "");
+        assert_eq!(unwrap(&ours, &bare).unwrap().encrypted, "");
         assert_ne!(origin("a.b"), origin("a_b"));
         assert!(origin("a.b").bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
         assert_eq!(origin("azure-eu"), "openai-responses-azure-eu");

@@ -62,16 +62,7 @@ impl DocumentWriter {
         match event {
             Event::Failed(_) | Event::Ended if self.tail.cut => self.ended = true,
             Event::Failed(failure) => return Err((*failure).clone()),
-            Event::Ended => {
-                self.flush()?;
-                self.ended = true;
-                if !self.tail.is_known() {
-                    return Err(Failure::new(
-                        Kind::CutShort,
-                        "the provider ended its answer without a reason",
-                    ));
-                }
-            }
+            Event::Ended => return self.end(),
             _ if self.tail.cut => {}
             Event::Text(text) => {
                 let mut pieces = Vec::new();
@@ -132,6 +123,15 @@ impl DocumentWriter {
                 }
             }
             Event::Started { .. } | Event::Usage(_) | Event::Stopped(_) => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        self.ended = true;
+        if !self.tail.is_known() {
+            return Err(Failure::new(Kind::CutShort, "the provider ended its answer without a reason"));
         }
         Ok(())
     }
