@@ -141,26 +141,14 @@ impl Call<'_> {
             if provider.dialect == Dialect::Demo {
                 return serve_demo::answer(caller, asked.body(), self.request.stream, record).await;
             }
-            let model = target.model.as_deref().or(self.meant.as_deref()).unwrap_or(&self.request.model);
-            let of = (self.snapshot, &**provider);
-            let ask = (asked.body(), self.request);
-            let (message, interpreter) = match foreign::say(of, caller, ask, (target, model), record)? {
-                Some(Said { message, interpreter }) => (message, Some(interpreter)),
-                None => (self.message(caller, asked, (target, provider), record.endpoint)?, None),
-            };
+            let (message, understood) = self.say(caller, asked, (target, provider), record)?;
             let sent = Cell::default();
             let asked = self.exchange(caller, (&message, &sent), (provider, &permit)).await;
             record.unanswered = sent.get() && !matches!(asked, Asked::Answered(_));
             match asked {
                 Asked::Answered(mut connection) => {
                     drop(message);
-                    let speech = self.snapshot.speech(target.provider);
-                    let understood = interpreter.zip(speech).map(|(interpreter, speech)| Understood {
-                        speech,
-                        interpreter,
-                        stream: self.request.stream,
-                    });
-                    match self.hear(&mut way, caller, &mut connection).await {
+                    match self.hear(&way, caller, &mut connection).await {
                         Heard::Good(input, headroom) => {
                             way.served(headroom);
                             let Some(understood) = understood else {
@@ -205,6 +193,25 @@ impl Call<'_> {
         }
     }
 
+    /// The request for one target, and how its answer is understood where that is in another dialect.
+    fn say(
+        &self,
+        caller: &mut Caller,
+        whole: &Whole,
+        (target, provider): (&Target, &Arc<Provider>),
+        record: &mut Record,
+    ) -> Result<(Message, Option<Understood<'_>>), CallError> {
+        let model = target.model.as_deref().or(self.meant.as_deref()).unwrap_or(&self.request.model);
+        let of = (self.snapshot, &**provider);
+        let said = foreign::say(of, caller, (whole.body(), self.request), (target, model), record)?;
+        if let (Some(Said { message, interpreter }), Some(speech)) =
+            (said, self.snapshot.speech(target.provider))
+        {
+            return Ok((message, Some(Understood { speech, interpreter, stream: self.request.stream })));
+        }
+        Ok((self.message(caller, whole, (target, provider), record.endpoint)?, None))
+    }
+
     /// Notes where the call goes now.
     fn goes_to(&self, target: &Target, provider: &Provider, record: &mut Record) {
         record.provider = Some(provider.name.clone());
@@ -217,7 +224,7 @@ impl Call<'_> {
     }
 
     /// Looks at the beginning of an answer, unless nobody else could be asked anyway.
-    async fn hear(&self, way: &mut Way<'_>, caller: &mut Caller, connection: &mut Connection) -> Heard {
+    async fn hear(&self, way: &Way<'_>, caller: &mut Caller, connection: &mut Connection) -> Heard {
         if way.is_alone() {
             return Heard::Good(connection.stream.take_input(), None);
         }

@@ -48,6 +48,9 @@ pub(super) struct Chunks {
     over: bool,
 }
 
+/// Why an answer has ended, by the provider's word and with its sentence.
+type Finish<'d> = (Cow<'d, str>, Cow<'d, str>);
+
 impl Chunks {
     pub(super) fn new(reading: Reading) -> Self {
         Self { reading, ..Self::default() }
@@ -118,7 +121,7 @@ impl Chunks {
         doc: &'d [u8],
         span: Range<usize>,
         each: Each<'_>,
-    ) -> Result<Option<(Cow<'d, str>, Cow<'d, str>)>, Trouble> {
+    ) -> Result<Option<Finish<'d>>, Trouble> {
         let (mut content, mut grounding, mut reason, mut message) = (None, None, None, Cow::Borrowed(""));
         fields_at(doc, span, |Field { key, value }| {
             match (key.raw, value.kind) {

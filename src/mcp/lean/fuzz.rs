@@ -59,7 +59,7 @@ pub fn fuzz_results(data: &[u8]) {
     for rule in [
         Rule { minify: true, caps, ..Rule::default() },
         Rule { keep: paths.clone(), ..Rule::default() },
-        Rule { drop: paths.clone(), caps, ..Rule::default() },
+        Rule { drop: paths, caps, ..Rule::default() },
     ] {
         if let Ok(trimmed) = trim(rest, &rule) {
             let handles = vec!["h\"1"; trimmed.kept().len()];

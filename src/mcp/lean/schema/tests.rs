@@ -377,7 +377,7 @@ pub(in crate::mcp::lean) fn instance(
         return value.clone();
     }
     if let Some(target) = schema.get("$ref").and_then(Tree::as_str) {
-        let target = root.pointer(&target[1..].replace("%25", "%")).unwrap_or(&Tree::Null);
+        let target = root.pointer(&target.replacen('#', "", 1).replace("%25", "%")).unwrap_or(&Tree::Null);
         return instance(root, target, dice, depth + 1);
     }
     let name = match schema.get("type") {
@@ -510,7 +510,7 @@ fn spins<'t>(root: &'t Tree, schema: &'t Tree, open: &mut Vec<&'t Tree>, done: &
     let lists = ["anyOf", "oneOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
     let ones = ["not", "if", "then", "else"].iter().filter_map(|name| schema.get(name));
     let target = schema.get("$ref").and_then(Tree::as_str);
-    let target = target.and_then(|target| root.pointer(&target[1..].replace("%25", "%")));
+    let target = target.and_then(|target| root.pointer(&target.replacen('#', "", 1).replace("%25", "%")));
     let found = lists.chain(ones).chain(target).any(|next| spins(root, next, open, done));
     open.pop();
     done.push(schema);

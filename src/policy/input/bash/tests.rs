@@ -396,7 +396,7 @@ fn disguised() -> impl Strategy<Value = String> {
             Just(format!("''{letter}")),
             Just(format!("$'\\x{:02x}'", u32::from(letter))),
             Just(format!("${{nothing:-{letter}}}")),
-            Just(format!("${{v_{}}}", letter.is_alphabetic().then_some(letter).unwrap_or('_'))),
+            Just(format!("${{v_{}}}", if letter.is_alphabetic() { letter } else { '_' })),
             Just(format!("$(echo {letter})")),
             Just(format!("`echo {letter}`")),
             Just(format!("${{v_r/r/{letter}}}")),
@@ -454,7 +454,7 @@ proptest! {
         let outline = Outline::of(&text).unwrap();
         let from = from.min(text.len() - 1);
         let end = (from + size).min(text.len());
-        let with = format!("{}\u{e000}{}", &text[..from], &text[end..]);
+        let with = format!("{}\u{e000}{}", text.get(..from).unwrap(), text.get(end..).unwrap());
         prop_assert!(outline.may_match(&with));
         let longer = format!("echo {with} x");
         prop_assert!(outline.may_match(&longer));
