@@ -9,66 +9,97 @@ use serde_json::{Value, json};
 use tollgate::ids::CallId;
 use tollgate::llm::conversation;
 use tollgate::llm::count::{Images, estimate, rough};
-use tollgate::llm::gemini;
-use tollgate::llm::openai_chat::{Reading, StreamReader, Target, translate};
-use tollgate::llm::said::{Setup, StreamWriter};
+use tollgate::llm::said::{Event, Setup, StreamWriter};
+use tollgate::llm::{gemini, openai_chat, openai_responses};
 
-criterion_group!(benches, there, back, gemini_there, gemini_back, counted);
+criterion_group!(benches, there, back, gemini_both_ways, counted);
 criterion_main!(benches);
 
 /// Events of one stream.
 const EVENTS: usize = 1000;
 
 fn there(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("openai_chat_request");
+    let mut group = criterion.benchmark_group("request");
     let body = request();
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("read_60_KiB", |bench| {
         bench.iter(|| conversation::read(black_box(&body)).expect("the body is good").turns.len());
     });
-    let target = Target::openai("gpt-5.6");
-    group.bench_function("translate_60_KiB", |bench| {
+    let target = openai_chat::Target::openai("gpt-5.6");
+    group.bench_function("openai_chat_60_KiB", |bench| {
         bench.iter(|| {
             let read = conversation::read(black_box(&body)).expect("the body is good");
-            translate(&read, &target).expect("the target takes it").body.len()
+            openai_chat::translate(&read, &target).expect("the target takes it").body.len()
+        });
+    });
+    let target = openai_responses::Target::openai("gpt-5.6", "openai-responses-openai");
+    group.bench_function("openai_responses_60_KiB", |bench| {
+        bench.iter(|| {
+            let read = conversation::read(black_box(&body)).expect("the body is good");
+            openai_responses::translate(&read, &target).expect("the target takes it").body.len()
         });
     });
     group.finish();
 }
 
 fn back(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("openai_chat_stream");
+    let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(EVENTS as u64));
     let text = json!({"content": " of the \"project\",\n"});
     let call =
         json!({"tool_calls": [{"index": 0, "function": {"arguments": "\"path\": \"/home/dev/src\", "}}]});
     for (name, begin, delta) in [
-        ("text_event", json!({"role": "assistant", "content": ""}), text),
+        ("openai_chat_text", json!({"role": "assistant", "content": ""}), text),
         (
-            "call_event",
+            "openai_chat_call",
             json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
                 "function": {"name": "Read", "arguments": "{"}}]}),
             call,
         ),
     ] {
-        let begin = chunk(&begin);
-        let chunk = chunk(&delta);
-        for (way, stops) in [("", Vec::new()), ("_with_stops", vec!["\n\nHuman:".into(), "</stop>".into()])] {
+        let (begin, chunk) = (chunk(&begin), chunk(&delta));
+        for (way, stops) in ways() {
             group.bench_function(format!("{name}{way}"), |bench| {
-                bench.iter(|| stream(&begin, black_box(&chunk), &stops));
+                bench.iter(|| {
+                    let mut reader = openai_chat::StreamReader::new(openai_chat::Reading::default());
+                    stream(&begin, black_box(&chunk), &stops, |bytes, each| reader.push(bytes, each))
+                });
+            });
+        }
+    }
+    let item = json!({"type": "response.output_item.added", "output_index": 0, "sequence_number": 2,
+        "item": {"id": "fc_1", "type": "function_call", "status": "in_progress", "call_id": "call_1",
+            "name": "Read", "arguments": ""}});
+    for (name, begin, kind, delta) in [
+        (
+            "openai_responses_text",
+            json!({"type": "response.created"}),
+            "output_text",
+            " of the \"project\",\n",
+        ),
+        ("openai_responses_call", item, "function_call_arguments", "\"path\": \"/home/dev/src\", "),
+    ] {
+        let (begin, event) = (event(&begin), event(&delta_event(kind, delta)));
+        for (way, stops) in ways() {
+            group.bench_function(format!("{name}{way}"), |bench| {
+                bench.iter(|| {
+                    let reading = openai_responses::Reading::default();
+                    let mut reader = openai_responses::StreamReader::new(reading);
+                    stream(&begin, black_box(&event), &stops, |bytes, each| reader.push(bytes, each))
+                });
             });
         }
     }
     group.finish();
 }
 
-fn gemini_there(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("gemini_request");
+fn gemini_both_ways(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("request");
     let body = request();
     group.throughput(Throughput::Bytes(body.len() as u64));
     let third = gemini::Target::gemini_3("gemini-3.1-pro");
     let subset = gemini::Target { json_schema: false, ..gemini::Target::gemini_2("gemini-2.0-flash") };
-    for (name, target) in [("translate_60_KiB", third), ("translate_60_KiB_schemas_in_subset", subset)] {
+    for (name, target) in [("gemini_60_KiB", third), ("gemini_60_KiB_schemas_in_subset", subset)] {
         group.bench_function(name, |bench| {
             bench.iter(|| {
                 let read = conversation::read(black_box(&body)).expect("the body is good");
@@ -77,34 +108,19 @@ fn gemini_there(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-fn gemini_back(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("gemini_stream");
+    let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(EVENTS as u64));
-    let text = json!({"text": " of the \"project\",\n"});
-    // A whole call in each of as many events as one answer may have.
-    let call = json!({"functionCall": {"name": "Read", "args": {"path": "/home/dev/src"}}});
-    for (name, part, events) in [("text_event", text, EVENTS), ("call_event", call, 200)] {
-        let chunk = json!({"candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0}],
-            "usageMetadata": {"promptTokenCount": 12_000, "candidatesTokenCount": 40,
-            "totalTokenCount": 12_040,
-            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12_000}], "thoughtsTokenCount": 90},
-            "modelVersion": "gemini-3.1-pro", "responseId": "k3Jx9aXUOLvRz7IP4cWn0A4"});
-        let chunk = format!("data: {chunk}\r\n\r\n").into_bytes();
-        group.throughput(Throughput::Elements(events as u64));
-        group.bench_function(name, |bench| {
+    let part = json!({"text": " of the \"project\",\n"});
+    let usage = json!({"promptTokenCount": 12_000, "candidatesTokenCount": 40, "totalTokenCount": 12_040,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12_000}], "thoughtsTokenCount": 90});
+    let chunk = json!({"candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0}],
+        "usageMetadata": usage, "modelVersion": "gemini-3.1-pro", "responseId": "k3Jx9aXUOLvRz7IP4cWn0A4"});
+    let chunk = format!("data: {chunk}\r\n\r\n").into_bytes();
+    for (way, stops) in ways() {
+        group.bench_function(format!("gemini_text{way}"), |bench| {
             bench.iter(|| {
                 let mut reader = gemini::StreamReader::new(gemini::Reading::default());
-                let mut writer = StreamWriter::new(setup(&[]));
-                let (mut out, mut bytes) = (Vec::with_capacity(4096), 0);
-                for _ in 0..events {
-                    out.clear();
-                    reader.push(black_box(&chunk), &mut |event| writer.take(event, &mut out));
-                    bytes += out.len();
-                }
-                assert!(bytes > events && writer.failure().is_none());
-                bytes
+                stream(&chunk, black_box(&chunk), &stops, |bytes, each| reader.push(bytes, each))
             });
         });
     }
@@ -123,29 +139,45 @@ fn counted(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Without stop sequences to look for, and with some.
+fn ways() -> [(&'static str, Vec<Box<str>>); 2] {
+    [("", Vec::new()), ("_with_stops", vec!["\n\nHuman:".into(), "</stop>".into()])]
+}
+
 /// Reads a stream of `EVENTS` events, each in a piece of its own, and writes Anthropic's.
-fn stream(begin: &[u8], chunk: &[u8], stops: &[Box<str>]) -> usize {
-    let mut reader = StreamReader::new(Reading::default());
-    let mut writer = StreamWriter::new(setup(stops));
+fn stream(
+    begin: &[u8],
+    event: &[u8],
+    stops: &[Box<str>],
+    mut push: impl FnMut(&[u8], &mut dyn FnMut(&Event<'_>)),
+) -> usize {
+    let mut writer = StreamWriter::new(Setup {
+        call: CallId(7),
+        model: "claude-opus-5".into(),
+        input_tokens: 12_000,
+        stops: stops.to_vec(),
+        signature: Box::default(),
+    });
     let (mut out, mut bytes) = (Vec::with_capacity(4096), 0);
-    reader.push(begin, &mut |event| writer.take(event, &mut out));
+    push(begin, &mut |event| writer.take(event, &mut out));
     for _ in 0..EVENTS {
         out.clear();
-        reader.push(chunk, &mut |event| writer.take(event, &mut out));
+        push(event, &mut |event| writer.take(event, &mut out));
         bytes += out.len();
     }
     assert!(bytes > EVENTS && writer.failure().is_none());
     bytes
 }
 
-fn setup(stops: &[Box<str>]) -> Setup {
-    Setup {
-        call: CallId(7),
-        model: "claude-opus-5".into(),
-        input_tokens: 12_000,
-        stops: stops.to_vec(),
-        signature: Box::default(),
-    }
+/// An event as OpenAI sends it.
+fn event(event: &Value) -> Vec<u8> {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default()).into_bytes()
+}
+
+fn delta_event(kind: &str, delta: &str) -> Value {
+    json!({"type": format!("response.{kind}.delta"), "content_index": 0, "delta": delta,
+        "item_id": "msg_68af4030592c81938ec0a5fbab4a3e9f05438e46b5f69a3b", "logprobs": [],
+        "obfuscation": "k3Jx9", "output_index": 0, "sequence_number": 17})
 }
 
 /// A chunk as OpenAI sends it.

@@ -25,8 +25,12 @@ pub const UNKNOWN_FIELDS_MAX: usize = 64;
 /// Kinds of losses that are told of one translation.
 pub const LOSSES_MAX: usize = 64;
 
-/// Bytes of a thinking block's signature that is one of ours. What providers have us carry is up to 32 KiB.
-pub const SIGNATURE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a thinking block's signature that is one of ours. What providers have us carry is usually under
+/// 32 KiB; 30,000 tokens of thinking, encrypted and in base64 twice, are about 200 KiB.
+pub const SIGNATURE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Pages that one search of the web has found; a search finds 10 to 50.
+pub const SEARCH_HITS_MAX: usize = 256;
 
 /// Bytes of a provider's id of a tool call that can be had back from ours; of a longer one only a hash is
 /// kept. Ids of up to 40 bytes are usual.

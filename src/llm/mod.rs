@@ -18,6 +18,7 @@ pub mod loss;
 mod members;
 pub mod names;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod said;
 mod shell;
 pub mod signature;

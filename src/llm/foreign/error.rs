@@ -92,7 +92,16 @@ fn is_field(name: &str) -> bool {
 const WORDS: &[(Kind, &[&str])] = &[
     (
         Kind::Filtered,
-        &["content_filter", "content_policy", "responsibleaipolicyviolation", "content management policy"],
+        &[
+            "content_filter",
+            "content_policy",
+            "responsibleaipolicyviolation",
+            "content management policy",
+            "policy_violation",
+            "bio_policy",
+            "cyber_policy",
+            "invalid_prompt",
+        ],
     ),
     (
         Kind::MaxTokens,
@@ -163,6 +172,10 @@ fn message_of(kind: Kind, said: &Said) -> Cow<'static, str> {
         }
         (Kind::MaxTokens, [most]) => {
             format!("max_tokens: over {most}, which is the maximum allowed number of output tokens").into()
+        }
+        // Thinking of another account or model: Claude Code leaves it out then, and asks again.
+        (Kind::InvalidRequest, _) if said.words.contains("invalid_encrypted_content") => {
+            Cow::Borrowed("messages: Invalid `signature` in `thinking` block")
         }
         (Kind::InvalidRequest, _) if !said.field.is_empty() => {
             format!("{}: the provider of this model does not take this as it is", said.field).into()

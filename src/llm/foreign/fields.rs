@@ -44,6 +44,7 @@ const DROPPED: &[(&str, &[&str])] = &[
 /// What cannot be dropped, and why: somebody relies on it.
 const REFUSED: &[(&str, &str)] = &[
     ("safeguards", "it has no check of tool calls, so the client has to make its own"),
+    ("tools.blocked_domains", "its search of the web cannot leave out sites"),
     ("mcp_servers", "it does not connect to MCP servers; offer their tools as tools"),
 ];
 

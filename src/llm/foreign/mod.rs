@@ -12,11 +12,13 @@ pub(super) mod fields;
 pub(super) mod parts;
 pub(super) mod request;
 pub(super) mod stream;
+pub(super) mod target;
 pub(super) mod text;
 pub(super) mod tools;
 
 pub use fields::UnknownFields;
 pub use request::Translated;
+pub use target::{CacheMarks, MidSystem, SystemRole};
 
 /// What Claude Code puts in front of its instructions for Anthropic's accounting.
 const ATTRIBUTION: &[u8] = b"x-anthropic-billing-header:";
@@ -26,6 +28,3 @@ pub(super) const FAILED: &str = "[tool error] ";
 
 /// What stands for the result of a call that has none.
 pub(super) const NO_RESULT: &str = "[no result]";
-
-/// The frame of instructions where only a user can give them.
-pub(super) const FRAME: [&str; 2] = ["<system-reminder>\n", "\n</system-reminder>"];

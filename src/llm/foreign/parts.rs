@@ -5,6 +5,9 @@ use crate::llm::loss::{Losses, Treatment};
 use crate::llm::names::Names;
 use crate::llm::written::{Raw, Writer, Written};
 
+/// The frame of instructions where only a user can give them.
+const FRAME: [&str; 2] = ["<system-reminder>\n", "\n</system-reminder>"];
+
 /// A part of a message.
 #[derive(Clone, Debug)]
 pub(in crate::llm) enum Part<'c, 'a> {
@@ -209,6 +212,16 @@ fn shown_members(doc: &[u8], names: &[&str], out: &mut String, levels: usize) {
         })
     };
     walked.unwrap_or_default();
+}
+
+/// Puts the frame around parts that the system says and only a user can say.
+pub(in crate::llm) fn frame(parts: &mut [Marked<'_, '_>]) {
+    if let Some((Part::Text(pieces), _)) = parts.first_mut() {
+        pieces.insert(0, Piece::Ours(FRAME[0].to_owned()));
+    }
+    if let Some((Part::Text(pieces), _)) = parts.last_mut() {
+        pieces.push(Piece::Ours(FRAME[1].to_owned()));
+    }
 }
 
 /// Writes the pieces of a text; the quotes are the caller's.

@@ -2,6 +2,7 @@
 
 use crate::llm::conversation::{Block, Choice, Content, Conversation, Role};
 use crate::llm::foreign::ATTRIBUTION;
+use crate::llm::foreign::target::{Breakpoints, CacheMarks};
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::names::Names;
 use crate::llm::written::Written;
@@ -116,8 +117,10 @@ pub(in crate::llm) fn instructions<'c, 'a>(
     conversation: &'c Conversation<'a>,
     losses: &mut Losses,
 ) -> Vec<&'c Block<'a>> {
-    let begins = |text: Written<'_>| text.bytes().starts_with(ATTRIBUTION);
-    let is_attribution = |block: &Block<'_>| matches!(block.content, Content::Text(text) if begins(text));
+    let is_attribution = |block: &Block<'_>| match block.content {
+        Content::Text(text) => text.bytes().starts_with(ATTRIBUTION),
+        _ => false,
+    };
     let kept: Vec<_> = conversation.system.iter().filter(|block| !is_attribution(block)).collect();
     if kept.len() < conversation.system.len() {
         losses.note("system.attribution", Treatment::Dropped);
@@ -125,11 +128,18 @@ pub(in crate::llm) fn instructions<'c, 'a>(
     kept
 }
 
-/// How many blocks of a conversation have `cache_control`.
-pub(in crate::llm) fn count_marks(conversation: &Conversation<'_>) -> usize {
+/// What becomes of the blocks of a conversation that have `cache_control`.
+pub(in crate::llm) fn marks(
+    conversation: &Conversation<'_>,
+    told: CacheMarks,
+    losses: &mut Losses,
+) -> Breakpoints {
     let mut marks = conversation.system.iter().filter(|block| block.mark.is_some()).count();
     conversation.each_block(|_, block| marks += usize::from(block.mark.is_some()));
-    marks
+    if marks > 0 && told == CacheMarks::Automatic {
+        losses.note("cache_control", Treatment::Emulated);
+    }
+    Breakpoints::of(told, marks)
 }
 
 /// Whether the last turn is the model's: Anthropic's models go on from there.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::llm::conversation::{Conversation, Refusal, Thinking as Asked};
 use crate::llm::foreign::fields::{self, Care};
 use crate::llm::foreign::parts::{Ground, Part, parts_of};
-use crate::llm::foreign::{Translated, effort, request};
+use crate::llm::foreign::{CacheMarks, Translated, effort, request};
 use crate::llm::gemini::parts::write_part;
 use crate::llm::gemini::schema;
 use crate::llm::gemini::target::{Target, Thinking};
@@ -45,9 +45,8 @@ pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result
     let carried = if target.google_search { SEARCH_FIELDS } else { &[] };
     fields::judge(conversation, Care { handled, carried, unknown }, &mut losses)?;
     let names = request::names(conversation, &mut losses);
-    if request::count_marks(conversation) > 0 {
-        losses.note("cache_control", Treatment::Emulated);
-    }
+    // The API keeps prefixes by itself, so there is nothing to write.
+    request::marks(conversation, CacheMarks::Automatic, &mut losses);
     let mut out = Writer::with_room(request::room(conversation));
     out.open('{');
     if let Some((name, value)) = target.label {

@@ -937,25 +937,32 @@ fn what_was_used_comes_back() {
 }
 
 #[test]
-fn sources_of_a_search_stand_at_the_end_of_the_text() {
+fn a_search_of_the_web_stands_behind_the_text() {
     let web = |uri: &str, title: &str| json!({"web": {"uri": uri, "title": title}});
     let mut last = finish("STOP");
-    last["candidates"][0]["groundingMetadata"] = json!({"webSearchQueries": ["cats", "dogs"],
-        "groundingChunks": [web("https://e.com/1", "E"), web("https://e.com/1", "E"),
-            web("https://e.com/2", "F"),
-            {"retrievedContext": {}}]});
-    let mut searches = 0;
-    let body = stream(&[chunk(&[json!({"text": "Found."})]), last.clone()]);
-    let mut reader = super::StreamReader::new(Reading::default());
-    reader.push(body.as_bytes(), &mut |_| {});
-    reader.finish(&mut |event| {
-        if let Event::Usage(usage) = event {
-            searches = usage.web_searches;
+    let chunks = [
+        web("https://e.com/1", "E"),
+        web("https://e.com/1", "E"),
+        web("https://e.com/2", "F"),
+        json!({"retrievedContext": {}}),
+    ];
+    last["candidates"][0]["groundingMetadata"] =
+        json!({"webSearchQueries": ["cats", "dogs"], "groundingChunks": chunks});
+    let message = message(&[chunk(&[json!({"text": "Found."})]), last]);
+    let hit = |url: &str, title: &str| json!({"type": "web_search_result", "url": url, "title": title});
+    let content = &message["content"];
+    assert_eq!(content[0], json!({"type": "text", "text": "Found."}));
+    assert_eq!(content[1]["input"], json!({"query": "cats; dogs"}));
+    assert_eq!(content[2]["tool_use_id"], content[1]["id"]);
+    let found = content[2]["content"].as_array().unwrap();
+    assert_eq!(found.len(), 2, "each once");
+    for (found, expected) in found.iter().zip([hit("https://e.com/1", "E"), hit("https://e.com/2", "F")]) {
+        for member in ["type", "url", "title"] {
+            assert_eq!(found[member], expected[member]);
         }
-    });
-    assert_eq!(searches, 2);
-    let text = message(&[chunk(&[json!({"text": "Found."})]), last])["content"][0]["text"].clone();
-    assert_eq!(text, "Found.\n\nSources:\n- E: https://e.com/1\n- F: https://e.com/2\n");
+    }
+    assert_eq!(message["usage"]["server_tool_use"]["web_search_requests"], 2);
+    assert_eq!(message["stop_reason"], "end_turn");
 }
 
 #[test]

@@ -43,10 +43,10 @@ pub use answer::read as read_answer;
 pub use chunk::Reading;
 pub use request::translate;
 pub use stream::StreamReader;
-pub use target::{CacheMarks, MaxTokensField, MidSystem, SystemRole, Target};
+pub use target::{MaxTokensField, Target};
 
 pub use crate::llm::foreign::error::read as read_error;
-pub use crate::llm::foreign::{Translated, UnknownFields};
+pub use crate::llm::foreign::{CacheMarks, MidSystem, SystemRole, Translated, UnknownFields};
 
 /// What stands in signatures of thinking that came by this dialect.
 pub const ORIGIN: &str = "openai-chat";

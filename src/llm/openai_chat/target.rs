@@ -1,24 +1,6 @@
 //! What one server of this dialect takes: what the config says of a provider and its models.
 
-use crate::llm::foreign::UnknownFields;
-
-/// The role of instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SystemRole {
-    /// What every server knows.
-    System,
-    /// What OpenAI's reasoning models want.
-    Developer,
-}
-
-/// How instructions in the middle of a conversation are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MidSystem {
-    /// As what they are, in their place.
-    InPlace,
-    /// By the user, in a frame: for templates that take one system message at the front.
-    AsUser,
-}
+use crate::llm::foreign::{CacheMarks, MidSystem, SystemRole, UnknownFields};
 
 /// Which field bounds the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +9,6 @@ pub enum MaxTokensField {
     MaxTokens,
     /// `max_completion_tokens`: what OpenAI wants now.
     MaxCompletionTokens,
-}
-
-/// How `cache_control` is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheMarks {
-    /// Not at all: the server keeps prefixes by itself.
-    Automatic,
-    /// `prompt_cache_breakpoint` on the last four marked parts.
-    Breakpoints,
 }
 
 /// One server and model.
@@ -144,14 +117,6 @@ impl<'a> Target<'a> {
             sampling: true,
             tools_max: crate::limits::TOOLS_MAX,
             ..Self::openai(model)
-        }
-    }
-
-    /// The role of instructions, as a word.
-    pub(super) const fn system_word(&self) -> &'static str {
-        match self.system_role {
-            SystemRole::System => "system",
-            SystemRole::Developer => "developer",
         }
     }
 }

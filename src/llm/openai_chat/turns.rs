@@ -6,18 +6,16 @@
 
 use crate::llm::conversation::{Block, Content, Conversation, Refusal, Role, Turn, Why};
 use crate::llm::foreign::calls::Calls;
-use crate::llm::foreign::parts::{Ground, Marked, Part, Piece, parts_of};
-use crate::llm::foreign::{FAILED, FRAME, NO_RESULT, request};
+use crate::llm::foreign::parts::{Ground, Marked, Part, Piece, frame, parts_of};
+use crate::llm::foreign::target::Breakpoints;
+use crate::llm::foreign::{FAILED, MidSystem, NO_RESULT, request};
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::names::{self, Names};
 use crate::llm::openai_chat::ORIGIN;
 use crate::llm::openai_chat::parts::{write_as_text, write_content};
-use crate::llm::openai_chat::target::{CacheMarks, MidSystem, Target};
+use crate::llm::openai_chat::target::Target;
 use crate::llm::signature;
 use crate::llm::written::{Writer, Written};
-
-/// Breakpoints that one request may have.
-const BREAKPOINTS_MAX: usize = 4;
 
 /// The messages under way.
 pub(super) struct Turns<'c, 'a, 't> {
@@ -25,8 +23,7 @@ pub(super) struct Turns<'c, 'a, 't> {
     target: &'t Target<'t>,
     ground: Ground<'t>,
     losses: &'t mut Losses,
-    /// Marked parts that get no breakpoint, because more come after them.
-    marks_to_skip: usize,
+    marks: Breakpoints,
     calls: Calls<'a>,
 }
 
@@ -48,25 +45,8 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
     ) -> Self {
         let Target { images, image_urls, files, .. } = *target;
         let ground = Ground { names, images, image_urls, files, file_urls: false };
-        let calls = Calls::default();
-        let mut turns = Self { conversation, target, ground, losses, marks_to_skip: 0, calls };
-        turns.count_marks();
-        turns
-    }
-
-    /// Of all marks the last four count; earlier ones say nothing that those do not.
-    fn count_marks(&mut self) {
-        let marks = request::count_marks(self.conversation);
-        if marks == 0 {
-            return;
-        }
-        match self.target.cache_marks {
-            CacheMarks::Automatic => {
-                self.marks_to_skip = usize::MAX;
-                self.losses.note("cache_control", Treatment::Emulated);
-            }
-            CacheMarks::Breakpoints => self.marks_to_skip = marks.saturating_sub(BREAKPOINTS_MAX),
-        }
+        let marks = request::marks(conversation, target.cache_marks, losses);
+        Self { conversation, target, ground, losses, marks, calls: Calls::default() }
     }
 
     /// Writes all messages, without the brackets around them.
@@ -75,7 +55,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
         let lines = request::instructions(conversation, self.losses);
         let parts = parts_of(lines.into_iter(), self.ground, "system", self.losses)?;
         if !parts.is_empty() {
-            self.message(self.target.system_word(), parts, out);
+            self.message(self.target.system_role.word(), parts, out);
         }
         let mut start = 0;
         while let Some(rest) = conversation.turns.get(start..).filter(|rest| !rest.is_empty()) {
@@ -104,7 +84,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
                     let place = format!("messages.{index}.content");
                     self.calls.answer(*id, &place)?;
                     let parts = parts_of(blocks.iter(), self.ground, &place, self.losses)?;
-                    let marked = block.mark.is_some() && self.takes_mark();
+                    let marked = block.mark.is_some() && self.marks.take();
                     self.result(Outcome { id: *id, failed: *failed, marked, parts }, &mut beside, out);
                 }
             }
@@ -122,18 +102,6 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             self.plain(index, turn, out)?;
         }
         Ok(())
-    }
-
-    /// Whether the next mark gets its breakpoint.
-    fn takes_mark(&mut self) -> bool {
-        match self.marks_to_skip {
-            0 => true,
-            usize::MAX => false,
-            _ => {
-                self.marks_to_skip -= 1;
-                false
-            }
-        }
     }
 
     fn result(&mut self, outcome: Outcome<'c, 'a>, beside: &mut Vec<Marked<'c, 'a>>, out: &mut Writer) {
@@ -163,15 +131,10 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
             return Ok(());
         }
         let role = match (turn.role, self.target.mid_system) {
-            (Role::System, MidSystem::InPlace) => self.target.system_word(),
+            (Role::System, MidSystem::InPlace) => self.target.system_role.word(),
             (Role::System, MidSystem::AsUser) => {
                 self.losses.note("messages.role.system", Treatment::Emulated);
-                if let Some((Part::Text(pieces), _)) = parts.first_mut() {
-                    pieces.insert(0, Piece::Ours(FRAME[0].to_owned()));
-                }
-                if let Some((Part::Text(pieces), _)) = parts.last_mut() {
-                    pieces.push(Piece::Ours(FRAME[1].to_owned()));
-                }
+                frame(&mut parts);
                 "user"
             }
             (Role::User | Role::Assistant, _) => "user",
@@ -182,7 +145,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
 
     fn message(&mut self, role: &str, mut parts: Vec<Marked<'c, 'a>>, out: &mut Writer) {
         for (_, marked) in &mut parts {
-            *marked = *marked && self.takes_mark();
+            *marked = *marked && self.marks.take();
         }
         out.open('{').key("role").text(role).key("content");
         write_content(&parts, self.target, out);
@@ -204,7 +167,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
         // Breakpoints are for what the model reads, so marks on what it wrote are as those on nothing.
         let parts: Vec<_> = parts.into_iter().map(|(part, _)| (part, false)).collect();
         for _ in turn.blocks.iter().filter(|block| block.mark.is_some()) {
-            self.takes_mark();
+            self.marks.take();
         }
         match parts.is_empty() {
             true if called => drop(out.raw(b"null")),

@@ -5,6 +5,7 @@ use crate::limits;
 use crate::llm::said::cut::Cut;
 use crate::llm::said::input::Input;
 use crate::llm::said::tail::Tail;
+use crate::llm::said::whole::Whole;
 use crate::llm::said::{Event, Failure, Kind, Setup};
 use crate::llm::usage::Usage;
 
@@ -26,6 +27,7 @@ enum Block {
     Text(String),
     Thinking(String, Option<Box<str>>),
     Tool(Box<Call>),
+    Whole(Whole),
 }
 
 #[derive(Clone, Debug)]
@@ -91,13 +93,23 @@ impl DocumentWriter {
                 }
             }
             Event::Signature(signature) => {
-                self.grow(signature.len())?;
-                if let Some(Block::Thinking(_, place @ None)) = self.blocks.last_mut() {
-                    *place = Some((*signature).into());
-                    return Ok(());
-                }
                 self.flush()?;
-                self.blocks.push(Block::Thinking(String::new(), Some((*signature).into())));
+                self.grow(signature.len())?;
+                let own = Some((*signature).into());
+                match self.blocks.last_mut() {
+                    Some(Block::Thinking(_, place @ None)) => *place = own,
+                    _ => self.blocks.push(Block::Thinking(String::new(), own)),
+                }
+            }
+            Event::Searched(search) => {
+                self.flush()?;
+                for whole in Whole::of_search(search) {
+                    self.whole(whole)?;
+                }
+            }
+            Event::Compacted(text) => {
+                self.flush()?;
+                self.whole(Whole::of_compaction(text))?;
             }
             Event::ToolStarted { index, id, name } => {
                 self.flush()?;
@@ -127,7 +139,7 @@ impl DocumentWriter {
     fn call(&mut self, index: usize) -> Option<&mut Call> {
         self.blocks.iter_mut().find_map(|block| match block {
             Block::Tool(call) if call.index == index => Some(&mut **call),
-            Block::Tool(_) | Block::Text(_) | Block::Thinking(..) => None,
+            Block::Tool(_) | Block::Text(_) | Block::Thinking(..) | Block::Whole(_) => None,
         })
     }
 
@@ -137,6 +149,12 @@ impl DocumentWriter {
         if self.bytes > limits::FOREIGN_ANSWER_BYTES_MAX || self.blocks.len() > limits::ANSWER_BLOCKS_MAX {
             return Err(Failure::new(Kind::Unreadable, "the answer of the provider is too long"));
         }
+        Ok(())
+    }
+
+    fn whole(&mut self, whole: Whole) -> Result<(), Failure> {
+        self.grow(whole.bytes())?;
+        self.blocks.push(Block::Whole(whole));
         Ok(())
     }
 
@@ -222,6 +240,10 @@ impl DocumentWriter {
                 write_string(out, &call.name);
                 out.extend_from_slice(b",\"input\":");
                 out.extend_from_slice(whole.as_bytes());
+            }
+            Block::Whole(whole) => {
+                out.extend_from_slice(b"{\"type\":");
+                out.extend_from_slice(whole.all());
             }
         }
         out.push(b'}');

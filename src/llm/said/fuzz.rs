@@ -11,7 +11,7 @@ use serde_json::Value as Tree;
 
 use crate::http::sse::{Piece, Splitter};
 use crate::ids::CallId;
-use crate::llm::said::{DocumentWriter, Event, Failure, Kind, Setup, Stop, StreamWriter};
+use crate::llm::said::{DocumentWriter, Event, Failure, Hit, Kind, Search, Setup, Stop, StreamWriter};
 use crate::llm::usage::Usage;
 
 /// How a stream ends.
@@ -42,9 +42,14 @@ pub fn fuzz_said(data: &[u8]) {
     for step in script.chunks(3) {
         let text = String::from_utf8_lossy(step.get(1..).unwrap_or_default()).into_owned();
         let index = usize::from(step[0] >> 4) % 4;
+        let hits = [Hit { url: text.as_str().into(), title: "".into() }];
+        let search = Search { id: "srvtoolu_1", query: &text, hits: &hits };
         let event = match step[0] % 16 {
-            0..3 => Event::Text(&text),
-            3..5 => Event::Thinking(&text),
+            0..2 => Event::Text(&text),
+            2 => Event::Searched(&search),
+            3 => Event::Thinking(&text),
+            4 if index == 0 => Event::Compacted(&text),
+            4 => Event::Thinking(&text),
             5 => Event::Signature("own"),
             6 | 7 => {
                 calls += 1;
@@ -183,13 +188,17 @@ impl Reader {
             Some("text_delta") => ("text", "text"),
             Some("thinking_delta") => ("thinking", "thinking"),
             Some("signature_delta") => ("thinking", "signature"),
+            Some("input_json_delta") if block["type"] == "server_tool_use" => {
+                ("server_tool_use", "partial_json")
+            }
             Some("input_json_delta") => ("tool_use", "partial_json"),
+            Some("compaction_delta") => ("compaction", "content"),
             other => panic!("a delta of type {other:?}"),
         };
         assert_eq!(block["type"], kind);
         let text = delta[member].as_str().expect("a delta has text");
         assert!(!text.is_empty());
-        if kind == "tool_use" {
+        if kind.ends_with("tool_use") {
             open.push_str(text);
         } else {
             let so_far = block[member].as_str().unwrap_or_default().to_owned();
@@ -201,7 +210,8 @@ impl Reader {
         assert_eq!(event["index"], self.blocks.len() - 1);
         let open = self.open.take().expect("an end outside of a block");
         let block = self.blocks.last_mut().expect("there is a block");
-        if block["type"] == "tool_use" {
+        let kind = block["type"].as_str().expect("a block has a type").to_owned();
+        if kind.ends_with("tool_use") {
             match serde_json::from_str::<Tree>(&open) {
                 Ok(input) => {
                     assert!(input.is_object());
@@ -209,8 +219,12 @@ impl Reader {
                 }
                 Err(_) => self.broken = true,
             }
+        } else if kind == "compaction" {
+            assert!(block["content"].is_string());
+        } else if kind == "web_search_tool_result" {
+            assert!(block["content"].is_array() && block["tool_use_id"].is_string());
         } else {
-            let member = block["type"].as_str().expect("a block has a type").to_owned();
+            let member = kind;
             assert!(block[&member].as_str().is_some_and(|text| member != "text" || !text.trim().is_empty()));
         }
     }

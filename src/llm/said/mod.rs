@@ -5,7 +5,8 @@
 //! events.
 //!
 //! ```text
-//! Started? ( Text | Thinking? Signature? | ToolStarted ToolInput* ToolEnded? | Usage )* Stopped Usage* Ended
+//! Started? ( Text | Thinking? Signature? | ToolStarted ToolInput* ToolEnded? | Searched | Compacted
+//!          | Usage )* Stopped Usage* Ended
 //! or at any place: Failed
 //! ```
 
@@ -19,7 +20,9 @@ mod stream;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod whole;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::ids::CallId;
@@ -43,8 +46,8 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A piece of thinking.
     Thinking(&'a str),
-    /// The signature of the thinking so far, as the caller is to have it. Where there is none without a
-    /// signature it is of thinking that has no words.
+    /// The signature of the thinking so far, as the caller is to have it; of thinking that nobody may read
+    /// where there is none.
     Signature(&'a str),
     /// A call of a tool begins.
     ToolStarted {
@@ -67,6 +70,10 @@ pub enum Event<'a> {
         /// Of which call.
         index: usize,
     },
+    /// The provider has searched the web for the model.
+    Searched(&'a Search<'a>),
+    /// The provider has put the conversation so far into fewer words, which are for itself alone.
+    Compacted(&'a str),
     /// What was used so far: each is about the whole answer.
     Usage(Usage),
     /// Why the model stopped.
@@ -75,6 +82,26 @@ pub enum Event<'a> {
     Ended,
     /// There will be no more, and what there was is not all.
     Failed(&'a Failure),
+}
+
+/// A search of the web.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search<'a> {
+    /// Its id, as the caller is to have it.
+    pub id: &'a str,
+    /// What was asked.
+    pub query: &'a str,
+    /// What was found.
+    pub hits: &'a [Hit<'a>],
+}
+
+/// A page that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hit<'a> {
+    /// Where it is.
+    pub url: Cow<'a, str>,
+    /// What it is called; may be empty.
+    pub title: Cow<'a, str>,
 }
 
 /// Why a model stops.
@@ -122,6 +149,8 @@ impl fmt::Debug for Event<'_> {
             Self::ToolStarted { index, name, .. } => write!(f, "ToolStarted({index}, {name})"),
             Self::ToolInput { index, json } => write!(f, "ToolInput({index}, {} bytes)", json.len()),
             Self::ToolEnded { index } => write!(f, "ToolEnded({index})"),
+            Self::Searched(search) => write!(f, "Searched({} hits)", search.hits.len()),
+            Self::Compacted(text) => write!(f, "Compacted({} bytes)", text.len()),
             Self::Usage(usage) => write!(f, "{usage:?}"),
             Self::Stopped(stop) => write!(f, "Stopped({})", stop.word()),
             Self::Ended => f.write_str("Ended"),

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::llm::said::cut::Cut;
 use crate::llm::said::input::Input;
 use crate::llm::said::tail::{Tail, write_usage};
+use crate::llm::said::whole::Whole;
 use crate::llm::said::{Event, Failure, Kind, Setup};
 use crate::llm::usage::Usage;
 
@@ -50,6 +51,7 @@ enum Block {
     /// The same, and its signature.
     Thinking(String, Option<Box<str>>),
     Tool(Box<Call>),
+    Whole(Whole),
 }
 
 #[derive(Clone, Debug)]
@@ -104,12 +106,23 @@ impl StreamWriter {
             }
             Event::Thinking(text) => return self.thinking(text, out),
             Event::Signature(signature) => {
+                self.flush(out)?;
                 if let Some(Block::Thinking(_, place @ None)) = self.queue.back_mut() {
                     *place = Some((*signature).into());
-                    return Ok(());
+                } else {
+                    let own = Some((*signature).into());
+                    self.queue.push_back(Block::Thinking(String::new(), own));
+                    return self.pump(false, out);
                 }
+            }
+            Event::Searched(search) => {
                 self.flush(out)?;
-                self.queue.push_back(Block::Thinking(String::new(), Some((*signature).into())));
+                self.queue.extend(Whole::of_search(search).map(Block::Whole));
+                return self.pump(false, out);
+            }
+            Event::Compacted(text) => {
+                self.flush(out)?;
+                self.queue.push_back(Block::Whole(Whole::of_compaction(text)));
                 return self.pump(false, out);
             }
             Event::ToolStarted { index, id, name } => {
@@ -145,7 +158,7 @@ impl StreamWriter {
     fn call(&mut self, index: usize) -> Option<&mut Call> {
         self.queue.iter_mut().find_map(|block| match block {
             Block::Tool(call) if call.index == index => Some(&mut **call),
-            Block::Tool(_) | Block::Text(_) | Block::Thinking(..) => None,
+            Block::Tool(_) | Block::Text(_) | Block::Thinking(..) | Block::Whole(_) => None,
         })
     }
 
@@ -215,6 +228,7 @@ impl StreamWriter {
             fill(self.index, block, out);
             let over = match block {
                 Block::Text(_) | Block::Thinking(..) => more,
+                Block::Whole(_) => true,
                 // One that has ended without being whole may be so for want of room: the end will tell.
                 Block::Tool(call) => {
                     (more && call.input.complete()) || (call.ended && call.input.may_be_whole())
@@ -234,6 +248,7 @@ impl StreamWriter {
         let held = |block: &Block| match block {
             Block::Text(text) | Block::Thinking(text, _) => text.len(),
             Block::Tool(call) => call.input.held_bytes(),
+            Block::Whole(whole) => whole.bytes(),
         };
         let waits = self.queue.len() > 1;
         let over = waits && self.queue.iter().map(held).sum::<usize>() > limits::HELD_BYTES_MAX;
@@ -341,6 +356,7 @@ fn open(index: usize, block: &Block, out: &mut Vec<u8>) {
             write_string(out, &call.name);
             out.extend_from_slice(b",\"input\":{}");
         }
+        Block::Whole(whole) => out.extend_from_slice(whole.opened()),
     }
     out.extend_from_slice(b"}}\n\n");
 }
@@ -370,6 +386,11 @@ fn fill(index: usize, block: &mut Block, out: &mut Vec<u8>) {
         Block::Tool(call) => {
             delta(index, ("input_json_delta", "partial_json"), call.input.fresh(), out);
         }
+        Block::Whole(whole) => {
+            if let Some((kind, text)) = whole.delta() {
+                delta(index, kind, text, out);
+            }
+        }
     }
 }
 
@@ -381,7 +402,7 @@ fn close(
     out: &mut Vec<u8>,
 ) -> Result<(), Failure> {
     match block {
-        Block::Text(_) => {}
+        Block::Text(_) | Block::Whole(_) => {}
         Block::Thinking(_, own) => {
             let signature = own.as_deref().unwrap_or(signature);
             delta(index, ("signature_delta", "signature"), signature, out);

@@ -108,6 +108,9 @@ pub(super) fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
              \"ephemeral_1h_input_tokens\":{long}}},"
         ));
     }
+    if usage.web_searches > 0 {
+        text.push_str(&format!("\"server_tool_use\":{{\"web_search_requests\":{}}},", usage.web_searches));
+    }
     text.push_str(&format!("\"output_tokens\":{}}}", usage.output_tokens));
     out.extend_from_slice(text.as_bytes());
 }
