@@ -39,6 +39,7 @@
 mod answer;
 mod carried;
 mod chunk;
+mod count;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -54,6 +55,7 @@ mod turns;
 
 pub use answer::read as read_answer;
 pub use chunk::Reading;
+pub use count::{count_body, count_path, read_count};
 pub use error::{read as read_error, retry_after_ms};
 pub use request::{path, translate};
 pub use stream::StreamReader;

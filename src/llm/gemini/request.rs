@@ -22,6 +22,12 @@ const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", 
 /// stream `models/{id}:streamGenerateContent?alt=sse`. On Vertex the provider's base ends in
 /// `publishers/google`.
 pub fn path(model: &str, stream: bool) -> String {
+    let way = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("{}:{way}", resource(model))
+}
+
+/// The name of a model as a part of paths, `models/{id}`.
+pub(super) fn resource(model: &str) -> String {
     let mut out = String::from("models/");
     for byte in model.strip_prefix("models/").unwrap_or(model).bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@') {
@@ -31,7 +37,6 @@ pub fn path(model: &str, stream: bool) -> String {
             write!(out, "%{byte:02X}").unwrap_or_default();
         }
     }
-    out.push_str(if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" });
     out
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value as Tree, json};
 
 use super::fuzz::{anthropic, fuzz_gemini_request, fuzz_gemini_stream, is_subset, strict_server};
 use super::{
-    ORIGIN, Reading, Target, Thinking, Translated, UnknownFields, path, read_answer, read_error,
-    retry_after_ms, translate,
+    ORIGIN, Reading, Target, Thinking, Translated, UnknownFields, count_body, count_path, path, read_answer,
+    read_count, read_error, retry_after_ms, translate,
 };
 use crate::corpus::replay;
 use crate::llm::conversation;
@@ -113,6 +113,20 @@ fn paths_name_the_model_and_the_way() {
     assert_eq!(path("gemini-3.1-pro", false), "models/gemini-3.1-pro:generateContent");
     assert_eq!(path("models/gemini-3.1-pro", true), "models/gemini-3.1-pro:streamGenerateContent?alt=sse");
     assert_eq!(path("a/../b?c#d e", false), "models/a%2F..%2Fb%3Fc%23d%20e:generateContent");
+}
+
+#[test]
+fn the_api_counts_what_would_be_sent() {
+    let translated = translated(&three(), &body(&json!({"system": "s", "tools": [tool("Read")]}))).unwrap();
+    let mut expected: Tree = serde_json::from_slice(&translated.body).unwrap();
+    expected["model"] = json!("models/gemini-3.1-pro");
+    let counted: Tree = serde_json::from_slice(&count_body("gemini-3.1-pro", &translated.body)).unwrap();
+    assert_eq!(counted, json!({"generateContentRequest": expected}));
+    assert_eq!(count_path("gemini-3.1-pro"), "models/gemini-3.1-pro:countTokens");
+    assert_eq!(read_count(br#"{"totalTokens": 31, "cachedContentTokenCount": 5}"#), Some(31));
+    for none in ["{\"totalTokens\": 0}", "{}", "<html>", "{\"totalTokens\": \"x\"}"] {
+        assert_eq!(read_count(none.as_bytes()), None, "{none}");
+    }
 }
 
 #[test]
