@@ -12,7 +12,7 @@ use tollgate::llm::count::{Images, estimate, rough};
 use tollgate::llm::said::{Event, Setup, StreamWriter};
 use tollgate::llm::{gemini, openai_chat, openai_responses};
 
-criterion_group!(benches, there, back, gemini_there, gemini_back, counted);
+criterion_group!(benches, there, back, gemini_both_ways, counted);
 criterion_main!(benches);
 
 /// Events of one stream.
@@ -93,13 +93,13 @@ fn back(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn gemini_there(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("gemini_request");
+fn gemini_both_ways(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("request");
     let body = request();
     group.throughput(Throughput::Bytes(body.len() as u64));
     let third = gemini::Target::gemini_3("gemini-3.1-pro");
     let subset = gemini::Target { json_schema: false, ..gemini::Target::gemini_2("gemini-2.0-flash") };
-    for (name, target) in [("translate_60_KiB", third), ("translate_60_KiB_schemas_in_subset", subset)] {
+    for (name, target) in [("gemini_60_KiB", third), ("gemini_60_KiB_schemas_in_subset", subset)] {
         group.bench_function(name, |bench| {
             bench.iter(|| {
                 let read = conversation::read(black_box(&body)).expect("the body is good");
@@ -108,34 +108,19 @@ fn gemini_there(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-fn gemini_back(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("gemini_stream");
+    let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(EVENTS as u64));
-    let text = json!({"text": " of the \"project\",\n"});
-    // A whole call in each of as many events as one answer may have.
-    let call = json!({"functionCall": {"name": "Read", "args": {"path": "/home/dev/src"}}});
-    for (name, part, events) in [("text_event", text, EVENTS), ("call_event", call, 200)] {
-        let chunk = json!({"candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0}],
-            "usageMetadata": {"promptTokenCount": 12_000, "candidatesTokenCount": 40,
-            "totalTokenCount": 12_040,
-            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12_000}], "thoughtsTokenCount": 90},
-            "modelVersion": "gemini-3.1-pro", "responseId": "k3Jx9aXUOLvRz7IP4cWn0A4"});
-        let chunk = format!("data: {chunk}\r\n\r\n").into_bytes();
-        group.throughput(Throughput::Elements(events as u64));
-        group.bench_function(name, |bench| {
+    let part = json!({"text": " of the \"project\",\n"});
+    let usage = json!({"promptTokenCount": 12_000, "candidatesTokenCount": 40, "totalTokenCount": 12_040,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12_000}], "thoughtsTokenCount": 90});
+    let chunk = json!({"candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0}],
+        "usageMetadata": usage, "modelVersion": "gemini-3.1-pro", "responseId": "k3Jx9aXUOLvRz7IP4cWn0A4"});
+    let chunk = format!("data: {chunk}\r\n\r\n").into_bytes();
+    for (way, stops) in ways() {
+        group.bench_function(format!("gemini_text{way}"), |bench| {
             bench.iter(|| {
                 let mut reader = gemini::StreamReader::new(gemini::Reading::default());
-                let mut writer = StreamWriter::new(setup(&[]));
-                let (mut out, mut bytes) = (Vec::with_capacity(4096), 0);
-                for _ in 0..events {
-                    out.clear();
-                    reader.push(black_box(&chunk), &mut |event| writer.take(event, &mut out));
-                    bytes += out.len();
-                }
-                assert!(bytes > events && writer.failure().is_none());
-                bytes
+                stream(&chunk, black_box(&chunk), &stops, |bytes, each| reader.push(bytes, each))
             });
         });
     }
@@ -166,7 +151,13 @@ fn stream(
     stops: &[Box<str>],
     mut push: impl FnMut(&[u8], &mut dyn FnMut(&Event<'_>)),
 ) -> usize {
-    let mut writer = StreamWriter::new(setup(stops));
+    let mut writer = StreamWriter::new(Setup {
+        call: CallId(7),
+        model: "claude-opus-5".into(),
+        input_tokens: 12_000,
+        stops: stops.to_vec(),
+        signature: Box::default(),
+    });
     let (mut out, mut bytes) = (Vec::with_capacity(4096), 0);
     push(begin, &mut |event| writer.take(event, &mut out));
     for _ in 0..EVENTS {
@@ -187,16 +178,6 @@ fn delta_event(kind: &str, delta: &str) -> Value {
     json!({"type": format!("response.{kind}.delta"), "content_index": 0, "delta": delta,
         "item_id": "msg_68af4030592c81938ec0a5fbab4a3e9f05438e46b5f69a3b", "logprobs": [],
         "obfuscation": "k3Jx9", "output_index": 0, "sequence_number": 17})
-}
-
-fn setup(stops: &[Box<str>]) -> Setup {
-    Setup {
-        call: CallId(7),
-        model: "claude-opus-5".into(),
-        input_tokens: 12_000,
-        stops: stops.to_vec(),
-        signature: Box::default(),
-    }
 }
 
 /// A chunk as OpenAI sends it.

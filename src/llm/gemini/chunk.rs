@@ -11,7 +11,7 @@ use crate::llm::foreign::text::text_of;
 use crate::llm::gemini::carried::Carried;
 use crate::llm::gemini::error;
 use crate::llm::names::{self, Names};
-use crate::llm::said::{self, Event, Failure, Stop};
+use crate::llm::said::{self, Event, Failure, Hit, Search, Stop};
 use crate::llm::usage::Usage;
 
 /// What an answer is read with, from the translation of its request.
@@ -42,14 +42,13 @@ pub(super) struct Chunks {
     ids: BTreeSet<Box<str>>,
     stop: Option<Stop<'static>>,
     usage: Usage,
-    /// Where the model has searched, each with its title; at most `limits::SOURCES_MAX`.
-    sources: Vec<(Box<str>, Box<str>)>,
+    /// What the model has searched for, at most `limits::SOURCES_MAX`.
+    queries: Vec<String>,
+    /// What it has found, at most `limits::SOURCES_MAX`.
+    hits: Vec<Hit<'static>>,
     /// Nothing counts any more.
     over: bool,
 }
-
-/// Why an answer has ended, by the provider's word and with its sentence.
-type Finish<'d> = (Cow<'d, str>, Cow<'d, str>);
 
 impl Chunks {
     pub(super) fn new(reading: Reading) -> Self {
@@ -111,7 +110,7 @@ impl Chunks {
         if let Some(span) = top.feedback {
             self.feedback(doc, span)?;
         }
-        ended.map_or(Ok(()), |(reason, message)| self.finish_reason(&reason, &message))
+        ended.map_or(Ok(()), |ended| self.finish_reason(&ended.reason, &ended.message))
     }
 
     /// Reads `{"content", "finishReason", "finishMessage", "groundingMetadata"}` and gives the reason and the
@@ -121,7 +120,7 @@ impl Chunks {
         doc: &'d [u8],
         span: Range<usize>,
         each: Each<'_>,
-    ) -> Result<Option<Finish<'d>>, Trouble> {
+    ) -> Result<Option<Ending<'d>>, Trouble> {
         let (mut content, mut grounding, mut reason, mut message) = (None, None, None, Cow::Borrowed(""));
         fields_at(doc, span, |Field { key, value }| {
             match (key.raw, value.kind) {
@@ -145,7 +144,7 @@ impl Chunks {
         if let Some(span) = grounding {
             self.grounding(doc, span)?;
         }
-        Ok(reason.map(|reason| (reason, message)))
+        Ok(reason.map(|reason| Ending { reason, message }))
     }
 
     /// Reads `{"text", "thought", "thoughtSignature"}` or `{"functionCall", "thoughtSignature"}`, or what the
@@ -284,8 +283,14 @@ impl Chunks {
         fields_at(doc, span, |Field { key, value }| match (key.raw, value.kind) {
             (b"webSearchQueries", Kind::Array) => {
                 let mut searches = 0;
-                elements(doc, value.span, |_| {
+                elements(doc, value.span, |query| {
                     searches += 1;
+                    let text = text_of(doc, &query);
+                    let short = text.len() <= limits::SOURCE_BYTES_MAX;
+                    let known = self.queries.iter().any(|known| **known == *text);
+                    if short && !known && self.queries.len() < limits::SOURCES_MAX {
+                        self.queries.push(text.into_owned());
+                    }
                     Ok::<_, Trouble>(())
                 })?;
                 self.usage.web_searches = self.usage.web_searches.max(searches);
@@ -317,10 +322,11 @@ impl Chunks {
             }
             Ok::<_, Trouble>(())
         })?;
-        let known = self.sources.iter().any(|(_, other)| **other == *uri);
+        let known = self.hits.iter().any(|hit| hit.url == uri);
         let long = uri.len() + title.len() > limits::SOURCE_BYTES_MAX;
-        if !uri.is_empty() && !known && !long && self.sources.len() < limits::SOURCES_MAX {
-            self.sources.push((title.into(), uri.into()));
+        if !uri.is_empty() && !known && !long && self.hits.len() < limits::SOURCES_MAX {
+            let (url, title) = (uri.into_owned().into(), title.into_owned().into());
+            self.hits.push(Hit { url, title });
         }
         Ok(())
     }
@@ -374,12 +380,9 @@ impl Answer for Chunks {
         let Some(stop) = self.stop else {
             return self.fail(&cut_short(), each);
         };
-        if !self.sources.is_empty() {
-            let mut text = String::from("\n\nSources:\n");
-            for (title, uri) in &self.sources {
-                text.push_str(&format!("- {title}: {uri}\n"));
-            }
-            each(&Event::Text(&text));
+        if self.usage.web_searches > 0 || !self.hits.is_empty() {
+            let (id, query) = (format!("srvtoolu_s{:08x}_0", self.reading.nonce), self.queries.join("; "));
+            each(&Event::Searched(&Search { id: &id, query: &query, hits: &self.hits }));
         }
         if self.usage.web_searches > 0 {
             each(&Event::Usage(self.usage));
@@ -409,6 +412,12 @@ struct Top<'d> {
     feedback: Option<Range<usize>>,
     usage: Option<Range<usize>>,
     error: bool,
+}
+
+/// Why a candidate ends.
+struct Ending<'d> {
+    reason: Cow<'d, str>,
+    message: Cow<'d, str>,
 }
 
 /// Tells as text what the model has made beside text: code that the provider ran, and what came of it. Of

@@ -29,9 +29,9 @@
 //! | accounts and terms of Anthropic's | dropped with a note |
 //! | fields that nobody knows | refused with their name, or dropped with a note, as [`Target`] says |
 //!
-//! Of an answer, signatures of texts are left out, which the API does not ask for; where the model has
-//! searched stands at the end of its text; and an end by a stop sequence is told as the end of the turn,
-//! since the API does not tell them apart.
+//! Of an answer, signatures of texts are left out, which the API does not ask for; a search of the web, of
+//! which the API tells at the end, stands behind the text; and an end by a stop sequence is told as the end
+//! of the turn, since the API does not tell them apart.
 //!
 //! The translated bytes of a conversation begin with those of the conversation one turn before up to the end
 //! of its contents, so that prompt caches hold.
@@ -39,6 +39,7 @@
 mod answer;
 mod carried;
 mod chunk;
+mod count;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -54,6 +55,7 @@ mod turns;
 
 pub use answer::read as read_answer;
 pub use chunk::Reading;
+pub use count::{count_body, count_path, read_count};
 pub use error::{read as read_error, retry_after_ms};
 pub use request::{path, translate};
 pub use stream::StreamReader;

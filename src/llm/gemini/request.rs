@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::llm::conversation::{Conversation, Refusal, Thinking as Asked};
 use crate::llm::foreign::fields::{self, Care};
 use crate::llm::foreign::parts::{Ground, Part, parts_of};
-use crate::llm::foreign::{Translated, effort, request};
+use crate::llm::foreign::{CacheMarks, Translated, effort, request};
 use crate::llm::gemini::parts::write_part;
 use crate::llm::gemini::schema;
 use crate::llm::gemini::target::{Target, Thinking};
@@ -22,6 +22,12 @@ const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", 
 /// stream `models/{id}:streamGenerateContent?alt=sse`. On Vertex the provider's base ends in
 /// `publishers/google`.
 pub fn path(model: &str, stream: bool) -> String {
+    let way = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("{}:{way}", resource(model))
+}
+
+/// The name of a model as a part of paths, `models/{id}`.
+pub(super) fn resource(model: &str) -> String {
     let mut out = String::from("models/");
     for byte in model.strip_prefix("models/").unwrap_or(model).bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@') {
@@ -31,7 +37,6 @@ pub fn path(model: &str, stream: bool) -> String {
             write!(out, "%{byte:02X}").unwrap_or_default();
         }
     }
-    out.push_str(if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" });
     out
 }
 
@@ -45,9 +50,8 @@ pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result
     let carried = if target.google_search { SEARCH_FIELDS } else { &[] };
     fields::judge(conversation, Care { handled, carried, unknown }, &mut losses)?;
     let names = request::names(conversation, &mut losses);
-    if request::count_marks(conversation) > 0 {
-        losses.note("cache_control", Treatment::Emulated);
-    }
+    // The API keeps prefixes by itself, so there is nothing to write.
+    request::marks(conversation, CacheMarks::Automatic, &mut losses);
     let mut out = Writer::with_room(request::room(conversation));
     out.open('{');
     if let Some((name, value)) = target.label {

@@ -8,8 +8,8 @@ use serde_json::{Value as Tree, json};
 
 use super::fuzz::{anthropic, fuzz_gemini_request, fuzz_gemini_stream, is_subset, strict_server};
 use super::{
-    ORIGIN, Reading, Target, Thinking, Translated, UnknownFields, path, read_answer, read_error,
-    retry_after_ms, translate,
+    ORIGIN, Reading, Target, Thinking, Translated, UnknownFields, count_body, count_path, path, read_answer,
+    read_count, read_error, retry_after_ms, translate,
 };
 use crate::corpus::replay;
 use crate::llm::conversation;
@@ -113,6 +113,20 @@ fn paths_name_the_model_and_the_way() {
     assert_eq!(path("gemini-3.1-pro", false), "models/gemini-3.1-pro:generateContent");
     assert_eq!(path("models/gemini-3.1-pro", true), "models/gemini-3.1-pro:streamGenerateContent?alt=sse");
     assert_eq!(path("a/../b?c#d e", false), "models/a%2F..%2Fb%3Fc%23d%20e:generateContent");
+}
+
+#[test]
+fn the_api_counts_what_would_be_sent() {
+    let translated = translated(&three(), &body(&json!({"system": "s", "tools": [tool("Read")]}))).unwrap();
+    let mut expected: Tree = serde_json::from_slice(&translated.body).unwrap();
+    expected["model"] = json!("models/gemini-3.1-pro");
+    let counted: Tree = serde_json::from_slice(&count_body("gemini-3.1-pro", &translated.body)).unwrap();
+    assert_eq!(counted, json!({"generateContentRequest": expected}));
+    assert_eq!(count_path("gemini-3.1-pro"), "models/gemini-3.1-pro:countTokens");
+    assert_eq!(read_count(br#"{"totalTokens": 31, "cachedContentTokenCount": 5}"#), Some(31));
+    for none in ["{\"totalTokens\": 0}", "{}", "<html>", "{\"totalTokens\": \"x\"}"] {
+        assert_eq!(read_count(none.as_bytes()), None, "{none}");
+    }
 }
 
 #[test]
@@ -937,25 +951,32 @@ fn what_was_used_comes_back() {
 }
 
 #[test]
-fn sources_of_a_search_stand_at_the_end_of_the_text() {
+fn a_search_of_the_web_stands_behind_the_text() {
     let web = |uri: &str, title: &str| json!({"web": {"uri": uri, "title": title}});
     let mut last = finish("STOP");
-    last["candidates"][0]["groundingMetadata"] = json!({"webSearchQueries": ["cats", "dogs"],
-        "groundingChunks": [web("https://e.com/1", "E"), web("https://e.com/1", "E"),
-            web("https://e.com/2", "F"),
-            {"retrievedContext": {}}]});
-    let mut searches = 0;
-    let body = stream(&[chunk(&[json!({"text": "Found."})]), last.clone()]);
-    let mut reader = super::StreamReader::new(Reading::default());
-    reader.push(body.as_bytes(), &mut |_| {});
-    reader.finish(&mut |event| {
-        if let Event::Usage(usage) = event {
-            searches = usage.web_searches;
+    let chunks = [
+        web("https://e.com/1", "E"),
+        web("https://e.com/1", "E"),
+        web("https://e.com/2", "F"),
+        json!({"retrievedContext": {}}),
+    ];
+    last["candidates"][0]["groundingMetadata"] =
+        json!({"webSearchQueries": ["cats", "dogs"], "groundingChunks": chunks});
+    let message = message(&[chunk(&[json!({"text": "Found."})]), last]);
+    let hit = |url: &str, title: &str| json!({"type": "web_search_result", "url": url, "title": title});
+    let content = &message["content"];
+    assert_eq!(content[0], json!({"type": "text", "text": "Found."}));
+    assert_eq!(content[1]["input"], json!({"query": "cats; dogs"}));
+    assert_eq!(content[2]["tool_use_id"], content[1]["id"]);
+    let found = content[2]["content"].as_array().unwrap();
+    assert_eq!(found.len(), 2, "each once");
+    for (found, expected) in found.iter().zip([hit("https://e.com/1", "E"), hit("https://e.com/2", "F")]) {
+        for member in ["type", "url", "title"] {
+            assert_eq!(found[member], expected[member]);
         }
-    });
-    assert_eq!(searches, 2);
-    let text = message(&[chunk(&[json!({"text": "Found."})]), last])["content"][0]["text"].clone();
-    assert_eq!(text, "Found.\n\nSources:\n- E: https://e.com/1\n- F: https://e.com/2\n");
+    }
+    assert_eq!(message["usage"]["server_tool_use"]["web_search_requests"], 2);
+    assert_eq!(message["stop_reason"], "end_turn");
 }
 
 #[test]

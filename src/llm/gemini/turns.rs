@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::llm::conversation::{Block, Content, Conversation, Refusal, Role, Turn, Why};
 use crate::llm::foreign::calls::Calls;
-use crate::llm::foreign::parts::FRAME;
-use crate::llm::foreign::parts::{Ground, Marked, Part, Piece, parts_of, write_pieces};
+use crate::llm::foreign::parts::{Ground, Marked, Part, Piece, frame, parts_of, write_pieces};
 use crate::llm::foreign::{NO_RESULT, request};
 use crate::llm::gemini::carried::{Carried, NO_SIGNATURE};
 use crate::llm::gemini::parts::{media_of, write_media, write_part};
@@ -217,15 +216,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
         }
         if turn.role == Role::System {
             self.losses.note("messages.role.system", Treatment::Emulated);
-            let [before, after] = FRAME.map(|text| Piece::Ours(text.to_owned()));
-            match parts.first_mut() {
-                Some((Part::Text(pieces), _)) => pieces.insert(0, before),
-                _ => parts.insert(0, (Part::Text(vec![before]), false)),
-            }
-            match parts.last_mut() {
-                Some((Part::Text(pieces), _)) => pieces.push(after),
-                _ => parts.push((Part::Text(vec![after]), false)),
-            }
+            frame(&mut parts);
         }
         self.side(Side::User, out);
         for (part, _) in &parts {
