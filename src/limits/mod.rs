@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 mod admin;
+mod clouds;
 mod content;
 mod guard;
 mod identity;
@@ -19,6 +20,7 @@ mod search;
 
 // One list in several files.
 pub use admin::*;
+pub use clouds::*;
 pub use content::*;
 pub use guard::*;
 pub use identity::*;

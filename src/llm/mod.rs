@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod anthropic;
+pub mod bedrock;
 pub mod conversation;
 pub mod demo;
 pub mod loss;
@@ -21,4 +22,5 @@ pub mod signature;
 #[cfg(test)]
 mod tests;
 pub mod usage;
+pub mod vertex;
 pub mod written;
