@@ -10,7 +10,6 @@ use crate::base64;
 use crate::ids::CallId;
 use crate::llm::bedrock::InvokeStream;
 use crate::llm::bedrock::eventstream::{Frames, write_frame};
-use crate::llm::said::fuzz::{End, check};
 
 /// Reads `data[1..]` in pieces whose size is drawn from `data[0]`, and whole: as frames, and as lines each of
 /// which is the event of a sound frame.
@@ -66,9 +65,4 @@ fn frames(stream: &[u8], step: usize) -> (Vec<Vec<u8>>, Option<String>, bool) {
         fault = read.err().map(|fault| fault.to_string());
     }
     (all, fault, frames.between())
-}
-
-/// How the caller sees the end of a stream of sound events.
-pub(crate) fn end_of(stream: &[u8]) -> End {
-    check(stream).0
 }

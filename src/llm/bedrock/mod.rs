@@ -1,4 +1,4 @@
-//! Amazon Bedrock's runtime as a target: Anthropic's models by InvokeModel.
+//! Amazon Bedrock's runtime as a target: Anthropic's models by InvokeModel, those of others by [`converse`].
 //!
 //! Follows "Anthropic Claude Messages API" of the user guide of Amazon Bedrock, the model of the service in
 //! botocore 1.44.5 and "Amazon event stream" of the Smithy specification (read 2026-11). An answer in pieces
@@ -10,6 +10,7 @@
 //! the Messages API itself: it needs no more than its host and a signature.
 
 mod betas;
+pub mod converse;
 mod count;
 mod error;
 pub mod eventstream;

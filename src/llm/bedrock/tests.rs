@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use serde_json::{Value as Tree, json};
 
 use super::eventstream::{Fault, Frame, Frames, Message, write_frame};
-use super::fuzz::{anthropic, chunk, end_of, fuzz_event_stream};
+use super::fuzz::{anthropic, chunk, fuzz_event_stream};
 use super::{
     InvokeStream, count_path, host_name, invoke_path, mantle_host_name, read_count, read_error,
     strip_metrics, takes_ttl, write_count,
@@ -18,7 +18,7 @@ use crate::corpus::replay;
 use crate::ids::CallId;
 use crate::limits;
 use crate::llm::said::Kind;
-use crate::llm::said::fuzz::End;
+use crate::llm::said::fuzz::{End, check};
 
 // === frames ===
 
@@ -181,7 +181,7 @@ fn events_come_out_as_they_went_in_without_bedrocks_own() {
     let metrics = reader.metrics().unwrap();
     assert_eq!((metrics.input_tokens, metrics.output_tokens), (9, 4));
     assert_eq!((metrics.cache_read_tokens, metrics.cache_write_tokens), (5, 3));
-    assert_eq!(end_of(&anthropic(&stream(&events()), 7)), End::Stopped);
+    assert_eq!(check(&anthropic(&stream(&events()), 7)).0, End::Stopped);
 }
 
 #[test]

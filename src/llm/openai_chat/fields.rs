@@ -52,7 +52,7 @@ const REFUSED: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// The first one that is refused, by its name.
-pub(super) fn judge(
+pub(in crate::llm) fn judge(
     conversation: &Conversation<'_>,
     target: &Target<'_>,
     losses: &mut Losses,

@@ -29,17 +29,17 @@
 mod answer;
 mod chunk;
 mod error;
-mod fields;
+pub(super) mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-mod parts;
-mod request;
+pub(super) mod parts;
+pub(super) mod request;
 mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
-mod tools;
-mod turns;
+pub(super) mod tools;
+pub(super) mod turns;
 
 pub use answer::read as read_answer;
 pub use chunk::Reading;

@@ -11,7 +11,7 @@ const BREAKPOINT: &[u8] = b"{\"mode\":\"explicit\"}";
 
 /// A part of a message.
 #[derive(Clone, Debug)]
-pub(super) enum Part<'c, 'a> {
+pub(in crate::llm) enum Part<'c, 'a> {
     /// Pieces of one text.
     Text(Vec<Piece<'a>>),
     /// An image.
@@ -22,7 +22,7 @@ pub(super) enum Part<'c, 'a> {
 
 /// A piece of a text.
 #[derive(Clone, Debug)]
-pub(super) enum Piece<'a> {
+pub(in crate::llm) enum Piece<'a> {
     /// Of the caller.
     Written(Written<'a>),
     /// Of ours.
@@ -31,16 +31,16 @@ pub(super) enum Piece<'a> {
 
 /// What all parts of a request are written by.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ground<'t> {
-    pub(super) target: &'t Target<'t>,
-    pub(super) names: &'t Names,
+pub(in crate::llm) struct Ground<'t> {
+    pub(in crate::llm) target: &'t Target<'t>,
+    pub(in crate::llm) names: &'t Names,
 }
 
 /// A part, and whether the prompt up to it is to be kept.
-pub(super) type Marked<'c, 'a> = (Part<'c, 'a>, bool);
+pub(in crate::llm) type Marked<'c, 'a> = (Part<'c, 'a>, bool);
 
 /// Texts and what else there is of blocks that are not about calls of tools. `place` is where they stand.
-pub(super) fn parts_of<'c, 'a>(
+pub(in crate::llm) fn parts_of<'c, 'a>(
     blocks: impl Iterator<Item = &'c Block<'a>>,
     ground: Ground<'_>,
     place: &str,
@@ -236,7 +236,8 @@ pub(super) fn write_content(parts: &[Marked<'_, '_>], target: &Target<'_>, out: 
     }
 }
 
-fn write_pieces<'w>(pieces: &[Piece<'_>], out: &'w mut Writer) -> &'w mut Writer {
+/// Appends the pieces to the string that is being written.
+pub(in crate::llm) fn write_pieces<'w>(pieces: &[Piece<'_>], out: &'w mut Writer) -> &'w mut Writer {
     for piece in pieces {
         match piece {
             Piece::Written(text) => out.more(*text),

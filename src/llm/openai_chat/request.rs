@@ -68,7 +68,7 @@ pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result
 }
 
 /// Bytes that the request will have, about.
-fn room(conversation: &Conversation<'_>) -> usize {
+pub(in crate::llm) fn room(conversation: &Conversation<'_>) -> usize {
     let mut bytes = 4096;
     for tool in &conversation.tools {
         bytes += tool.schema.map_or(0, |schema| schema.bytes().len()) + 128;
@@ -85,7 +85,9 @@ fn room(conversation: &Conversation<'_>) -> usize {
 }
 
 /// Names of all tools: those that are defined, called, found and chosen.
-fn names_of<'c, 'a>(conversation: &'c Conversation<'a>) -> impl Iterator<Item = Written<'a>> + Clone + 'c {
+pub(in crate::llm) fn names_of<'c, 'a>(
+    conversation: &'c Conversation<'a>,
+) -> impl Iterator<Item = Written<'a>> + Clone + 'c {
     let chosen = match conversation.choice {
         Some(Choice::Tool(name)) => Some(name),
         _ => None,
@@ -171,23 +173,35 @@ fn effort(
     out: &mut Writer,
     losses: &mut Losses,
 ) -> Result<(), Refusal> {
-    let Some(wanted) = wanted(conversation)? else { return Ok(()) };
+    if let Some(level) = level(conversation, target.efforts, losses)? {
+        out.key("reasoning_effort").text(level);
+    }
+    Ok(())
+}
+
+/// The one of the model's levels that is meant by what the caller wants; the next lower one where it has not
+/// got that.
+pub(in crate::llm) fn level<'t>(
+    conversation: &Conversation<'_>,
+    efforts: &'t [&'t str],
+    losses: &mut Losses,
+) -> Result<Option<&'t str>, Refusal> {
+    let Some(wanted) = wanted(conversation)? else { return Ok(None) };
     if conversation.thinking.is_some() {
         losses.note("thinking", Treatment::Emulated);
     }
     let rank = |word: &str| EFFORTS.iter().position(|known| *known == word);
     let most = rank(wanted);
-    let levels = || target.efforts.iter().copied().filter(|level| rank(level).is_some());
+    let levels = || efforts.iter().copied().filter(|level| rank(level).is_some());
     let below = levels().filter(|level| rank(level) <= most).max_by_key(|level| rank(level));
     let Some(level) = below.or_else(|| levels().min_by_key(|level| rank(level))) else {
         losses.note("output_config.effort", Treatment::Dropped);
-        return Ok(());
+        return Ok(None);
     };
     if level != wanted {
         losses.note("output_config.effort", Treatment::Clamped);
     }
-    out.key("reasoning_effort").text(level);
-    Ok(())
+    Ok(Some(level))
 }
 
 fn format(conversation: &Conversation<'_>, target: &Target<'_>, out: &mut Writer) -> Result<(), Refusal> {

@@ -94,7 +94,7 @@ fn one(tool: &Tool<'_>, target: &Target<'_>, names: &Names, out: &mut Writer, lo
 
 /// The tools that the model is shown: those that are not deferred in their order, and behind them those that
 /// have been found, in the order in which that happened, so that a find changes nothing before it.
-fn shown<'c, 'a>(
+pub(in crate::llm) fn shown<'c, 'a>(
     conversation: &'c Conversation<'a>,
     target: &Target<'_>,
     losses: &mut Losses,

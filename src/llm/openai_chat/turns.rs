@@ -25,7 +25,7 @@ const BREAKPOINTS_MAX: usize = 4;
 const FAILED: &str = "[tool error] ";
 
 /// The frame of instructions where only a user can give them.
-const FRAME: [&str; 2] = ["<system-reminder>\n", "\n</system-reminder>"];
+pub(in crate::llm) const FRAME: [&str; 2] = ["<system-reminder>\n", "\n</system-reminder>"];
 
 /// The messages under way.
 pub(super) struct Turns<'c, 'a, 't> {
@@ -296,6 +296,7 @@ impl<'c, 'a, 't> Turns<'c, 'a, 't> {
     }
 }
 
-fn is_attribution(block: &Block<'_>) -> bool {
+/// Whether a block is what Claude Code writes for the accounting of Anthropic.
+pub(in crate::llm) fn is_attribution(block: &Block<'_>) -> bool {
     matches!(block.content, Content::Text(text) if text.bytes().starts_with(ATTRIBUTION))
 }
