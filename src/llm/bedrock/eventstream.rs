@@ -139,8 +139,15 @@ fn number(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 /// The type of a header whose value is text.
 const TEXT: u8 = 7;
 
-/// Splits the first header off: its name, its type and value, and what follows.
-fn header(bytes: &[u8]) -> Option<(&[u8], u8, &[u8], &[u8])> {
+/// One header.
+struct Header<'a> {
+    name: &'a [u8],
+    kind: u8,
+    value: &'a [u8],
+}
+
+/// Splits the first header off what follows it.
+fn header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
     let (length, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*length)).filter(|(name, _)| !name.is_empty())?;
     let (kind, rest) = rest.split_first()?;
@@ -158,7 +165,7 @@ fn header(bytes: &[u8]) -> Option<(&[u8], u8, &[u8], &[u8])> {
         _ => return None,
     };
     let (value, rest) = rest.split_at_checked(length)?;
-    Some((name, *kind, value, rest))
+    Some((Header { name, kind: *kind, value }, rest))
 }
 
 fn check_headers(mut bytes: &[u8]) -> Result<(), Fault> {
@@ -166,7 +173,7 @@ fn check_headers(mut bytes: &[u8]) -> Result<(), Fault> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let (.., rest) = header(bytes).ok_or(Fault::Headers)?;
+        let (_, rest) = header(bytes).ok_or(Fault::Headers)?;
         bytes = rest;
     }
     if bytes.is_empty() { Ok(()) } else { Err(Fault::Headers) }
@@ -176,9 +183,9 @@ impl<'a> Frame<'a> {
     /// The text of the header `name`; nothing when it is missing or of another type.
     pub fn text(&self, name: &str) -> Option<&'a str> {
         let mut bytes = self.headers;
-        while let Some((found, kind, value, rest)) = header(bytes) {
-            if found == name.as_bytes() {
-                return if kind == TEXT { std::str::from_utf8(value).ok() } else { None };
+        while let Some((header, rest)) = header(bytes) {
+            if header.name == name.as_bytes() {
+                return if header.kind == TEXT { std::str::from_utf8(header.value).ok() } else { None };
             }
             bytes = rest;
         }

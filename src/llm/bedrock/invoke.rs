@@ -138,12 +138,12 @@ impl InvokeStream {
         };
         // Line ends between values mean nothing to JSON, and everything to an event stream.
         data.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
-        self.event(data, out)
+        self.event(&data, out)
     }
 
     /// Writes one event of Anthropic's; nothing when it is none.
-    fn event(&mut self, data: Vec<u8>, out: &mut Vec<u8>) -> Option<()> {
-        let event = Event::read(&data).ok()?;
+    fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let event = Event::read(data).ok()?;
         let name = event.name.as_deref().filter(|name| {
             (1..=NAME_BYTES_MAX).contains(&name.len())
                 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
@@ -155,14 +155,14 @@ impl InvokeStream {
         match name {
             "message_delta" if !self.cache_told => {
                 self.flush(out);
-                self.delta = Some(without_own(&data).into_owned());
+                self.delta = Some(without_own(data).into_owned());
                 return Some(());
             }
             "message_stop" | "error" => self.over = true,
             _ => {}
         }
         self.flush(out);
-        write(name, &without_own(&data), out);
+        write(name, &without_own(data), out);
         Some(())
     }
 

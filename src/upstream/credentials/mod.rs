@@ -100,7 +100,7 @@ pub enum Fault {
     Answer,
 }
 
-/// Whether a text between two slashes of an address is a host that needs no care.
+/// Scheme and host of an address; nothing when it has no host, or a user in front of it.
 fn host_of(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
