@@ -23,8 +23,8 @@ use crate::llm::said::fuzz::{End, check};
 // === frames ===
 
 fn bytes(hex: &str) -> Vec<u8> {
-    let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-    (0..hex.len()).step_by(2).map(digit).collect()
+    let digit = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    hex.as_bytes().chunks(2).map(digit).collect()
 }
 
 /// Payloads with what `look` sees of their frames, and the fault behind them.

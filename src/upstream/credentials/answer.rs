@@ -121,6 +121,6 @@ mod tests {
         );
         assert_eq!(refused(br#"{"error":"the key is abc"}"#), word(""));
         assert_eq!(refused(b"<html>"), word(""));
-        assert_eq!(sound(200, &[b' '; 70_000], oauth_code), Err(Fault::Answer));
+        assert_eq!(sound(200, &vec![b' '; 70_000], oauth_code), Err(Fault::Answer));
     }
 }

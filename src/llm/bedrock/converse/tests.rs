@@ -339,7 +339,7 @@ fn tools_are_offered_as_the_service_wants_them() {
     let (tree, losses) = sent(&Target::nova(), &members);
     let config = &tree["toolConfig"];
     let name = config["tools"][1]["toolSpec"]["name"].as_str().unwrap();
-    assert!(name.len() == 64 && long.starts_with(&name[..50]));
+    assert!(name.len() == 64 && long.as_bytes().starts_with(&name.as_bytes()[..50]));
     assert_eq!(config["toolChoice"], json!({"tool": {"name": name}}));
     has(&losses, "tools.strict", Treatment::Dropped);
     has(&losses, "tools.eager_input_streaming", Treatment::Dropped);
@@ -654,6 +654,10 @@ fn a_cut_before_the_end_is_an_error() {
     for cut in 0..whole.len() {
         let expected = if cut == told { End::Stopped } else { End::Failed };
         assert_eq!(check(&anthropic(&whole[..cut], 4096)).0, expected, "cut at {cut}");
+        let (mut reader, mut last) = (ConverseStream::new(reading()), String::new());
+        reader.push(&whole[..cut], &mut |_| ());
+        reader.finish(&mut |event| last = format!("{event:?}"));
+        assert_eq!(last == "Ended", cut == told, "the reader itself makes up no end: {last} at {cut}");
     }
 }
 

@@ -82,7 +82,7 @@ fn keys_that_are_none_are_told() {
         let account = source(&file).unwrap();
         assert_eq!(Fetch::begin(&account, None, 1).unwrap_err(), Fault::Key, "{key}");
     }
-    let mut away = file.clone();
+    let mut away = file;
     away["token_uri"] = json!("http://evil.example/");
     assert_eq!(source(&away).unwrap_err(), Fault::Address("token_uri"));
     away["client_email"] = json!(7);
