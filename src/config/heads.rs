@@ -192,7 +192,10 @@ impl Surroundings<'_> {
         let region = written.region.as_ref().map_or(REGION, |region| &region.value).to_owned();
         let remote = self.destination("s3", (origin, path), &written.endpoint, reader)?;
         let (access_key, secret_key) = (access_key?, secret_key?);
-        Some(Bucket { remote, signer: Signer { access_key, secret_key, region, service: "s3" } })
+        Some(Bucket {
+            remote,
+            signer: Signer { access_key, secret_key, session_token: None, region, service: "s3" },
+        })
     }
 
     /// `None` after a fault, `Some(None)` where nothing is written.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 mod admin;
+mod clouds;
 mod content;
 mod count;
 mod gemini;
@@ -22,6 +23,7 @@ mod search;
 
 // One list in several files.
 pub use admin::*;
+pub use clouds::*;
 pub use content::*;
 pub use count::*;
 pub use gemini::*;

@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod anthropic;
+pub mod bedrock;
 pub mod conversation;
 pub mod count;
 pub mod demo;
@@ -26,4 +27,5 @@ pub mod speech;
 #[cfg(test)]
 mod tests;
 pub mod usage;
+pub mod vertex;
 pub mod written;

@@ -114,7 +114,9 @@ impl Letter {
                 let body = self.body.as_bytes();
                 let request = sigv4::Request { method: "PUT", path: &path, headers: &host, body };
                 let signed = bucket.signer.sign(&request, at_s);
-                headers.extend(signed.map(|(name, value)| (name.to_owned(), value)));
+                headers.extend(
+                    signed.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())),
+                );
                 "PUT"
             }
         };

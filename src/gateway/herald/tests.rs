@@ -87,7 +87,8 @@ impl Server {
 
     fn bucket(&self) -> Arc<HeadTargets> {
         let (access_key, secret_key) = (Secret::new("AKID"), Secret::new("hidden-word"));
-        let signer = Signer { access_key, secret_key, region: "eu-central-1".to_owned(), service: "s3" };
+        let (region, session_token) = ("eu-central-1".to_owned(), None);
+        let signer = Signer { access_key, secret_key, session_token, region, service: "s3" };
         let bucket = Bucket { remote: self.remote("/proofs/of/us"), signer };
         Arc::new(HeadTargets { webhook: None, bucket: Some(Arc::new(bucket)) })
     }

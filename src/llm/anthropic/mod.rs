@@ -5,6 +5,7 @@ pub mod error;
 pub mod fuzz;
 pub mod gather;
 pub mod guard;
+pub mod hosted;
 pub mod request;
 pub mod response;
 pub mod stream;

@@ -117,10 +117,6 @@ pub(in crate::llm) fn instructions<'c, 'a>(
     conversation: &'c Conversation<'a>,
     losses: &mut Losses,
 ) -> Vec<&'c Block<'a>> {
-    let is_attribution = |block: &Block<'_>| match block.content {
-        Content::Text(text) => text.bytes().starts_with(ATTRIBUTION),
-        _ => false,
-    };
     let kept: Vec<_> = conversation.system.iter().filter(|block| !is_attribution(block)).collect();
     if kept.len() < conversation.system.len() {
         losses.note("system.attribution", Treatment::Dropped);
@@ -139,6 +135,11 @@ pub(in crate::llm) fn marks(
         losses.note("cache_control", Treatment::Emulated);
     }
     Breakpoints::of(told, marks)
+}
+
+/// Whether a block of `system` is what Claude Code puts in front for Anthropic's accounting.
+pub(in crate::llm) fn is_attribution(block: &Block<'_>) -> bool {
+    matches!(block.content, Content::Text(text) if text.bytes().starts_with(ATTRIBUTION))
 }
 
 /// How many blocks of a conversation have `cache_control`.
