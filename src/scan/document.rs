@@ -222,7 +222,9 @@ impl<'a> Look<'a> {
         cursor.enter_object()?;
         while let Some(Key { raw: name, .. }) = cursor.key()? {
             match place.step(name) {
-                Step::Skip => drop(cursor.skip()?),
+                Step::Skip => {
+                    cursor.skip()?;
+                }
                 Step::Mute if cursor.ahead() == Some(Json::String) => {
                     let value = cursor.skip()?;
                     if name == b"type" {
