@@ -65,8 +65,8 @@ impl Sieve {
         (mark + &more, last)
     }
 
-    /// The mark of a response, what leaves in its place, and what is logged of it where it is refused; nothing
-    /// where there is nothing to say.
+    /// The mark of a response, what leaves in its place, and what is logged of it where it is refused;
+    /// nothing where there is nothing to say.
     fn response(&self, id: &[u8], last: &Final) -> Option<(String, Option<Vec<u8>>, Option<String>)> {
         let body = &last.body;
         let read = message::read(body).ok()?;

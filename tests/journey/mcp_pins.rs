@@ -412,6 +412,45 @@ fn damage_is_told_and_never_overwritten() {
 }
 
 #[test]
+fn what_the_ledger_has_is_not_written_again_while_the_file_cannot_be_changed() {
+    let folder = Folder::new();
+    lists(&folder, &[tool("note", GOOD)]);
+    let gateway = gateway(Engine::Epoll, &rug(&folder, ""));
+    let at = gateway.folder().path().to_owned();
+    let file = at.join("data/pins.json");
+    let read = || -> Value {
+        let text = std::fs::read_to_string(&file).expect("it is there");
+        serde_json::from_str(&text).expect("it is JSON")
+    };
+    let empty = || read()["pins"]["events"] == json!([]);
+    eventually("the first sight is recorded", DEADLINE, || {
+        state(&at, "note")["state"] == "pinned" && empty()
+    });
+    // Nobody can take the lock, so nothing can be changed any more.
+    let lock = at.join("data/pins.lock");
+    std::fs::remove_file(&lock).expect("it was made");
+    std::fs::create_dir(&lock).expect("it can be made");
+    let mut pins = read();
+    let (number, hash) = (pins["pins"]["next_event"].as_u64().expect("a number"), "0".repeat(64));
+    pins["pins"]["next_event"] = json!(number + 1);
+    pins["pins"]["events"] = json!([{
+        "number": number, "at_ms": 1, "what": "approved", "server": "rug", "tool": "note", "new": hash,
+        "detail": "by a test", "marks": "",
+    }]);
+    std::fs::write(at.join("data/next"), pins.to_string()).expect("it can be written");
+    std::fs::rename(at.join("data/next"), &file).expect("it can be replaced");
+    until_noted(&gateway, "by a test");
+    let fault = || gateway.log().all("the pins of tools cannot be kept").len() > 1;
+    eventually("it has been tried more than once", DEADLINE, fault);
+    assert!(!empty(), "the file cannot be changed");
+    std::fs::remove_dir(&lock).expect("it is empty");
+    eventually("the file is told in the end", DEADLINE, empty);
+    let written = pins_of_ledger(&gateway);
+    let times = written.iter().filter(|(decision, _)| decision.contains("by a test")).count();
+    assert_eq!(times, 1, "{written:?}");
+}
+
+#[test]
 fn claude_code_goes_on_with_what_was_trusted() {
     let folder = Folder::new();
     lists(&folder, &[tool("note", GOOD)]);

@@ -180,12 +180,8 @@ fn asking() -> Peer {
             exchange.start_events()?;
             let schema = json!({ "type": "object", "properties": {} });
             let params = format!("{{\"message\":\"{MAIL}\",\"requestedSchema\":{schema}}}");
-            event(
-                exchange,
-                &format!(
-                    "{{\"jsonrpc\":\"2.0\",\"id\":\"ask\",\"method\":\"elicitation/create\",\"params\":{params}}}"
-                ),
-            )?;
+            let what = "\"id\":\"ask\",\"method\":\"elicitation/create\"";
+            event(exchange, &format!("{{\"jsonrpc\":\"2.0\",{what},\"params\":{params}}}"))?;
             let answer = answered.recv_timeout(DEADLINE).unwrap_or_default();
             let text = json!(answer.to_string());
             asked.finish(exchange, &format!("{{\"content\":[{{\"type\":\"text\",\"text\":{text}}}]}}"))
