@@ -1,7 +1,7 @@
 //! What a decision is about, and small numbers in place of the names of it.
 
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use crate::call::Class;
 use crate::ids::ServerName;
@@ -81,8 +81,6 @@ impl Names {
 
     /// Names come from outside, so the hash has a secret.
     fn hash(&self, subject: &Subject<'_>) -> u64 {
-        let mut hasher = self.hashes.build_hasher();
-        subject.hash(&mut hasher);
-        hasher.finish()
+        self.hashes.hash_one(subject)
     }
 }
