@@ -1,12 +1,13 @@
 //! How long a large config takes to come into force, and what calls feel of it: `cargo bench --bench reload`.
 //!
-//! 1,000 teams with rules of their own, 10,000 keys and a server of 2,000 tools. Each key asks once for what every
-//! rule has a say in (the list of models), so that there is much to forget; then one team's rules are changed while
-//! a caller asks without pause. What is told: the time until the new rules are in force, seen from outside, and of
-//! the turns before the change and from it on the longest wait of the caller, which has in it whatever else the
-//! machine does, and the longest time that the core was at work for two turns, which has not: the kernel counts the
-//! nanoseconds that a thread runs (`/proc/PID/task/TID/schedstat`), and between two turns a core rests. No single
-//! stop of the core can have been longer. `TOLLGATE_BENCH_PROGRAM` names another program to compare with.
+//! 1,000 teams with rules of their own, 10,000 keys and a server of 2,000 tools. Each key asks once for what
+//! every rule has a say in (the list of models), so that there is much to forget; then one team's rules are
+//! changed while a caller asks without pause. What is told: the time until the new rules are in force, seen
+//! from outside, and of the turns before the change and from it on the longest wait of the caller, which has
+//! in it whatever else the machine does, and the longest time that the core was at work for two turns, which
+//! has not: the kernel counts the nanoseconds that a thread runs (`/proc/PID/task/TID/schedstat`), and
+//! between two turns a core rests. No single stop of the core can have been longer. `TOLLGATE_BENCH_PROGRAM`
+//! names another program to compare with.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
 #![expect(clippy::disallowed_methods, reason = "its threads are callers: they measure time and may sleep")]
@@ -79,8 +80,8 @@ fn run() -> Result<()> {
         let (before, since): (Turns, Turns) = caller.end()?.into_iter().partition(|turn| turn.at < begun);
         let longest_wait = |turns: &Turns| ms(turns.iter().map(|turn| turn.wait).max().unwrap_or_default());
         println!(
-            "change {round}: in force after {:.0} ms; longest wait {:.2} ms before, {:.2} ms since; the core at \
-             work for two turns at most {:.2} ms before, {:.2} ms since; {} turns",
+            "change {round}: in force after {:.0} ms; longest wait {:.2} ms before, {:.2} ms since; the core \
+             at work for two turns at most {:.2} ms before, {:.2} ms since; {} turns",
             ms(took),
             longest_wait(&before),
             longest_wait(&since),

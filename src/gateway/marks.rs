@@ -1,7 +1,8 @@
 //! Which tools each caller was last told to ask a person about.
 //!
-//! A client asks where the list that it holds says so. When rules come to demand it of a tool that a client has
-//! listed before, that client would call it unasked: so what it was told is remembered, and it has to list again.
+//! A client asks where the list that it holds says so. When rules come to demand it of a tool that a client
+//! has listed before, that client would call it unasked: so what it was told is remembered, and it has to
+//! list again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,8 @@ use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::view::View;
 
-/// The tools that the list of one caller marks, by the names that it calls them by; none before it has listed.
+/// The tools that the list of one caller marks, by the names that it calls them by; none before it has
+/// listed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Marks(Option<Arc<[Box<str>]>>);
 
@@ -43,9 +45,9 @@ fn has(marked: &[Box<str>], tool: &str) -> bool {
 /// The key that calls, and the server that the address names.
 type Holder = (Arc<str>, Option<ServerName>);
 
-/// The marks of callers without sessions, for all cores: by key, as the last of its clients has listed. Lists of
-/// tools, and calls of tools that somebody has to be asked about, take one of its locks for a moment; no other
-/// call does.
+/// The marks of callers without sessions, for all cores: by key, as the last of its clients has listed. Lists
+/// of tools, and calls of tools that somebody has to be asked about, take one of its locks for a moment; no
+/// other call does.
 #[derive(Debug)]
 pub(super) struct Marked {
     shards: Vec<Mutex<HashMap<Holder, Marks>>>,

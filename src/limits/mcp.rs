@@ -377,16 +377,16 @@ pub const MCP_LEFT_OUT_SHOWN_MAX: usize = 10;
 /// Views that are kept: one for each set of rules and address.
 pub const MCP_VIEWS_MAX: usize = 1024;
 
-/// Parts of what is remembered of the marks in lists, each behind a lock of its own: more than cores, so that two
-/// rarely meet.
+/// Parts of what is remembered of the marks in lists, each behind a lock of its own: more than cores, so that
+/// two rarely meet.
 pub const MCP_MARKS_SHARDS: usize = 64;
 
-/// Callers and addresses whose marks each part remembers; each takes some 100 bytes, and callers with the same
-/// rights share the marks: 6 MB at most.
+/// Callers and addresses whose marks each part remembers; each takes some 100 bytes, and callers with the
+/// same rights share the marks: 6 MB at most.
 pub const MCP_MARKS_OF_SHARD_MAX: usize = 1024;
 
-/// Heaps of views that a core has done with and that wait for somebody who drops them; they are fetched ten times
-/// a second, and what comes beyond these is dropped at once.
+/// Heaps of views that a core has done with and that wait for somebody who drops them; they are fetched ten
+/// times a second, and what comes beyond these is dropped at once.
 pub const MCP_VIEWS_LEFT_MAX: usize = 4;
 
 /// Milliseconds for which a modern caller may keep what it has discovered; it is told of changes of lists.

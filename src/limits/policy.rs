@@ -21,17 +21,17 @@ pub const POLICY_HINTS_MAX: usize = 64;
 /// Characters of an `@id` of a policy that are kept: it stands in every record that the policy decides.
 pub const POLICY_ID_CHARS_MAX: usize = 100;
 
-/// Decisions that a thread remembers before it begins anew. Each takes 32 to 64 bytes, and the name of what it
-/// is about some 100 once for all: 20 MB a thread at most, for 100 groups of people with the same rights and
-/// 2,500 tools.
+/// Decisions that a thread remembers before it begins anew. Each takes 32 to 64 bytes, and the name of what
+/// it is about some 100 once for all: 20 MB a thread at most, for 100 groups of people with the same rights
+/// and 2,500 tools.
 pub const POLICY_DECISIONS_MAX: usize = 256 * 1024;
 
-/// Denials of models that a thread remembers beside them before it forgets those: callers choose the names. Each
-/// takes some 200 bytes, with a name of 100.
+/// Denials of models that a thread remembers beside them before it forgets those: callers choose the names.
+/// Each takes some 200 bytes, with a name of 100.
 pub const POLICY_DENIALS_MAX: usize = 32 * 1024;
 
-/// Pieces of what a thread has forgotten that wait for somebody who drops them elsewhere; what comes beyond them
-/// is dropped at once.
+/// Pieces of what a thread has forgotten that wait for somebody who drops them elsewhere; what comes beyond
+/// them is dropped at once.
 pub const POLICY_FORGOTTEN_MAX: usize = 4;
 
 /// Principals whose rights a thread remembers. Each takes some 400 bytes beside the rights themselves, which

@@ -3,8 +3,8 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-/// How many parts a table has, as a power of two. Each grows by itself, so that none stops its thread for long
-/// when it makes room.
+/// How many parts a table has, as a power of two. Each grows by itself, so that none stops its thread for
+/// long when it makes room.
 const PARTS_BITS: u32 = 6;
 
 /// The first places of a part, as a power of two.

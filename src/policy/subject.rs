@@ -1,7 +1,7 @@
 //! What a decision is about, and small numbers in place of the names of it.
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::BuildHasher;
 
 use crate::call::Class;
 use crate::ids::ServerName;

@@ -1,8 +1,8 @@
 //! What one thread has decided so far: each decision is made once, and then looked up.
 //!
 //! A look-up reads little memory: whoever calls is known again by the addresses of what its principal shares,
-//! which are kept alive here; what is asked about by a small number; and the verdict stands beside both numbers
-//! in one table for all.
+//! which are kept alive here; what is asked about by a small number; and the verdict stands beside both
+//! numbers in one table for all.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -40,8 +40,8 @@ struct Held {
     by_rights: HashMap<Same, u32>,
     rights: Vec<Rights>,
     kept: Memory,
-    /// That models may not be named. Their names come from callers, so they have a room of their own, and what
-    /// is allowed is not forgotten for them.
+    /// That models may not be named. Their names come from callers, so they have a room of their own, and
+    /// what is allowed is not forgotten for them.
     denied: Memory,
     /// Each verdict once.
     verdicts: HashSet<Arc<Verdict>>,
@@ -68,8 +68,8 @@ pub(super) struct Known {
     principal: Principal,
 }
 
-/// Where everything stands that rights depend on. It never changes as long as somebody has it: equal addresses,
-/// equal rights.
+/// Where everything stands that rights depend on. It never changes as long as somebody has it: equal
+/// addresses, equal rights.
 type Addresses = [usize; 8];
 
 /// Principals for whom all of this is the same have the same rights.
@@ -153,8 +153,8 @@ impl Table {
         |server, tool, class| self.find(rules, principal, &Subject::Tool(server, tool, class)).verdict.answer
     }
 
-    /// What has been forgotten since this was asked last. What nobody asks for is dropped at once, all but the
-    /// first `limits::POLICY_FORGOTTEN_MAX` pieces.
+    /// What has been forgotten since this was asked last. What nobody asks for is dropped at once, all but
+    /// the first `limits::POLICY_FORGOTTEN_MAX` pieces.
     pub fn forgotten(&self) -> Vec<Forgotten> {
         self.forgotten.take()
     }

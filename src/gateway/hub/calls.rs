@@ -428,8 +428,8 @@ fn permit(
     {
         streams::tell_one_changed(hub, caller);
         let text = format!(
-            "a person has to be asked before the tool \"{}\" is called, and the list of tools that this client \
-             holds does not say so: list the tools again (tools/list) and call then ({permit})",
+            "a person has to be asked before the tool \"{}\" is called, and the list of tools that this \
+             client holds does not say so: list the tools again (tools/list) and call then ({permit})",
             entry.exposed
         );
         return Err(refused(text, &format!("refused: listed before it had to be asked about: {permit}")));
