@@ -414,7 +414,7 @@ mod tests {
         assert!(!images && !tools && !thinking);
         let said = r#"\"type\":\"image\" \"thinking\":{\"type\":\"enabled\"}"#;
         let talk = format!(r#"{{"model":"m","tools":[],"messages":[{{"content":"{said}"}}]}}"#);
-        assert_eq!(found(&talk).0, false, "a text about images");
+        assert!(!found(&talk).0, "a text about images");
         assert!(!found(&talk).1 && !found(&talk).2);
         assert!(found(r#"{"model":"m","messages":[{"content":[{"type" : "image","source":{}}]}]}"#).0);
         assert!(found(r#"{"model":"m","tools":[{"name":"t"}]}"#).1);

@@ -144,7 +144,7 @@ impl Call<'_> {
             match asked {
                 Asked::Answered(mut connection) => {
                     drop(message);
-                    match self.hear(&mut way, caller, &mut connection).await {
+                    match self.hear(&way, caller, &mut connection).await {
                         Heard::Good(input, headroom) => {
                             way.served(headroom);
                             kept = Some(Kept { turn, connection, input, head: None, kind: Kind::Refused });
@@ -193,7 +193,7 @@ impl Call<'_> {
     }
 
     /// Looks at the beginning of an answer, unless nobody else could be asked anyway.
-    async fn hear(&self, way: &mut Way<'_>, caller: &mut Caller, connection: &mut Connection) -> Heard {
+    async fn hear(&self, way: &Way<'_>, caller: &mut Caller, connection: &mut Connection) -> Heard {
         if way.is_alone() {
             return Heard::Good(connection.stream.take_input(), None);
         }
