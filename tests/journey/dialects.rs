@@ -25,7 +25,8 @@ fn gateway(engine: Engine, dialect: &str, upstream: &str) -> Gateway {
         &format!(
             "listen: 127.0.0.1:0\ndata_dir: ./data\nengine: {}\nthreads: 1\n\
              providers:\n  far: {{ dialect: {dialect}, base_url: \"{upstream}/v1\", key: sk-far }}\n\
-             models:\n  claude-far: [{{ provider: far, model: far-1 }}]\n  \"claude-*\": [{{ provider: far, model: far-1 }}]\n\
+             models:\n  claude-far: [{{ provider: far, model: far-1 }}]\n  \
+               \"claude-*\": [{{ provider: far, model: far-1 }}]\n\
              keys:\n  - {{ name: main, secret: {KEY} }}\n",
             engine.name()
         ),
@@ -37,7 +38,8 @@ fn gateway(engine: Engine, dialect: &str, upstream: &str) -> Gateway {
 fn complaints(kind: &str, seen: &[Seen]) -> String {
     let bodies: Vec<Value> = seen
         .iter()
-        .map(|seen| json!({ "kind": kind, "body": serde_json::from_slice::<Value>(&seen.body).unwrap_or_default() }))
+        .map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap_or_default())
+        .map(|body| json!({ "kind": kind, "body": body }))
         .collect();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/openai_types.py");
     let mut python = Command::new(peers::openai_python())
@@ -169,7 +171,7 @@ fn an_image_that_a_tool_reads_is_seen() {
     assert!(url.is_some_and(|url| url.starts_with("data:image/")), "{url:?}");
 }
 
-/// A conversation goes on with a model of another vendor, and comes back: each is shown its own thoughts only.
+/// A conversation goes on with a model of another vendor, and comes back: each is shown its own thoughts.
 #[test]
 fn a_conversation_moves_between_vendors() {
     let far = speaks_chat::start(Vec::new());
@@ -242,8 +244,13 @@ fn ask(gateway: &Gateway, stream: bool) -> Reply {
 
 #[test]
 fn failures_before_the_answer_have_their_status() {
-    let limit = r#"{"error":{"message":"Rate limit reached for org-SECRET in far-1","type":"tokens","code":"rate_limit_exceeded"}}"#;
-    let long = r#"{"error":{"message":"This model's maximum context length is 128000 tokens. However, your messages resulted in 200001 tokens.","type":"invalid_request_error","code":"context_length_exceeded"}}"#;
+    let limit = r#"{"error":{"message":"Rate limit reached for org-SECRET in far-1","type":"tokens",
+        "code":"rate_limit_exceeded"}}"#;
+    let long = r#"{"error":{"message":"This model's maximum context length is 128000 tokens. However, your
+        messages resulted in 200001 tokens.","type":"invalid_request_error",
+        "code":"context_length_exceeded"}}"#
+        .replace("your\n       ", "your");
+    let long = long.as_str();
     for (status, headers, body, shown, kind, retry_after) in [
         (
             429,

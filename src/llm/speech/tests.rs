@@ -17,13 +17,15 @@ fn chat(knows_callers: bool) -> Speech {
 }
 
 fn interpreter(stream: bool) -> Interpreter {
-    let body = br#"{"model":"x","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"stop_sequences":["1","2","3","4","END"]}"#;
+    let body = br#"{"model":"x","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],
+                    "stop_sequences":["1","2","3","4","END"]}"#;
     let read = conversation::read(body).unwrap();
     let spoken = chat(false).say(&read, &ASK).unwrap();
     Interpreter::new(spoken.ear, &Answering { call: CallId(1), model: "x", input_tokens: 3, stream })
 }
 
-const WHOLE: &[u8] = br#"{"id":"1","model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hello"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#;
+const WHOLE: &[u8] = br#"{"id":"1","model":"m","choices":[{"index":0,"finish_reason":"stop",
+    "message":{"role":"assistant","content":"Hello"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#;
 
 #[test]
 fn the_caller_is_named_only_where_that_is_known() {

@@ -1,8 +1,8 @@
 //! A provider of Chat Completions that plays several turns: each calls tools, the last says that all is done.
 //!
-//! Its events have the shapes that servers of this dialect send: a chunk for the role, calls whose id and name
-//! come first and whose arguments come in pieces, those of parallel calls mixed, usage in a chunk without
-//! choices, and `[DONE]`.
+//! Its events have the shapes that servers of this dialect send: a chunk for the role, calls whose id and
+//! name come first and whose arguments come in pieces, those of parallel calls mixed, usage in a chunk
+//! without choices, and `[DONE]`.
 
 use std::io;
 
