@@ -12,7 +12,8 @@ providers:
   odd:    { dialect: openai_chat, base_url: "http://127.0.0.1:1/v1beta/openai/",
             takes: { mid_system: as_user, images: false, efforts: [low, high], max_output_tokens: 8192,
                      stop_sequences: 2, max_tokens_field: max_completion_tokens } }
-  like:   { dialect: openai_chat, base_url: "http://127.0.0.1:2", takes: { like: openai, caller_names: false } }
+  like:   { dialect: openai_chat, base_url: "http://127.0.0.1:2",
+            takes: { like: openai, caller_names: false } }
   claude: { dialect: anthropic, base_url: "http://127.0.0.1:3/v1" }
 models: { "*": [openai, odd, like, claude] }
 keys: [{ name: k, secret: tg_a-long-enough-secret-text }]

@@ -85,8 +85,8 @@ fn call(id: &str, name: &str) -> Tree {
     json!({"type": "tool_use", "id": id, "name": name, "input": {"path": "a \"b\"\n"}})
 }
 
-fn result(id: &str, content: Tree) -> Tree {
-    json!({"type": "tool_result", "tool_use_id": id, "content": content})
+fn result(id: &str, content: impl Into<Tree>) -> Tree {
+    json!({"type": "tool_result", "tool_use_id": id, "content": content.into()})
 }
 
 fn user(blocks: &[Tree]) -> Tree {
@@ -409,7 +409,7 @@ fn definitions_carry_name_description_and_schema_alone() {
 fn subset(schema: &Tree) -> (Tree, bool) {
     let target = Target { json_schema: false, ..two() };
     let one = json!({"name": "t", "input_schema": {"type": "object", "properties": {"x": schema}}});
-    let mut whole = one.clone();
+    let mut whole = one;
     for name in ["$defs", "definitions"] {
         if !schema[name].is_null() {
             whole["input_schema"][name] = schema[name].clone();
@@ -804,8 +804,8 @@ fn error_of(stream: &str) -> String {
     format!("{} {}", error["error"]["type"].as_str().unwrap(), error["error"]["message"].as_str().unwrap())
 }
 
-fn made(call: Tree) -> Tree {
-    json!({"functionCall": call})
+fn made(call: impl Into<Tree>) -> Tree {
+    json!({"functionCall": call.into()})
 }
 
 fn signed(mut part: Tree, signature: &str) -> Tree {

@@ -1,7 +1,8 @@
 //! How providers of other dialects are spoken to: one face over all of them.
 //!
 //! A dialect is a folder beside this one and an arm in each match here. What is known of a provider is a
-//! [`Speech`]; it makes of a conversation what is sent, and hands over an [`Interpreter`] for what comes back.
+//! [`Speech`]; it makes of a conversation what is sent, and hands over an [`Interpreter`] for what comes
+//! back.
 
 mod interpreter;
 #[cfg(test)]

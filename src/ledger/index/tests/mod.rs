@@ -118,11 +118,7 @@ pub(super) fn entry(seed: u64) -> Entry {
         model,
         provider: "anthropic".to_owned(),
         region,
-        tool: match (server.is_empty(), kind) {
-            (true, _) => String::new(),
-            (false, Kind::ResourceRead) => format!("file:///srv/{tool}"),
-            (false, _) => tool,
-        },
+        tool: thing(&server, kind, tool),
         server,
         class: class(below(4)),
         tool_use_id: format!("toolu_{}", below(9)),
@@ -140,6 +136,15 @@ pub(super) fn entry(seed: u64) -> Entry {
         actions,
         offers,
         ..Entry::new(CallId(u128::from(seed)), kind, NOON - below(5 * 86_400_000))
+    }
+}
+
+/// What a call of a server is about: the names of resources are addresses.
+fn thing(server: &str, kind: Kind, tool: String) -> String {
+    match (server.is_empty(), kind) {
+        (true, _) => String::new(),
+        (false, Kind::ResourceRead) => format!("file:///srv/{tool}"),
+        (false, _) => tool,
     }
 }
 
