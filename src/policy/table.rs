@@ -379,7 +379,9 @@ mod tests {
             Principal { servers: Some(ServerRules::new([])), ..dev.clone() },
         ];
         let (table, rules) = (Table::default(), rules());
-        assert!(table.may_name(&rules, &dev, "good-1") && table.may_name(&rules, &dev, "good-1"));
+        for twin in [dev.clone(), dev.clone()] {
+            assert!(table.may_name(&rules, &twin, "good-1"));
+        }
         assert_eq!(lengths(&table)[0], 1);
         for (place, other) in others.iter().enumerate() {
             table.may_name(&rules, other, "good-1");
