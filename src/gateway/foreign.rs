@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
+use crate::gateway::counting::Counting;
 use crate::gateway::record::Record;
 use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::json::Fault;
@@ -25,9 +26,6 @@ use crate::upstream::provider::Provider;
 /// What calls of ours are signed with where a provider asks who calls.
 const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes of a request that make a token, about: for what callers are shown before the provider has counted.
-const BYTES_PER_TOKEN: u64 = 4;
-
 /// A request that is ready to be sent, and what its answer is read with.
 pub(super) struct Said {
     pub(super) message: Message,
@@ -39,7 +37,7 @@ pub(super) struct Said {
 /// # Errors
 /// 400 with the name of the field that the provider cannot take.
 pub(super) fn say(
-    (snapshot, provider): (&Snapshot, &Provider),
+    (snapshot, provider, counting): (&Snapshot, &Provider, &Counting),
     caller: &mut Caller,
     (body, request): (&[u8], &Request),
     (target, model): (&Target, &str),
@@ -57,12 +55,10 @@ pub(super) fn say(
             Treatment::Emulated | Treatment::Enforced => {}
         }
     }
-    let answering = Answering {
-        call: record.id,
-        model: &record.model,
-        input_tokens: body.len() as u64 / BYTES_PER_TOKEN,
-        stream: request.stream,
-    };
+    let guess = counting.guess((provider, model), (body, &conversation), speech.images());
+    let input_tokens = guess.shown;
+    record.guess = Some(guess);
+    let answering = Answering { call: record.id, model: &record.model, input_tokens, stream: request.stream };
     let interpreter = Interpreter::new(ear, &answering);
     write_head(&mut caller.out, provider, path, (said.len() as u64, request.stream));
     let head = Buffer::from(&caller.out[..]);

@@ -14,6 +14,7 @@ mod clerk;
 mod connection;
 mod contents;
 pub mod control;
+mod counting;
 mod deprecated;
 mod destination;
 mod direct;

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::error::Code;
 use crate::gateway::charge::Charge;
 use crate::gateway::contents::Passing;
+use crate::gateway::counting::Guess;
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::hub::ask::{About, Charged};
 use crate::gateway::log::Level;
@@ -112,6 +113,8 @@ pub(super) struct Record {
     pub(super) content: &'static str,
     /// The definitions of tools that it brings along.
     pub(super) tools: Option<Rc<Weighed>>,
+    /// What its tokens were guessed to be, where its provider speaks another dialect.
+    pub(super) guess: Option<Guess>,
     /// What is reserved for it, until it is settled.
     pub(super) charge: Option<Charge>,
     /// What was charged, in pico-dollars.
@@ -171,6 +174,7 @@ impl Record {
             watch: None,
             content: "",
             tools: None,
+            guess: None,
             charge: None,
             cost_pico: 0,
             priced: String::new(),

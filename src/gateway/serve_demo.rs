@@ -3,6 +3,7 @@
 use crate::call::Endpoint;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
+use crate::gateway::counting;
 use crate::gateway::destination;
 use crate::gateway::record::Record;
 use crate::llm::demo;
@@ -24,6 +25,8 @@ pub(super) async fn answer(
     };
     let notice = record.notice.clone();
     let mut extra: Vec<(&str, &[u8])> = vec![("x-tollgate-demo", b"true")];
+    record.status = 200;
+    extra.extend(counting::by_provider(record));
     extra.extend(notice.iter().map(|notice| (destination::NOTICE, notice.as_bytes())));
     let sent = caller.reply(record, 200, content_type, &extra, &answer).await;
     sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))

@@ -16,6 +16,7 @@ use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::choice::{self, Way};
 use crate::gateway::contents::Passing;
+use crate::gateway::counting;
 use crate::gateway::destination::{self, Destination, Refused};
 use crate::gateway::failover::{self, Heard, Kept, hung_up};
 use crate::gateway::foreign::{self, Said};
@@ -141,6 +142,12 @@ impl Call<'_> {
             if provider.dialect == Dialect::Demo {
                 return serve_demo::answer(caller, asked.body(), self.request.stream, record).await;
             }
+            if let Some(speech) = self.snapshot.speech(target.provider)
+                && record.endpoint == Endpoint::CountTokens
+            {
+                let of = (&**provider, self.model_of(target), speech.images());
+                return counting::answer(self.worker, caller, of, asked.body(), record).await;
+            }
             let (message, understood) = self.say(caller, asked, (target, provider), record)?;
             let sent = Cell::default();
             let asked = self.exchange(caller, (&message, &sent), (provider, &permit)).await;
@@ -201,8 +208,8 @@ impl Call<'_> {
         (target, provider): (&Target, &Arc<Provider>),
         record: &mut Record,
     ) -> Result<(Message, Option<Understood<'_>>), CallError> {
-        let model = target.model.as_deref().or(self.meant.as_deref()).unwrap_or(&self.request.model);
-        let of = (self.snapshot, &**provider);
+        let model = self.model_of(target);
+        let of = (self.snapshot, &**provider, &*self.worker.counting);
         let said = foreign::say(of, caller, (whole.body(), self.request), (target, model), record)?;
         if let (Some(Said { message, interpreter }), Some(speech)) =
             (said, self.snapshot.speech(target.provider))
@@ -210,6 +217,11 @@ impl Call<'_> {
             return Ok((message, Some(Understood { speech, interpreter, stream: self.request.stream })));
         }
         Ok((self.message(caller, whole, (target, provider), record.endpoint)?, None))
+    }
+
+    /// The model's name at a target.
+    fn model_of<'a>(&'a self, target: &'a Target) -> &'a str {
+        target.model.as_deref().or(self.meant.as_deref()).unwrap_or(&self.request.model)
     }
 
     /// Notes where the call goes now.

@@ -20,6 +20,7 @@ use crate::gateway::budget::Budget;
 use crate::gateway::charge::Limits;
 use crate::gateway::clerk::Clerk;
 use crate::gateway::contents::Contents;
+use crate::gateway::counting::Counter;
 use crate::gateway::herald::Herald;
 use crate::gateway::hub;
 use crate::gateway::hub::ask::Ask;
@@ -137,7 +138,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let mut accounts = Accounts::open(&fixed, &snapshot.spending, &log)?;
     let (addresses, sockets) = bind_all(&fixed)?;
     let (clerk, (registrar, orders)) = (clerk(&fixed)?, Registrar::start(path.map(Path::to_owned), &fixed)?);
-    let budget = Budget::new(limits::BODIES_BYTES_MAX);
+    let (counter, budget) = (Counter::start()?, Budget::new(limits::BODIES_BYTES_MAX));
     let mut issuers = issuers::Keeper::new(log.clone());
     issuers.tell(&snapshot.identity);
     let (config_version, published) = (snapshot.version.clone(), Arc::new(Published::new(snapshot)));
@@ -161,6 +162,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             books: accounts.books().ok_or(StartFault::CoreLost)?,
             limits: accounts.limits.clone(),
             clerk: clerk.clone(),
+            counter: counter.clone(),
             registrar: registrar.clone(),
             heads: Arc::clone(&accounts.herald.counts),
             contents: accounts.contents.clone(),

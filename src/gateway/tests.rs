@@ -25,6 +25,7 @@ use crate::gateway::charge::Limits;
 use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
 use crate::gateway::contents::Contents;
+use crate::gateway::counting::Counter;
 use crate::gateway::log::{CoreLog, Sink};
 use crate::gateway::office::registrar::Registrar;
 use crate::gateway::published::Published;
@@ -123,6 +124,7 @@ fn parts(upstream: SocketAddr, folder: &Path, books: Books, log: Sink) -> Parts 
         number: 0,
         books,
         clerk: Clerk::none(),
+        counter: Counter::none(),
         registrar: Registrar::none(),
         heads: Arc::default(),
         contents: Contents::new(folder, 1, log),

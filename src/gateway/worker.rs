@@ -23,6 +23,7 @@ use crate::gateway::charge::{Limits, Meter};
 use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
 use crate::gateway::contents::Contents;
+use crate::gateway::counting::{Counter, Counting};
 use crate::gateway::deprecated::Told;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers::KeySets;
@@ -133,6 +134,8 @@ pub(super) struct Worker {
     pub(super) meter: Rc<Meter>,
     /// Lists of tools that this core has weighed.
     pub(super) offers: Offers,
+    /// How models count tokens, and what has been counted.
+    pub(super) counting: Rc<Counting>,
     /// What has been decided so far.
     pub(super) decisions: Table,
     /// What this core knows to have been told of models that end.
@@ -165,6 +168,7 @@ pub(super) struct Parts {
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) clerk: Clerk,
+    pub(super) counter: Counter,
     pub(super) registrar: Registrar,
     pub(super) heads: Arc<HeadCounts>,
     pub(super) contents: Contents,
@@ -205,6 +209,7 @@ impl Worker {
             meter: Meter::new(&parts.limits),
             told: Told::default(),
             offers: Offers::default(),
+            counting: Counting::new(parts.counter),
             decisions: Table::default(),
             models: RefCell::default(),
             health: RefCell::new(Health::new(seed())),

@@ -14,6 +14,23 @@ pub const IMAGE_SIDE_MAX: u32 = 1 << 16;
 /// after each change of its tools.
 pub const COUNTS_KEPT_MAX: usize = 4096;
 
+/// Bytes of a request that is looked into to be counted: 60 ms of the thread that counts. What is longer is
+/// counted by its lengths.
+pub const COUNT_EXACT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Requests that wait to be counted, each with its bytes: a burst of Claude Code's has thirty. Whoever comes
+/// while there are so many has its request counted by its lengths.
+pub const COUNT_QUESTIONS_MAX: usize = 32;
+
+/// Models whose ratios one core keeps, each about 100 bytes; then it begins anew.
+pub const RATIOS_KEPT_MAX: usize = 1024;
+
+/// The first messages to a model, which are all counted to learn from.
+pub const RATIO_FIRST_SAMPLES: u64 = 8;
+
+/// Later, one of so many messages is.
+pub const RATIO_SAMPLE_EVERY: u64 = 16;
+
 /// The least estimate, in tokens, from which a ratio learns: of short requests the frame is most.
 pub const RATIO_TOKENS_MIN: u64 = 64;
 
@@ -27,4 +44,5 @@ pub const RATIO_MILLIONTHS_MAX: u64 = 4_000_000;
 const _: () = {
     assert!(RATIO_MILLIONTHS_MIN < 1_000_000 && RATIO_MILLIONTHS_MAX > 1_000_000);
     assert!(COUNTS_KEPT_MAX >= 2);
+    assert!(RATIO_SAMPLE_EVERY > 0);
 };

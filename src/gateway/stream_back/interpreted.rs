@@ -259,6 +259,10 @@ impl Run<'_, '_> {
         said.clear();
         if over || relay.said_all() {
             relay.note(record);
+            let counted = self.interpreter.counted();
+            if let Some(guess) = record.guess.take_if(|_| counted > 0) {
+                relay.worker.counting.learn(guess, counted);
+            }
             if let Some(failure) = self.interpreter.failure() {
                 note_failure(relay.worker, self.provider, failure, record);
             }

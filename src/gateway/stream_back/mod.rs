@@ -17,6 +17,7 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
+use crate::gateway::counting;
 use crate::gateway::destination;
 use crate::gateway::guard;
 use crate::gateway::read_along::Reader;
@@ -207,6 +208,7 @@ impl<'a> Relay<'a> {
         if header("date").is_empty() {
             own.push(("date", &date));
         }
+        own.extend(counting::by_provider(record));
         if let Some(notice) = &record.notice {
             own.push((destination::NOTICE, notice.as_bytes()));
         }

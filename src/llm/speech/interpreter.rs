@@ -24,6 +24,8 @@ pub struct Interpreter {
     listener: Hearing,
     mouth: Mouth,
     failure: Option<Failure>,
+    /// The tokens that were read, by the provider's word.
+    counted: u64,
     /// The model that answers, by the provider's word.
     served: Option<Box<str>>,
 }
@@ -61,7 +63,7 @@ impl Interpreter {
         } else {
             Mouth::Document(Some(Box::new(DocumentWriter::new(setup))))
         };
-        Self { listener: Hearing::Answer(ear.listener), mouth, failure: None, served: None }
+        Self { listener: Hearing::Answer(ear.listener), mouth, failure: None, counted: 0, served: None }
     }
 
     /// Reads what follows as the body of an answer with an error status: it ends in a [`Failure`].
@@ -74,11 +76,11 @@ impl Interpreter {
         if self.is_over() {
             return;
         }
-        let Self { listener, mouth, served, .. } = self;
+        let Self { listener, mouth, served, counted, .. } = self;
         match listener {
             Hearing::Answer(listener) => {
                 listener.push(bytes, &mut |event| {
-                    note_model(served, event);
+                    note(served, counted, event);
                     mouth.take(event, out);
                 });
                 // Nothing that the provider still writes belongs to the answer.
@@ -101,11 +103,11 @@ impl Interpreter {
         if self.is_over() {
             return;
         }
-        let Self { listener, mouth, failure, served } = self;
+        let Self { listener, mouth, failure, served, counted } = self;
         match listener {
             Hearing::Answer(listener) => {
                 listener.finish(&mut |event| {
-                    note_model(served, event);
+                    note(served, counted, event);
                     mouth.take(event, out);
                 });
                 self.close(out);
@@ -143,6 +145,11 @@ impl Interpreter {
             }
     }
 
+    /// The tokens that were read, those from and for caches too, by the provider's word; 0 until it has said so.
+    pub const fn counted(&self) -> u64 {
+        self.counted
+    }
+
     /// The model that answers, by the provider's word, as soon as it has said so.
     pub fn served(&self) -> Option<&str> {
         self.served.as_deref()
@@ -157,12 +164,18 @@ impl Interpreter {
     }
 }
 
-fn note_model(served: &mut Option<Box<str>>, event: &Event<'_>) {
-    if let Event::Started { model, .. } = event
-        && served.is_none()
-    {
-        let end = model.floor_char_boundary(limits::MODEL_NAME_BYTES_MAX);
-        *served = model.get(..end).filter(|model| !model.is_empty()).map(Into::into);
+fn note(served: &mut Option<Box<str>>, counted: &mut u64, event: &Event<'_>) {
+    match event {
+        Event::Started { model, .. } if served.is_none() => {
+            let end = model.floor_char_boundary(limits::MODEL_NAME_BYTES_MAX);
+            *served = model.get(..end).filter(|model| !model.is_empty()).map(Into::into);
+        }
+        Event::Usage(usage) => {
+            let parts = [usage.cache_read_tokens, usage.cache_write_5m_tokens, usage.cache_write_1h_tokens];
+            let all = parts.into_iter().fold(usage.input_tokens, u64::saturating_add);
+            *counted = if all > 0 { all } else { *counted };
+        }
+        _ => {}
     }
 }
 

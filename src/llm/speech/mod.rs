@@ -9,6 +9,7 @@ mod interpreter;
 mod tests;
 
 use crate::llm::conversation::{Conversation, Refusal};
+use crate::llm::count::Images;
 use crate::llm::loss::Losses;
 use crate::llm::openai_chat;
 use crate::llm::said::{Event, Failure};
@@ -100,6 +101,13 @@ impl Speech {
                 let ear = Ear { listener, stops: made.stops_left, signature };
                 Ok(Spoken { path: "/chat/completions", body: made.body, losses: made.losses, ear })
             }
+        }
+    }
+
+    /// By whose rule its models count images.
+    pub const fn images(&self) -> Images {
+        match self {
+            Self::Chat(_) => Images::OpenAi,
         }
     }
 
