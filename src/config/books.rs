@@ -160,6 +160,7 @@ pub(crate) fn section(provider: &Provider) -> &'static str {
     match provider.dialect {
         Dialect::Demo => "",
         Dialect::Anthropic => section_of_host(&provider.site.origin.host).unwrap_or("anthropic"),
+        Dialect::AnthropicLenient => section_of_host(&provider.site.origin.host).unwrap_or_default(),
         Dialect::OpenAiChat => section_of_host(&provider.site.origin.host).unwrap_or("openai"),
     }
 }

@@ -3,13 +3,18 @@
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::yaml::{Node, Value};
 use crate::limits;
+use crate::llm::anthropic_lenient;
 use crate::llm::openai_chat::{CacheMarks, MaxTokensField, MidSystem, SystemRole, Target, UnknownFields};
 use crate::llm::speech::{Chat, Speech};
 use crate::upstream::provider::Dialect;
 
 /// The dialects, by the words of the config.
-pub(crate) const DIALECTS: &[(&str, Dialect)] =
-    &[("anthropic", Dialect::Anthropic), ("openai_chat", Dialect::OpenAiChat), ("demo", Dialect::Demo)];
+pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
+    ("anthropic", Dialect::Anthropic),
+    ("anthropic_lenient", Dialect::AnthropicLenient),
+    ("openai_chat", Dialect::OpenAiChat),
+    ("demo", Dialect::Demo),
+];
 
 /// Where the servers are that know all of OpenAI's own fields.
 const OPENAI_HOSTS: &[&str] = &["api.openai.com", ".api.openai.com", ".openai.azure.com"];
@@ -42,6 +47,26 @@ const KEYS: &[&str] = &[
     "reasoning_back",
     "cache_marks",
     "caller_names",
+    "unknown_fields",
+];
+
+/// The keys of `takes` of a server that speaks Messages, but not all of it.
+const LENIENT_KEYS: &[&str] = &[
+    "images",
+    "image_urls",
+    "files",
+    "max_output_tokens",
+    "stop_sequences",
+    "named_choice",
+    "parallel_switch",
+    "json_schema",
+    "sampling",
+    "top_k",
+    "thinking",
+    "reasoning_back",
+    "tools",
+    "call_id_chars",
+    "cache_marks",
     "unknown_fields",
 ];
 
@@ -84,11 +109,16 @@ pub(crate) fn read_takes(
 ) -> Option<Takes> {
     let node = fields.get("takes")?;
     let what = format!("{what}.takes");
-    if dialect != Dialect::OpenAiChat {
-        reader.fault(node.mark, format!("{what}: only a provider of `openai_chat` has differences to tell"));
-        return None;
-    }
-    let fields = reader.fields(node, &what, KEYS)?;
+    let keys = match dialect {
+        Dialect::OpenAiChat => KEYS,
+        Dialect::AnthropicLenient => LENIENT_KEYS,
+        Dialect::Anthropic | Dialect::Demo => {
+            let who = "only a provider of `openai_chat` or `anthropic_lenient`";
+            reader.fault(node.mark, format!("{what}: {who} has differences to tell"));
+            return None;
+        }
+    };
+    let fields = reader.fields(node, &what, keys)?;
     let mut takes = Takes { written: written(node), ..Takes::default() };
     let at = |key: &str| Some((fields.get(key)?, format!("{what}.{key}")));
     if let Some((node, what)) = at("like") {
@@ -156,6 +186,7 @@ const FLAGS: &[&str] = &[
     "usage_in_stream",
     "sampling",
     "top_k",
+    "thinking",
     "reasoning_back",
     "caller_names",
 ];
@@ -176,20 +207,62 @@ fn written(node: &Node) -> Vec<(String, String)> {
 
 /// How a provider at `host` is spoken to; nothing where it speaks as callers do, or is nobody.
 pub(crate) fn speech(dialect: Dialect, host: &str, takes: Option<&Takes>) -> Option<Speech> {
-    if dialect != Dialect::OpenAiChat {
-        return None;
-    }
     let none = Takes::default();
     let takes = takes.unwrap_or(&none);
+    match dialect {
+        Dialect::OpenAiChat => Some(chat(host, takes)),
+        Dialect::AnthropicLenient => Some(Speech::Lenient(Box::new(lenient(takes)))),
+        Dialect::Anthropic | Dialect::Demo => None,
+    }
+}
+
+impl Takes {
+    fn flag(&self, name: &str, usual: bool) -> bool {
+        self.flags.iter().find(|(key, _)| *key == name).map_or(usual, |(_, flag)| *flag)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.numbers.iter().find(|(key, _)| *key == name).map(|(_, number)| *number)
+    }
+
+    fn count(&self, name: &str, usual: usize) -> usize {
+        self.number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
+    }
+}
+
+/// What a server takes that speaks Messages, but not all of it.
+fn lenient(takes: &Takes) -> anthropic_lenient::Target<'static> {
+    let base = anthropic_lenient::Target::new("");
+    let flag = |name: &str, usual: bool| takes.flag(name, usual);
+    anthropic_lenient::Target {
+        images: flag("images", base.images),
+        image_urls: flag("image_urls", base.image_urls),
+        files: flag("files", base.files),
+        max_tokens_max: takes.number("max_output_tokens").or(base.max_tokens_max),
+        stops_max: takes.count("stop_sequences", base.stops_max),
+        named_choice: flag("named_choice", base.named_choice),
+        parallel_switch: flag("parallel_switch", base.parallel_switch),
+        json_schema: flag("json_schema", base.json_schema),
+        sampling: flag("sampling", base.sampling),
+        top_k: flag("top_k", base.top_k),
+        thinking: flag("thinking", base.thinking),
+        reasoning_back: flag("reasoning_back", base.reasoning_back),
+        tools_max: takes.count("tools", base.tools_max),
+        call_id_chars_max: takes.count("call_id_chars", base.call_id_chars_max).max(1),
+        cache_marks: takes.cache_marks.unwrap_or(base.cache_marks),
+        unknown: takes.unknown.unwrap_or(base.unknown),
+        ..base
+    }
+}
+
+/// How a server of Chat Completions is spoken to.
+fn chat(host: &str, takes: &Takes) -> Speech {
     let is_openai = |known: &&str| host == *known || (known.starts_with('.') && host.ends_with(*known));
     let openai = takes.openai.unwrap_or_else(|| OPENAI_HOSTS.iter().any(is_openai));
     let base = if openai { Target::openai("") } else { Target::compatible("") };
-    let flag = |name: &str, usual: bool| {
-        takes.flags.iter().find(|(key, _)| *key == name).map_or(usual, |(_, flag)| *flag)
-    };
-    let number = |name: &str| takes.numbers.iter().find(|(key, _)| *key == name).map(|(_, number)| *number);
-    let count =
-        |name: &str, usual: usize| number(name).and_then(|n| usize::try_from(n).ok()).unwrap_or(usual);
+    let flag = |name: &str, usual: bool| takes.flag(name, usual);
+    let number = |name: &str| takes.number(name);
+    let count = |name: &str, usual: usize| takes.count(name, usual);
     let target = Target {
         system_role: takes.system_role.unwrap_or(base.system_role),
         mid_system: takes.mid_system.unwrap_or(base.mid_system),
@@ -215,11 +288,11 @@ pub(crate) fn speech(dialect: Dialect, host: &str, takes: Option<&Takes>) -> Opt
         ..base.clone()
     };
     let efforts = takes.efforts.clone().unwrap_or_else(|| base.efforts.to_vec());
-    Some(Speech::Chat(Box::new(Chat {
+    Speech::Chat(Box::new(Chat {
         takes: target,
         efforts: efforts.into_boxed_slice(),
         knows_callers: flag("caller_names", openai),
-    })))
+    }))
 }
 
 /// The path below which a dialect's addresses begin. OpenAI's are written with their `/v1`, or with what
@@ -228,6 +301,6 @@ pub(crate) fn base_path(dialect: Dialect, url: &At<String>, path: String) -> Str
     let cut = url.value.trim_end_matches('/').ends_with("/v1");
     match dialect {
         Dialect::OpenAiChat if path.is_empty() || cut => format!("{path}/v1"),
-        Dialect::OpenAiChat | Dialect::Anthropic | Dialect::Demo => path,
+        Dialect::OpenAiChat | Dialect::Anthropic | Dialect::AnthropicLenient | Dialect::Demo => path,
     }
 }

@@ -323,10 +323,6 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
         reader.choice(node, &format!("{what}.auth"), &words)
     });
     match dialect? {
-        Dialect::Anthropic | Dialect::OpenAiChat if fields.get("base_url").is_none() => {
-            reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
-            return None;
-        }
         Dialect::Demo => {
             for name in ["base_url", "key", "keys", "auth", "proxy"] {
                 if let Some(node) = fields.get(name) {
@@ -334,7 +330,11 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
                 }
             }
         }
-        Dialect::Anthropic | Dialect::OpenAiChat => {}
+        _ if fields.get("base_url").is_none() => {
+            reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
+            return None;
+        }
+        Dialect::Anthropic | Dialect::AnthropicLenient | Dialect::OpenAiChat => {}
     }
     let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
     Some(Provider { name, dialect: dialect?, takes, base_url, key, keys, auth, proxy, stand })

@@ -322,6 +322,7 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
         name: provider.name.to_string(),
         dialect: match provider.dialect {
             Dialect::Anthropic => "anthropic",
+            Dialect::AnthropicLenient => "anthropic_lenient",
             Dialect::OpenAiChat => "openai_chat",
             Dialect::Demo => "demo",
         },

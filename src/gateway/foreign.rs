@@ -21,7 +21,7 @@ use crate::llm::speech::{Answering, Ask, Interpreter, Spoken};
 use crate::net::buffer::Buffer;
 use crate::route::model::Target;
 use crate::upstream::message::Message;
-use crate::upstream::provider::Provider;
+use crate::upstream::provider::{Dialect, Provider};
 
 /// What calls of ours are signed with where a provider asks who calls.
 const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
@@ -101,6 +101,14 @@ pub(super) fn without_foreign_thinking(
 fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, stream): (u64, bool)) {
     let credential = provider.credential.as_ref().map(|own| (own.header, own.value.expose()));
     let accept: &[u8] = if stream { b"text/event-stream, application/json" } else { b"application/json" };
+    let mut extra: Vec<(&str, &[u8])> = vec![
+        ("content-type", b"application/json"),
+        ("accept", accept),
+        ("user-agent", USER_AGENT.as_bytes()),
+    ];
+    if provider.dialect == Dialect::AnthropicLenient {
+        extra.push(("anthropic-version", b"2023-06-01"));
+    }
     out.clear();
     encode::request_head(
         out,
@@ -110,11 +118,7 @@ fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, strea
             query: None,
             host: &provider.site.host,
             credential,
-            extra: &[
-                ("content-type", b"application/json"),
-                ("accept", accept),
-                ("user-agent", USER_AGENT.as_bytes()),
-            ],
+            extra: &extra,
             content_length: Some(length),
         },
         Fields::NONE,

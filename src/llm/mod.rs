@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod anthropic;
+pub mod anthropic_lenient;
 pub mod bedrock;
 pub mod conversation;
 pub mod count;

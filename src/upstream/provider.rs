@@ -14,6 +14,8 @@ use crate::upstream::site::Site;
 pub enum Dialect {
     /// The Anthropic Messages API.
     Anthropic,
+    /// The same, as servers have it that do not know all of it.
+    AnthropicLenient,
     /// OpenAI's Chat Completions, and what is compatible with them.
     OpenAiChat,
     /// The built-in scripted model: no connection is made.

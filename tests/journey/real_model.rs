@@ -155,6 +155,16 @@ fn claude_code_gets_a_real_answer() {
 /// The same model by another dialect: what the SDK gets is said anew.
 #[test]
 fn the_sdk_gets_the_same_by_chat_completions() {
+    gets_the_same_by("openai_chat");
+}
+
+/// And by its own form of Messages, of which it has not all.
+#[test]
+fn the_sdk_gets_the_same_by_lenient_messages() {
+    gets_the_same_by("anthropic_lenient");
+}
+
+fn gets_the_same_by(dialect: &str) {
     let _alone = alone();
     let model = Model::start();
     let folder = Folder::new();
@@ -162,7 +172,7 @@ fn the_sdk_gets_the_same_by_chat_completions() {
         "tollgate.yaml",
         &format!(
             "listen: 127.0.0.1:0\ndata_dir: ./data\nengine: epoll\nthreads: 1\n\
-             providers:\n  local: {{ dialect: openai_chat, base_url: \"{}\" }}\n\
+             providers:\n  local: {{ dialect: {dialect}, base_url: \"{}\" }}\n\
              models:\n  claude-local: [local]\nkeys:\n  - {{ name: main, secret: {KEY} }}\n",
             model.url
         ),

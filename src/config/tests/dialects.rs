@@ -1,7 +1,7 @@
 //! Providers of other dialects: what holds of them, what is refused, what is shown.
 
 use crate::config::tests::{faults, good};
-use crate::llm::openai_chat::{MaxTokensField, MidSystem, SystemRole};
+use crate::llm::openai_chat::{CacheMarks, MaxTokensField, MidSystem, SystemRole};
 use crate::llm::speech::{Chat, Speech};
 use crate::upstream::provider::Dialect;
 
@@ -22,7 +22,7 @@ keys: [{ name: k, secret: tg_a-long-enough-secret-text }]
 fn chat(speech: Option<&Speech>) -> &Chat {
     match speech {
         Some(Speech::Chat(chat)) => chat,
-        None => panic!("it speaks as callers do"),
+        Some(Speech::Lenient(_)) | None => panic!("it speaks as callers do"),
     }
 }
 
@@ -74,9 +74,31 @@ fn differences_are_told_of_servers_that_have_them() {
         ("dialect: openai_chat, takes: { image: true }", "did you mean `images`?"),
         ("dialect: openai_chat, takes: { efforts: [much] }", "providers.p.takes.efforts"),
         ("dialect: openai_chat, takes: { stop_sequences: 99999 }", "providers.p.takes.stop_sequences"),
+        ("dialect: anthropic_lenient, takes: { like: openai }", "providers.p.takes"),
         ("dialect: openai_chat, takes: { like: gpt }", "providers.p.takes.like"),
     ] {
         let told = faults(&provider(rest), &[]);
         assert!(told.contains(wanted), "{rest}: {told}");
     }
+}
+
+#[test]
+fn a_server_of_messages_is_taken_for_what_is_written() {
+    let config = "providers:\n  \
+         plain: { dialect: anthropic_lenient, base_url: http://127.0.0.1:1/v1, key: sk-secret }\n  \
+         odd: { dialect: anthropic_lenient, base_url: http://127.0.0.1:2/x,\n    \
+           takes: { thinking: false, tools: 7, cache_marks: breakpoints } }\nmodels: { m: [plain, odd] }\n";
+    let loaded = good(config, &[]);
+    let snapshot = &loaded.snapshot;
+    let takes = |at| match snapshot.speech(at) {
+        Some(Speech::Lenient(takes)) => (takes.thinking, takes.tools_max, takes.cache_marks),
+        _ => panic!("it does not speak as callers do"),
+    };
+    assert_eq!(takes(0), (true, crate::limits::TOOLS_MAX, CacheMarks::Automatic));
+    assert_eq!(takes(1), (false, 7, CacheMarks::Breakpoints));
+    let paths: Vec<&str> = snapshot.providers.iter().map(|one| one.base_path.as_str()).collect();
+    assert_eq!(paths, ["", "/x"]);
+    assert_eq!(snapshot.providers[0].credential.as_ref().unwrap().header, "x-api-key");
+    let shown = loaded.shown.to_string();
+    assert!(shown.contains("dialect: anthropic_lenient") && shown.contains("takes: { thinking: false"));
 }

@@ -145,7 +145,7 @@ impl Interpreter {
             }
     }
 
-    /// The tokens that were read, those from and for caches too, by the provider's word; 0 until it has said so.
+    /// The tokens that were read, those of caches too, by the provider's word; 0 until it has said so.
     pub const fn counted(&self) -> u64 {
         self.counted
     }

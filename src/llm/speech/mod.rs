@@ -8,6 +8,7 @@ mod interpreter;
 #[cfg(test)]
 mod tests;
 
+use crate::llm::anthropic_lenient;
 use crate::llm::conversation::{Conversation, Refusal};
 use crate::llm::count::Images;
 use crate::llm::loss::Losses;
@@ -22,6 +23,8 @@ pub use interpreter::{Answering, Interpreter};
 pub enum Speech {
     /// Chat Completions.
     Chat(Box<Chat>),
+    /// Anthropic's Messages, but not all of it. The model is that of each call.
+    Lenient(Box<anthropic_lenient::Target<'static>>),
 }
 
 /// A provider of Chat Completions.
@@ -75,6 +78,7 @@ pub struct Ear {
 #[derive(Debug)]
 enum Listener {
     Chat(Box<openai_chat::StreamReader>),
+    Lenient(Box<anthropic_lenient::StreamReader>),
 }
 
 impl Speech {
@@ -101,6 +105,15 @@ impl Speech {
                 let ear = Ear { listener, stops: made.stops_left, signature };
                 Ok(Spoken { path: "/chat/completions", body: made.body, losses: made.losses, ear })
             }
+            Self::Lenient(takes) => {
+                let target = anthropic_lenient::Target { model: ask.model, ..(**takes).clone() };
+                let made = anthropic_lenient::translate(conversation, &target)?;
+                let reading = anthropic_lenient::Reading { names: made.names, nonce: ask.nonce };
+                let listener = Listener::Lenient(Box::new(anthropic_lenient::StreamReader::new(reading)));
+                let signature = signature::tag(anthropic_lenient::ORIGIN, b"").into_boxed_str();
+                let ear = Ear { listener, stops: made.stops_left, signature };
+                Ok(Spoken { path: "/v1/messages", body: made.body, losses: made.losses, ear })
+            }
         }
     }
 
@@ -108,6 +121,7 @@ impl Speech {
     pub const fn images(&self) -> Images {
         match self {
             Self::Chat(_) => Images::OpenAi,
+            Self::Lenient(_) => Images::Anthropic,
         }
     }
 
@@ -115,6 +129,7 @@ impl Speech {
     pub fn read_error(&self, status: u16, body: &[u8]) -> Failure {
         match self {
             Self::Chat(_) => openai_chat::read_error(status, body),
+            Self::Lenient(_) => anthropic_lenient::read_error(status, body),
         }
     }
 }
@@ -123,18 +138,21 @@ impl Listener {
     fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(&Event<'_>)) {
         match self {
             Self::Chat(reader) => reader.push(bytes, each),
+            Self::Lenient(reader) => reader.push(bytes, each),
         }
     }
 
     fn finish(&mut self, each: &mut dyn FnMut(&Event<'_>)) {
         match self {
             Self::Chat(reader) => reader.finish(each),
+            Self::Lenient(reader) => reader.finish(each),
         }
     }
 
     fn finished(&self) -> bool {
         match self {
             Self::Chat(reader) => reader.finished(),
+            Self::Lenient(reader) => reader.finished(),
         }
     }
 }
