@@ -160,7 +160,10 @@ pub(crate) fn section(provider: &Provider) -> &'static str {
     match provider.dialect {
         Dialect::Demo => "",
         Dialect::Anthropic => section_of_host(&provider.site.origin.host).unwrap_or("anthropic"),
-        Dialect::OpenAiChat => section_of_host(&provider.site.origin.host).unwrap_or("openai"),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            section_of_host(&provider.site.origin.host).unwrap_or("openai")
+        }
+        Dialect::Gemini => section_of_host(&provider.site.origin.host).unwrap_or("gemini"),
     }
 }
 

@@ -89,6 +89,10 @@ pub(crate) enum Auth {
     ApiKey,
     /// `authorization: Bearer KEY`.
     Bearer,
+    /// `x-goog-api-key: KEY`, of Google.
+    GoogApiKey,
+    /// `api-key: KEY`, of Azure.
+    AzureKey,
 }
 
 /// One entry of `keys:`.
@@ -319,14 +323,15 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
     let keys = routes_file::read_keys(&fields, &what, reader);
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
     let auth = fields.get("auth").and_then(|node| {
-        let words = [("x-api-key", Auth::ApiKey), ("bearer", Auth::Bearer)];
+        let words = [
+            ("x-api-key", Auth::ApiKey),
+            ("bearer", Auth::Bearer),
+            ("x-goog-api-key", Auth::GoogApiKey),
+            ("api-key", Auth::AzureKey),
+        ];
         reader.choice(node, &format!("{what}.auth"), &words)
     });
     match dialect? {
-        Dialect::Anthropic | Dialect::OpenAiChat if fields.get("base_url").is_none() => {
-            reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
-            return None;
-        }
         Dialect::Demo => {
             for name in ["base_url", "key", "keys", "auth", "proxy"] {
                 if let Some(node) = fields.get(name) {
@@ -334,7 +339,11 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
                 }
             }
         }
-        Dialect::Anthropic | Dialect::OpenAiChat => {}
+        _ if fields.get("base_url").is_none() => {
+            reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
+            return None;
+        }
+        _ => {}
     }
     let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
     Some(Provider { name, dialect: dialect?, takes, base_url, key, keys, auth, proxy, stand })

@@ -323,6 +323,8 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
         dialect: match provider.dialect {
             Dialect::Anthropic => "anthropic",
             Dialect::OpenAiChat => "openai_chat",
+            Dialect::OpenAiResponses => "openai_responses",
+            Dialect::Gemini => "gemini",
             Dialect::Demo => "demo",
         },
         takes: takes.map(|takes| takes.written.clone()).unwrap_or_default(),

@@ -64,7 +64,7 @@ pub(super) fn say(
         stream: request.stream,
     };
     let interpreter = Interpreter::new(ear, &answering);
-    write_head(&mut caller.out, provider, path, (said.len() as u64, request.stream));
+    write_head(&mut caller.out, provider, &path, (said.len() as u64, request.stream));
     let head = Buffer::from(&caller.out[..]);
     let length = said.len();
     let said = Rc::new(Buffer::from(&said[..]));
@@ -105,13 +105,14 @@ pub(super) fn without_foreign_thinking(
 fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, stream): (u64, bool)) {
     let credential = provider.credential.as_ref().map(|own| (own.header, own.value.expose()));
     let accept: &[u8] = if stream { b"text/event-stream, application/json" } else { b"application/json" };
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     out.clear();
     encode::request_head(
         out,
         &UpstreamRequest {
             method: "POST",
             path: &[provider.base_path.as_bytes(), path.as_bytes()],
-            query: None,
+            query: query.map(str::as_bytes),
             host: &provider.site.host,
             credential,
             extra: &[

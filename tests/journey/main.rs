@@ -24,6 +24,7 @@ mod llm_paths;
 
 // Providers of other dialects.
 mod dialects;
+mod vendors;
 
 // The way to the upstream.
 mod failover;

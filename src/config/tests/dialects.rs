@@ -21,7 +21,7 @@ keys: [{ name: k, secret: tg_a-long-enough-secret-text }]
 fn chat(speech: Option<&Speech>) -> &Chat {
     match speech {
         Some(Speech::Chat(chat)) => chat,
-        None => panic!("it speaks as callers do"),
+        other => panic!("{other:?}"),
     }
 }
 

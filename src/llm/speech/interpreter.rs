@@ -24,6 +24,8 @@ pub struct Interpreter {
     listener: Hearing,
     mouth: Mouth,
     failure: Option<Failure>,
+    /// How long the provider wants to be left alone, in milliseconds, by the body of its refusal.
+    wait_ms: Option<u64>,
     /// The model that answers, by the provider's word.
     served: Option<Box<str>>,
 }
@@ -61,7 +63,7 @@ impl Interpreter {
         } else {
             Mouth::Document(Some(Box::new(DocumentWriter::new(setup))))
         };
-        Self { listener: Hearing::Answer(ear.listener), mouth, failure: None, served: None }
+        Self { listener: Hearing::Answer(ear.listener), mouth, failure: None, wait_ms: None, served: None }
     }
 
     /// Reads what follows as the body of an answer with an error status: it ends in a [`Failure`].
@@ -101,7 +103,7 @@ impl Interpreter {
         if self.is_over() {
             return;
         }
-        let Self { listener, mouth, failure, served } = self;
+        let Self { listener, mouth, failure, wait_ms, served } = self;
         match listener {
             Hearing::Answer(listener) => {
                 listener.finish(&mut |event| {
@@ -110,7 +112,10 @@ impl Interpreter {
                 });
                 self.close(out);
             }
-            Hearing::Refusal { status, speech, body } => *failure = Some(speech.read_error(*status, body)),
+            Hearing::Refusal { status, speech, body } => {
+                *failure = Some(speech.read_error(*status, body));
+                *wait_ms = speech.retry_after_ms(body);
+            }
         }
     }
 
@@ -141,6 +146,11 @@ impl Interpreter {
                 Mouth::Stream(writer) => writer.finished(),
                 Mouth::Document(writer) => writer.is_none(),
             }
+    }
+
+    /// How long the provider wants to be left alone, in milliseconds, where its refusal says so in its body.
+    pub fn wait_ms(&self) -> Option<u64> {
+        self.wait_ms
     }
 
     /// The model that answers, by the provider's word, as soon as it has said so.

@@ -3,23 +3,35 @@
 //! A dialect is a folder beside this one and an arm in each match here. What is known of a provider is a
 //! [`Speech`]; it makes of a conversation what is sent, and hands over an [`Interpreter`] for what comes back.
 
+mod gemini;
 mod interpreter;
+mod responses;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use crate::llm::conversation::{Conversation, Refusal};
+use crate::llm::gemini as google;
 use crate::llm::loss::Losses;
 use crate::llm::openai_chat;
+use crate::llm::openai_responses;
 use crate::llm::said::{Event, Failure};
 use crate::llm::signature;
 
+pub use gemini::{Gemini, Generation, Thinks};
 pub use interpreter::{Answering, Interpreter};
+pub use responses::Responses;
 
 /// What one provider speaks, as the config has it.
 #[derive(Clone, Debug)]
 pub enum Speech {
     /// Chat Completions.
     Chat(Box<Chat>),
+    /// OpenAI's Responses.
+    Responses(Box<Responses>),
+    /// Google's Gemini.
+    Gemini(Box<Gemini>),
 }
 
 /// A provider of Chat Completions.
@@ -49,8 +61,8 @@ pub struct Ask<'a> {
 /// A request in the provider's dialect.
 #[derive(Debug)]
 pub struct Spoken {
-    /// The address below the provider's base URL, beginning with a slash.
-    pub path: &'static str,
+    /// The address below the provider's base URL, beginning with a slash, with its query.
+    pub path: Cow<'static, str>,
     /// The request.
     pub body: Vec<u8>,
     /// What could not be carried over as it was.
@@ -73,6 +85,8 @@ pub struct Ear {
 #[derive(Debug)]
 enum Listener {
     Chat(Box<openai_chat::StreamReader>),
+    Responses(Box<openai_responses::StreamReader>),
+    Gemini(Box<google::StreamReader>),
 }
 
 impl Speech {
@@ -97,8 +111,10 @@ impl Speech {
                 let listener = Listener::Chat(Box::new(openai_chat::StreamReader::new(reading)));
                 let signature = signature::tag(openai_chat::ORIGIN, b"").into_boxed_str();
                 let ear = Ear { listener, stops: made.stops_left, signature };
-                Ok(Spoken { path: "/chat/completions", body: made.body, losses: made.losses, ear })
+                Ok(Spoken { path: "/chat/completions".into(), body: made.body, losses: made.losses, ear })
             }
+            Self::Responses(responses) => responses.say(conversation, ask),
+            Self::Gemini(gemini) => gemini.say(conversation, ask),
         }
     }
 
@@ -106,6 +122,17 @@ impl Speech {
     pub fn read_error(&self, status: u16, body: &[u8]) -> Failure {
         match self {
             Self::Chat(_) => openai_chat::read_error(status, body),
+            Self::Responses(_) => openai_responses::read_error(status, body),
+            Self::Gemini(_) => google::read_error(status, body),
+        }
+    }
+
+    /// How long the provider wants to be left alone, in milliseconds, where the body of an answer with an error
+    /// status says so.
+    pub fn retry_after_ms(&self, body: &[u8]) -> Option<u64> {
+        match self {
+            Self::Chat(_) | Self::Responses(_) => None,
+            Self::Gemini(_) => google::retry_after_ms(body),
         }
     }
 }
@@ -114,18 +141,24 @@ impl Listener {
     fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(&Event<'_>)) {
         match self {
             Self::Chat(reader) => reader.push(bytes, each),
+            Self::Responses(reader) => reader.push(bytes, each),
+            Self::Gemini(reader) => reader.push(bytes, each),
         }
     }
 
     fn finish(&mut self, each: &mut dyn FnMut(&Event<'_>)) {
         match self {
             Self::Chat(reader) => reader.finish(each),
+            Self::Responses(reader) => reader.finish(each),
+            Self::Gemini(reader) => reader.finish(each),
         }
     }
 
     fn finished(&self) -> bool {
         match self {
             Self::Chat(reader) => reader.finished(),
+            Self::Responses(reader) => reader.finished(),
+            Self::Gemini(reader) => reader.finished(),
         }
     }
 }
