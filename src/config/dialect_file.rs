@@ -324,8 +324,8 @@ fn chat(openai: bool, takes: &Takes) -> Speech {
 }
 
 /// The path below which a dialect's addresses begin. OpenAI's are written with their `/v1`, or with what
-/// another vendor has in its place, as their own programs want it, and Gemini's with their version; `path` has
-/// lost its last `/v1`.
+/// another vendor has in its place, as their own programs want it, and Gemini's with their version;
+/// `path` has lost its last `/v1`.
 pub(crate) fn base_path(dialect: Dialect, url: &At<String>, path: String) -> String {
     let cut = url.value.trim_end_matches('/').ends_with("/v1");
     match dialect {

@@ -177,14 +177,16 @@ fn the_scripted_vendors_are_strict() {
     }
 }
 
-/// A status of a provider, whether its head says when to try again, its body, and what the caller is shown: status, kind, words.
+/// A status of a provider, whether its head says when to try again, its body, and what the caller is
+/// shown: status, kind, words.
 type Case = (u16, bool, &'static str, u16, &'static str, &'static str);
 
 const OF_OPENAI: &[Case] = &[
     (
         429,
         true,
-        r#"{"error":{"message":"Rate limit reached for org-SECRET","type":"tokens","code":"rate_limit_exceeded"}}"#,
+        r#"{"error":{"message":"Rate limit reached for org-SECRET","type":"tokens",
+            "code":"rate_limit_exceeded"}}"#,
         429,
         "rate_limit_error",
         "",
@@ -217,7 +219,9 @@ const OF_GOOGLE: &[Case] = &[
     (
         400,
         false,
-        r#"{"error":{"code":400,"message":"The input token count (1200001) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}"#,
+        r#"{"error":{"code":400,
+            "message":"Input token count (1200001) exceeds the maximum number of tokens allowed (1048576)",
+            "status":"INVALID_ARGUMENT"}}"#,
         400,
         "invalid_request_error",
         "prompt is too long: 1200001 tokens > 1048576 maximum",

@@ -127,8 +127,8 @@ impl Speech {
         }
     }
 
-    /// How long the provider wants to be left alone, in milliseconds, where the body of an answer with an error
-    /// status says so.
+    /// How long the provider wants to be left alone, in milliseconds, where the body of an answer with an
+    /// error status says so.
     pub fn retry_after_ms(&self, body: &[u8]) -> Option<u64> {
         match self {
             Self::Chat(_) | Self::Responses(_) => None,

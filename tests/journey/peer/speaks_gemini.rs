@@ -1,4 +1,4 @@
-//! A provider of Gemini that plays several turns: each thinks and calls tools, the last says that all is done.
+//! A provider of Gemini that plays several turns: each thinks and calls tools, the last says that it is done.
 //!
 //! It is strict as the real one is: unknown fields are a 400, and so is a call in the history without the
 //! signature that it was given. Its events have the shapes of Google's own: lines that end in CRLF, calls
@@ -120,7 +120,7 @@ fn is_call(part: &Value, input: &Value) -> bool {
     args.is_object() && args["command"] == input["command"] && args["file_path"] == input["file_path"]
 }
 
-/// What came of a call with this input, as a request tells it: the response at the same place in what follows.
+/// What came of a call with this input, by a request: the response at the same place in what follows.
 pub(crate) fn result<'a>(body: &'a Value, input: &Value) -> Option<&'a Value> {
     let contents = contents(body);
     for (at, (_, parts)) in contents.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! A provider of OpenAI's Responses that plays several turns: each thinks and calls tools, the last says that all
-//! is done.
+//! A provider of OpenAI's Responses that plays several turns: each thinks and calls tools, the last says
+//! that all is done.
 //!
 //! It is strict as the real one is: what it has thought, encrypted, has to come back before the calls that
 //! followed, or there is a 400. Its events have the shapes of OpenAI's own: items one after the other, each
@@ -106,7 +106,11 @@ fn thinking(turn: usize, summary: &str) -> Item {
         between.push(event("part.done", "part", part(summary)));
         parts.push(part(summary));
     }
-    let item = |summary: Value, encrypted: String| json!({ "id": id, "type": "reasoning", "summary": summary, "encrypted_content": encrypted });
+    let item = |summary: Value, encrypted: String| {
+        let mut item = json!({ "id": id, "type": "reasoning", "summary": summary });
+        item["encrypted_content"] = json!(encrypted);
+        item
+    };
     // What the beginning says is not all of it yet.
     let (beginning, whole) =
         (item(json!([]), "gAAAAABbegin==".to_owned()), item(json!(parts), encrypted(turn)));
