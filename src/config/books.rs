@@ -161,7 +161,10 @@ pub(crate) fn section(provider: &Provider) -> &'static str {
         Dialect::Demo => "",
         Dialect::Anthropic => section_of_host(&provider.site.origin.host).unwrap_or("anthropic"),
         Dialect::AnthropicLenient => section_of_host(&provider.site.origin.host).unwrap_or_default(),
-        Dialect::OpenAiChat => section_of_host(&provider.site.origin.host).unwrap_or("openai"),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            section_of_host(&provider.site.origin.host).unwrap_or("openai")
+        }
+        Dialect::Gemini => section_of_host(&provider.site.origin.host).unwrap_or("gemini"),
     }
 }
 

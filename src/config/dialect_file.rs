@@ -1,11 +1,14 @@
 //! What a person writes about the dialect of a provider: `dialect` and `takes`.
 
+use crate::config::file::Auth;
 use crate::config::reader::{At, Fields, Reader, quoted};
+use crate::config::speeches;
 use crate::config::yaml::{Node, Value};
 use crate::limits;
 use crate::llm::anthropic_lenient;
 use crate::llm::openai_chat::{CacheMarks, MaxTokensField, MidSystem, SystemRole, Target, UnknownFields};
-use crate::llm::speech::{Chat, Speech};
+use crate::llm::openai_responses::SystemPlace;
+use crate::llm::speech::{Chat, Generation, Speech};
 use crate::upstream::provider::Dialect;
 
 /// The dialects, by the words of the config.
@@ -13,17 +16,19 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("anthropic", Dialect::Anthropic),
     ("anthropic_lenient", Dialect::AnthropicLenient),
     ("openai_chat", Dialect::OpenAiChat),
+    ("openai_responses", Dialect::OpenAiResponses),
+    ("gemini", Dialect::Gemini),
     ("demo", Dialect::Demo),
 ];
 
 /// Where the servers are that know all of OpenAI's own fields.
 const OPENAI_HOSTS: &[&str] = &["api.openai.com", ".api.openai.com", ".openai.azure.com"];
 
-/// Levels of `reasoning_effort`.
+/// Levels of `reasoning_effort` and of `reasoning.effort`.
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/// The keys of `takes`.
-const KEYS: &[&str] = &[
+/// The keys of `takes` of a provider of Chat Completions.
+const CHAT_KEYS: &[&str] = &[
     "like",
     "system_role",
     "mid_system",
@@ -76,14 +81,35 @@ pub(crate) struct Takes {
     /// As it was written, for people.
     pub(crate) written: Vec<(String, String)>,
     openai: Option<bool>,
-    system_role: Option<SystemRole>,
-    mid_system: Option<MidSystem>,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) system_place: Option<SystemPlace>,
+    pub(crate) system_role: Option<SystemRole>,
+    pub(crate) mid_system: Option<MidSystem>,
     max_tokens_field: Option<MaxTokensField>,
-    cache_marks: Option<CacheMarks>,
-    unknown: Option<UnknownFields>,
-    efforts: Option<Vec<&'static str>>,
+    pub(crate) cache_marks: Option<CacheMarks>,
+    pub(crate) unknown: Option<UnknownFields>,
+    pub(crate) efforts: Option<Vec<&'static str>>,
+    /// The outer one is whether anything is written.
+    pub(crate) summary: Option<Option<&'static str>>,
     flags: Vec<(&'static str, bool)>,
     numbers: Vec<(&'static str, u64)>,
+}
+
+impl Takes {
+    /// Whether a key is true.
+    pub(crate) fn flag(&self, name: &str, usual: bool) -> bool {
+        self.flags.iter().find(|(key, _)| *key == name).map_or(usual, |(_, flag)| *flag)
+    }
+
+    /// The number of a key.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.numbers.iter().find(|(key, _)| *key == name).map(|(_, number)| *number)
+    }
+
+    /// The same for what is counted in memory.
+    pub(crate) fn count(&self, name: &str, usual: usize) -> usize {
+        self.number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
+    }
 }
 
 /// Reads `dialect`.
@@ -110,19 +136,72 @@ pub(crate) fn read_takes(
     let node = fields.get("takes")?;
     let what = format!("{what}.takes");
     let keys = match dialect {
-        Dialect::OpenAiChat => KEYS,
+        Dialect::OpenAiChat => CHAT_KEYS,
         Dialect::AnthropicLenient => LENIENT_KEYS,
+        Dialect::OpenAiResponses => speeches::RESPONSES_KEYS,
+        Dialect::Gemini => speeches::GEMINI_KEYS,
         Dialect::Anthropic | Dialect::Demo => {
-            let who = "only a provider of `openai_chat` or `anthropic_lenient`";
+            let who = "only a provider of another dialect than Anthropic's own";
             reader.fault(node.mark, format!("{what}: {who} has differences to tell"));
             return None;
         }
     };
     let fields = reader.fields(node, &what, keys)?;
     let mut takes = Takes { written: written(node), ..Takes::default() };
+    read_words(&mut takes, (&fields, dialect), &what, reader);
+    for (key, most) in NUMBERS {
+        if let Some(node) = fields.get(key) {
+            let what = format!("{what}.{key}");
+            takes.numbers.extend(reader.number(node, &what, 0..=*most).map(|number| (*key, number)));
+        }
+    }
+    for key in FLAGS {
+        if let Some(node) = fields.get(key) {
+            takes.flags.extend(reader.yes_or_no(node, &format!("{what}.{key}")).map(|flag| (*key, flag)));
+        }
+    }
+    one_way_to_think(&fields, &what, reader);
+    Some(takes)
+}
+
+/// Levels or tokens, and no bound of tokens without the one above it.
+fn one_way_to_think(fields: &Fields<'_>, what: &str, reader: &mut Reader) {
+    let most = fields.get("thinking_max");
+    let levels = fields.get("efforts");
+    for key in ["thinking_min", "thinking_max", "thinking_off"] {
+        let Some(node) = fields.get(key) else { continue };
+        if levels.is_some() {
+            let text = format!("{what}.{key}: models think by `efforts` or by tokens: keep one of them");
+            reader.fault(node.mark, text);
+        } else if most.is_none() {
+            reader.fault(node.mark, format!("{what}.{key}: `thinking_max` is missing"));
+        }
+    }
+}
+
+/// Reads the keys whose values are words.
+fn read_words(takes: &mut Takes, (fields, dialect): (&Fields<'_>, Dialect), what: &str, reader: &mut Reader) {
     let at = |key: &str| Some((fields.get(key)?, format!("{what}.{key}")));
     if let Some((node, what)) = at("like") {
-        takes.openai = reader.choice(node, &what, &[("openai", true), ("compatible", false)]);
+        if dialect == Dialect::Gemini {
+            let words = [("gemini_3", Generation::Third), ("gemini_2", Generation::Second)];
+            takes.generation = reader.choice(node, &what, &words);
+        } else {
+            takes.openai = reader.choice(node, &what, &[("openai", true), ("compatible", false)]);
+        }
+    }
+    if let Some((node, what)) = at("system_place") {
+        let words = [("instructions", SystemPlace::Instructions), ("first_item", SystemPlace::FirstItem)];
+        takes.system_place = reader.choice(node, &what, &words);
+    }
+    if let Some((node, what)) = at("summary") {
+        let words = [
+            ("auto", Some("auto")),
+            ("concise", Some("concise")),
+            ("detailed", Some("detailed")),
+            ("none", None),
+        ];
+        takes.summary = reader.choice(node, &what, &words);
     }
     if let Some((node, what)) = at("system_role") {
         let words = [("system", SystemRole::System), ("developer", SystemRole::Developer)];
@@ -148,21 +227,11 @@ pub(crate) fn read_takes(
         takes.unknown = reader.choice(node, &what, &words);
     }
     if let Some((node, what)) = at("efforts") {
-        let words: Vec<(&str, &'static str)> = EFFORTS.iter().map(|word| (*word, *word)).collect();
+        let efforts = if dialect == Dialect::Gemini { speeches::LEVELS } else { EFFORTS };
+        let words: Vec<(&str, &'static str)> = efforts.iter().map(|word| (*word, *word)).collect();
         let nodes = reader.list(node, &what).unwrap_or_default();
         takes.efforts = Some(nodes.iter().filter_map(|node| reader.choice(node, &what, &words)).collect());
     }
-    for (key, most) in NUMBERS {
-        if let Some((node, what)) = at(key) {
-            takes.numbers.extend(reader.number(node, &what, 0..=*most).map(|number| (*key, number)));
-        }
-    }
-    for key in FLAGS {
-        if let Some((node, what)) = at(key) {
-            takes.flags.extend(reader.yes_or_no(node, &what).map(|flag| (*key, flag)));
-        }
-    }
-    Some(takes)
 }
 
 /// Keys with a number, and the most of each.
@@ -171,6 +240,8 @@ const NUMBERS: &[(&str, u64)] = &[
     ("stop_sequences", limits::STOPS_MAX as u64),
     ("tools", limits::TOOLS_MAX as u64),
     ("call_id_chars", limits::CALL_ID_BYTES_MAX as u64),
+    ("thinking_min", limits::PRICE_TOKENS_MAX),
+    ("thinking_max", limits::PRICE_TOKENS_MAX),
 ];
 
 /// Keys that are true or false.
@@ -189,6 +260,18 @@ const FLAGS: &[&str] = &[
     "thinking",
     "reasoning_back",
     "caller_names",
+    "file_urls",
+    "output_parts",
+    "encrypted_reasoning",
+    "phases",
+    "found_in_place",
+    "web_search",
+    "compaction",
+    "thinking_off",
+    "signatures",
+    "call_ids",
+    "validated",
+    "result_media",
 ];
 
 /// What stands in `takes`, in its order.
@@ -205,28 +288,27 @@ fn written(node: &Node) -> Vec<(String, String)> {
     entries.iter().map(|entry| (entry.key.clone(), shown(&entry.value))).collect()
 }
 
-/// How a provider at `host` is spoken to; nothing where it speaks as callers do, or is nobody.
-pub(crate) fn speech(dialect: Dialect, host: &str, takes: Option<&Takes>) -> Option<Speech> {
-    let none = Takes::default();
-    let takes = takes.unwrap_or(&none);
+/// The header that a provider of a dialect wants its key in, where nothing is written.
+pub(crate) const fn usual_auth(dialect: Dialect) -> Auth {
     match dialect {
-        Dialect::OpenAiChat => Some(chat(host, takes)),
-        Dialect::AnthropicLenient => Some(Speech::Lenient(Box::new(lenient(takes)))),
-        Dialect::Anthropic | Dialect::Demo => None,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => Auth::Bearer,
+        Dialect::Gemini => Auth::GoogApiKey,
+        Dialect::Anthropic | Dialect::AnthropicLenient | Dialect::Demo => Auth::ApiKey,
     }
 }
 
-impl Takes {
-    fn flag(&self, name: &str, usual: bool) -> bool {
-        self.flags.iter().find(|(key, _)| *key == name).map_or(usual, |(_, flag)| *flag)
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.numbers.iter().find(|(key, _)| *key == name).map(|(_, number)| *number)
-    }
-
-    fn count(&self, name: &str, usual: usize) -> usize {
-        self.number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
+/// How the provider of this name at `host` is spoken to; nothing where it speaks as callers do, or is nobody.
+pub(crate) fn speech(dialect: Dialect, (name, host): (&str, &str), takes: Option<&Takes>) -> Option<Speech> {
+    let none = Takes::default();
+    let takes = takes.unwrap_or(&none);
+    let is_openai = |known: &&str| host == *known || (known.starts_with('.') && host.ends_with(*known));
+    let openai = takes.openai.unwrap_or_else(|| OPENAI_HOSTS.iter().any(is_openai));
+    match dialect {
+        Dialect::Anthropic | Dialect::Demo => None,
+        Dialect::AnthropicLenient => Some(Speech::Lenient(Box::new(lenient(takes)))),
+        Dialect::OpenAiChat => Some(chat(openai, takes)),
+        Dialect::OpenAiResponses => Some(speeches::responses(name, openai, takes)),
+        Dialect::Gemini => Some(speeches::gemini(takes)),
     }
 }
 
@@ -256,12 +338,9 @@ fn lenient(takes: &Takes) -> anthropic_lenient::Target<'static> {
 }
 
 /// How a server of Chat Completions is spoken to.
-fn chat(host: &str, takes: &Takes) -> Speech {
-    let is_openai = |known: &&str| host == *known || (known.starts_with('.') && host.ends_with(*known));
-    let openai = takes.openai.unwrap_or_else(|| OPENAI_HOSTS.iter().any(is_openai));
+fn chat(openai: bool, takes: &Takes) -> Speech {
     let base = if openai { Target::openai("") } else { Target::compatible("") };
     let flag = |name: &str, usual: bool| takes.flag(name, usual);
-    let number = |name: &str| takes.number(name);
     let count = |name: &str, usual: usize| takes.count(name, usual);
     let target = Target {
         system_role: takes.system_role.unwrap_or(base.system_role),
@@ -271,7 +350,7 @@ fn chat(host: &str, takes: &Takes) -> Speech {
         image_urls: flag("image_urls", base.image_urls),
         files: flag("files", base.files),
         max_tokens_field: takes.max_tokens_field.unwrap_or(base.max_tokens_field),
-        max_tokens_max: number("max_output_tokens").or(base.max_tokens_max),
+        max_tokens_max: takes.number("max_output_tokens").or(base.max_tokens_max),
         stops_max: count("stop_sequences", base.stops_max),
         named_choice: flag("named_choice", base.named_choice),
         parallel_switch: flag("parallel_switch", base.parallel_switch),
@@ -296,11 +375,19 @@ fn chat(host: &str, takes: &Takes) -> Speech {
 }
 
 /// The path below which a dialect's addresses begin. OpenAI's are written with their `/v1`, or with what
-/// another vendor has in its place, as their own programs want it; `path` has lost its last `/v1`.
+/// another vendor has in its place, as their own programs want it, and Gemini's with their version;
+/// `path` has lost its last `/v1`.
 pub(crate) fn base_path(dialect: Dialect, url: &At<String>, path: String) -> String {
     let cut = url.value.trim_end_matches('/').ends_with("/v1");
     match dialect {
-        Dialect::OpenAiChat if path.is_empty() || cut => format!("{path}/v1"),
-        Dialect::OpenAiChat | Dialect::Anthropic | Dialect::AnthropicLenient | Dialect::Demo => path,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses if path.is_empty() || cut => format!("{path}/v1"),
+        Dialect::Gemini if cut => format!("{path}/v1"),
+        Dialect::Gemini if path.is_empty() => "/v1beta".to_owned(),
+        Dialect::OpenAiChat
+        | Dialect::OpenAiResponses
+        | Dialect::Gemini
+        | Dialect::Anthropic
+        | Dialect::AnthropicLenient
+        | Dialect::Demo => path,
     }
 }

@@ -89,6 +89,10 @@ pub(crate) enum Auth {
     ApiKey,
     /// `authorization: Bearer KEY`.
     Bearer,
+    /// `x-goog-api-key: KEY`, of Google.
+    GoogApiKey,
+    /// `api-key: KEY`, of Azure.
+    AzureKey,
 }
 
 /// One entry of `keys:`.
@@ -319,7 +323,12 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
     let keys = routes_file::read_keys(&fields, &what, reader);
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
     let auth = fields.get("auth").and_then(|node| {
-        let words = [("x-api-key", Auth::ApiKey), ("bearer", Auth::Bearer)];
+        let words = [
+            ("x-api-key", Auth::ApiKey),
+            ("bearer", Auth::Bearer),
+            ("x-goog-api-key", Auth::GoogApiKey),
+            ("api-key", Auth::AzureKey),
+        ];
         reader.choice(node, &format!("{what}.auth"), &words)
     });
     match dialect? {
@@ -334,7 +343,7 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
             reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
             return None;
         }
-        Dialect::Anthropic | Dialect::AnthropicLenient | Dialect::OpenAiChat => {}
+        _ => {}
     }
     let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
     Some(Provider { name, dialect: dialect?, takes, base_url, key, keys, auth, proxy, stand })

@@ -324,6 +324,8 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
             Dialect::Anthropic => "anthropic",
             Dialect::AnthropicLenient => "anthropic_lenient",
             Dialect::OpenAiChat => "openai_chat",
+            Dialect::OpenAiResponses => "openai_responses",
+            Dialect::Gemini => "gemini",
             Dialect::Demo => "demo",
         },
         takes: takes.map(|takes| takes.written.clone()).unwrap_or_default(),

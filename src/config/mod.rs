@@ -34,6 +34,7 @@ mod resolve;
 mod routes_file;
 mod routing;
 mod secrets;
+mod speeches;
 mod template;
 mod yaml;
 

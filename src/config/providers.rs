@@ -103,7 +103,7 @@ impl Surroundings<'_> {
         };
         let proxy = self.proxy((written.proxy.as_ref(), written.name.mark), &what, &origin, reader)?;
         let tls = if origin.https { Some(self.client_tls(url.mark, reader)?) } else { None };
-        let usual = if written.dialect == Dialect::OpenAiChat { Auth::Bearer } else { Auth::ApiKey };
+        let usual = dialect_file::usual_auth(written.dialect);
         let more = spare.iter().filter_map(|key| self.finder.find(key, &format!("{what}.keys"), reader));
         let more = more.map(|key| credential(written.auth.unwrap_or(usual), &key)).collect();
         let credential = match key {
@@ -114,7 +114,8 @@ impl Surroundings<'_> {
         if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
-        let speech = dialect_file::speech(written.dialect, &origin.host, written.takes.as_ref());
+        let speech =
+            dialect_file::speech(written.dialect, (name.as_str(), &origin.host), written.takes.as_ref());
         let base_path = dialect_file::base_path(written.dialect, url, base_path);
         let reach = self.reach(true);
         let site = Arc::new(site(name.as_str(), origin, tls, proxy, reach));
@@ -176,6 +177,8 @@ impl Surroundings<'_> {
 fn credential(auth: Auth, key: &Secret) -> Credential {
     match auth {
         Auth::ApiKey => Credential { header: "x-api-key", value: key.clone() },
+        Auth::GoogApiKey => Credential { header: "x-goog-api-key", value: key.clone() },
+        Auth::AzureKey => Credential { header: "api-key", value: key.clone() },
         Auth::Bearer => {
             Credential { header: "authorization", value: Secret::new(format!("Bearer {}", key.expose())) }
         }

@@ -60,7 +60,7 @@ pub(super) fn say(
     record.guess = Some(guess);
     let answering = Answering { call: record.id, model: &record.model, input_tokens, stream: request.stream };
     let interpreter = Interpreter::new(ear, &answering);
-    write_head(&mut caller.out, provider, path, (said.len() as u64, request.stream));
+    write_head(&mut caller.out, provider, &path, (said.len() as u64, request.stream));
     let head = Buffer::from(&caller.out[..]);
     let length = said.len();
     let said = Rc::new(Buffer::from(&said[..]));
@@ -109,13 +109,14 @@ fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, strea
     if provider.dialect == Dialect::AnthropicLenient {
         extra.push(("anthropic-version", b"2023-06-01"));
     }
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     out.clear();
     encode::request_head(
         out,
         &UpstreamRequest {
             method: "POST",
             path: &[provider.base_path.as_bytes(), path.as_bytes()],
-            query: None,
+            query: query.map(str::as_bytes),
             host: &provider.site.host,
             credential,
             extra: &extra,

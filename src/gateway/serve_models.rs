@@ -103,7 +103,10 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now
                 Dialect::Demo => Rc::new(vec![entry("claude-demo")]),
                 // What the config writes out is what there is of others: their lists hold models for sounds
                 // and pictures, too.
-                Dialect::OpenAiChat | Dialect::AnthropicLenient => Rc::default(),
+                Dialect::OpenAiChat
+                | Dialect::OpenAiResponses
+                | Dialect::Gemini
+                | Dialect::AnthropicLenient => Rc::default(),
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };
             for model in own.iter() {

@@ -18,6 +18,10 @@ pub enum Dialect {
     AnthropicLenient,
     /// OpenAI's Chat Completions, and what is compatible with them.
     OpenAiChat,
+    /// OpenAI's Responses, and what is compatible with them.
+    OpenAiResponses,
+    /// Google's Gemini by `generateContent`.
+    Gemini,
     /// The built-in scripted model: no connection is made.
     Demo,
 }
@@ -25,7 +29,7 @@ pub enum Dialect {
 /// The header that shows a provider who we are.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// Header name in lower case: `x-api-key` or `authorization`.
+    /// Header name in lower case: `x-api-key`, `authorization`, `x-goog-api-key` or `api-key`.
     pub header: &'static str,
     /// The whole header value (for `authorization`: with its `Bearer `).
     pub value: Secret,

@@ -15,16 +15,21 @@ use crate::peer::{After, Peer, Seen, answers_status, speaks_chat};
 use crate::{peers, program};
 
 /// One run takes a few seconds on a quiet machine.
-const DEADLINE: Duration = Duration::from_secs(180);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
 
 /// A gateway before one provider of `dialect`, for all models.
 fn gateway(engine: Engine, dialect: &str, upstream: &str) -> Gateway {
+    gateway_at(engine, dialect, &format!("{upstream}/v1"))
+}
+
+/// The same with the whole base URL; behind `dialect` may stand more of the provider.
+pub(crate) fn gateway_at(engine: Engine, dialect: &str, base_url: &str) -> Gateway {
     let folder = Folder::new();
     folder.write(
         "tollgate.yaml",
         &format!(
             "listen: 127.0.0.1:0\ndata_dir: ./data\nengine: {}\nthreads: 1\n\
-             providers:\n  far: {{ dialect: {dialect}, base_url: \"{upstream}/v1\", key: sk-far }}\n\
+             providers:\n  far: {{ dialect: {dialect}, base_url: \"{base_url}\", key: sk-far }}\n\
              models:\n  claude-far: [{{ provider: far, model: far-1 }}]\n  \
                \"claude-*\": [{{ provider: far, model: far-1 }}]\n\
              keys:\n  - {{ name: main, secret: {KEY} }}\n",
@@ -35,7 +40,7 @@ fn gateway(engine: Engine, dialect: &str, upstream: &str) -> Gateway {
 }
 
 /// What is wrong with requests by the types of OpenAI's own SDK.
-fn complaints(kind: &str, seen: &[Seen]) -> String {
+pub(crate) fn complaints(kind: &str, seen: &[Seen]) -> String {
     let bodies: Vec<Value> = seen
         .iter()
         .map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap_or_default())
@@ -56,7 +61,7 @@ fn complaints(kind: &str, seen: &[Seen]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn posts(peer: &Peer) -> Vec<Seen> {
+pub(crate) fn posts(peer: &Peer) -> Vec<Seen> {
     peer.seen().into_iter().filter(|seen| seen.method == "POST").collect()
 }
 
@@ -238,7 +243,7 @@ fn the_prefix_of_a_conversation_stays() {
     }
 }
 
-fn ask(gateway: &Gateway, stream: bool) -> Reply {
+pub(crate) fn ask(gateway: &Gateway, stream: bool) -> Reply {
     once(gateway.addr(), &messages(KEY, "claude-far", stream))
 }
 

@@ -25,6 +25,7 @@ mod llm_paths;
 // Providers of other dialects.
 mod counting;
 mod dialects;
+mod vendors;
 
 // The way to the upstream.
 mod failover;

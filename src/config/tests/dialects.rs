@@ -1,8 +1,9 @@
 //! Providers of other dialects: what holds of them, what is refused, what is shown.
 
 use crate::config::tests::{faults, good};
+use crate::llm::gemini::{self, Thinking};
 use crate::llm::openai_chat::{CacheMarks, MaxTokensField, MidSystem, SystemRole};
-use crate::llm::speech::{Chat, Speech};
+use crate::llm::speech::{Chat, Gemini, Responses, Speech};
 use crate::upstream::provider::Dialect;
 
 const CONFIG: &str = r#"
@@ -22,7 +23,7 @@ keys: [{ name: k, secret: tg_a-long-enough-secret-text }]
 fn chat(speech: Option<&Speech>) -> &Chat {
     match speech {
         Some(Speech::Chat(chat)) => chat,
-        Some(Speech::Lenient(_)) | None => panic!("it speaks as callers do"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -70,12 +71,24 @@ fn differences_are_told_of_servers_that_have_them() {
         format!("providers:\n  p: {{ base_url: http://127.0.0.1:1, {rest} }}\nmodels: {{ m: [p] }}\n")
     };
     for (rest, wanted) in [
-        ("dialect: anthropic, takes: { images: true }", "only a provider of `openai_chat`"),
+        (
+            "dialect: anthropic, takes: { images: true }",
+            "only a provider of `openai_chat`, `openai_responses` or `gemini`",
+        ),
         ("dialect: openai_chat, takes: { image: true }", "did you mean `images`?"),
         ("dialect: openai_chat, takes: { efforts: [much] }", "providers.p.takes.efforts"),
         ("dialect: openai_chat, takes: { stop_sequences: 99999 }", "providers.p.takes.stop_sequences"),
         ("dialect: anthropic_lenient, takes: { like: openai }", "providers.p.takes"),
         ("dialect: openai_chat, takes: { like: gpt }", "providers.p.takes.like"),
+        ("dialect: openai_chat, takes: { compaction: true }", "unknown key \"compaction\""),
+        ("dialect: openai_responses, takes: { stop_sequences: 1 }", "unknown key \"stop_sequences\""),
+        ("dialect: openai_responses, takes: { summary: long }", "auto, concise, detailed, none"),
+        ("dialect: gemini, takes: { caller_names: true }", "unknown key \"caller_names\""),
+        ("dialect: gemini, takes: { like: openai }", "gemini_3, gemini_2"),
+        ("dialect: gemini, takes: { efforts: [max] }", "providers.p.takes.efforts"),
+        ("dialect: gemini, takes: { efforts: [low], thinking_max: 9 }", "keep one of them"),
+        ("dialect: gemini, takes: { thinking_off: false }", "`thinking_max` is missing"),
+        ("dialect: gemini, auth: basic", "x-api-key, bearer, x-goog-api-key, api-key"),
     ] {
         let told = faults(&provider(rest), &[]);
         assert!(told.contains(wanted), "{rest}: {told}");
@@ -101,4 +114,79 @@ fn a_server_of_messages_is_taken_for_what_is_written() {
     assert_eq!(snapshot.providers[0].credential.as_ref().unwrap().header, "x-api-key");
     let shown = loaded.shown.to_string();
     assert!(shown.contains("dialect: anthropic_lenient") && shown.contains("takes: { thinking: false"));
+}
+
+const OTHERS: &str = r#"
+threads: 1
+providers:
+  openai: { dialect: openai_responses, base_url: "https://api.openai.com/v1", key: "${env:KEY}" }
+  azure:  { dialect: openai_responses, base_url: "https://x.openai.azure.com/openai/v1/", key: "${env:KEY}",
+            auth: api-key, takes: { summary: none, efforts: [low], caller_names: false } }
+  local:  { dialect: openai_responses, base_url: "http://127.0.0.1:2", takes: { encrypted_reasoning: true } }
+  google: { dialect: gemini, base_url: "https://generativelanguage.googleapis.com", key: "${env:KEY}" }
+  older:  { dialect: gemini, base_url: "http://127.0.0.1:3/v1beta/", auth: bearer, key: "${env:KEY}",
+            takes: { like: gemini_2, thinking_max: 9000, web_search: false } }
+  never:  { dialect: gemini, base_url: "http://127.0.0.1:3/v1", takes: { efforts: [], tools: 9 } }
+models: { "*": [openai, azure, local, google, older, never] }
+keys: [{ name: k, secret: tg_a-long-enough-secret-text }]
+"#;
+
+fn responses(speech: Option<&Speech>) -> &Responses {
+    match speech {
+        Some(Speech::Responses(responses)) => responses,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn google(speech: Option<&Speech>) -> &Gemini {
+    match speech {
+        Some(Speech::Gemini(gemini)) => gemini,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn providers_of_other_vendors_are_known_by_their_addresses() {
+    let loaded = good(OTHERS, &[("KEY", "sk-secret")]);
+    let snapshot = &loaded.snapshot;
+    let paths: Vec<&str> = snapshot.providers.iter().map(|one| one.base_path.as_str()).collect();
+    assert_eq!(paths, ["/v1", "/openai/v1", "/v1", "/v1beta", "/v1beta", "/v1"]);
+    let header = |one: &std::sync::Arc<crate::upstream::provider::Provider>| {
+        one.credential.as_ref().map_or("", |credential| credential.header)
+    };
+    let headers: Vec<&str> = snapshot.providers.iter().map(header).collect();
+    assert_eq!(headers, ["authorization", "api-key", "", "x-goog-api-key", "authorization", ""]);
+
+    let openai = responses(snapshot.speech(0));
+    assert_eq!((&*openai.origin, openai.knows_callers), ("openai-responses-openai", true));
+    assert!(openai.takes.encrypted_reasoning && openai.takes.compaction && openai.efforts.len() > 3);
+    let azure = responses(snapshot.speech(1));
+    assert_eq!((azure.takes.summary, &*azure.efforts), (None, &["low"][..]));
+    assert!(azure.takes.encrypted_reasoning && !azure.knows_callers);
+    assert_ne!(azure.origin, openai.origin, "what one has encrypted no other one can read");
+    let local = responses(snapshot.speech(2));
+    assert!(local.takes.encrypted_reasoning && !local.takes.compaction && local.efforts.is_empty());
+
+    let shown = loaded.shown.to_string();
+    for part in ["dialect: openai_responses", "auth: api-key", "auth: x-goog-api-key", "{ like: gemini_2,"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
+fn what_a_gemini_takes_is_known_by_its_name() {
+    let loaded = good(OTHERS, &[("KEY", "sk-secret")]);
+    let snapshot = &loaded.snapshot;
+    let by_name = google(snapshot.speech(3));
+    let target = by_name.target("gemini-3.1-pro");
+    assert_eq!(target.thinking, gemini::Target::gemini_3("").thinking);
+    assert!(target.signatures && target.model == "gemini-3.1-pro");
+    assert!(!by_name.target("models/gemini-2.5-flash").signatures);
+    let pro = Thinking::Budget { least: 128, most: 32_768, off: false };
+    assert_eq!(by_name.target("gemini-2.5-pro").thinking, pro);
+    let older = google(snapshot.speech(4)).target("gemini-3.1-pro");
+    assert!(!older.signatures && !older.google_search, "as it is written, whatever it is called");
+    assert_eq!(older.thinking, Thinking::Budget { least: 1, most: 9000, off: true });
+    let never = google(snapshot.speech(5)).target("gemini-2.5-pro");
+    assert_eq!((never.thinking, never.tools_max), (Thinking::Never, 9));
 }

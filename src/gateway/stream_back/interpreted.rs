@@ -95,6 +95,8 @@ pub(in crate::gateway) async fn relay(
                 worker.pool.give_back(&provider.site, connection, clock::now());
             }
             caller.answer = head;
+            let in_body = understood.interpreter.wait_ms().map(|wait| wait.div_ceil(1000));
+            let retry_after_s = retry_after_s.or(in_body);
             // Nothing has been said yet, so what was settled about the connection is open again.
             caller.keep_alive = kept_alive;
             Err(match failure {

@@ -26,6 +26,8 @@ pub struct Interpreter {
     failure: Option<Failure>,
     /// The tokens that were read, by the provider's word.
     counted: u64,
+    /// How long the provider wants to be left alone, in milliseconds, by the body of its refusal.
+    wait_ms: Option<u64>,
     /// The model that answers, by the provider's word.
     served: Option<Box<str>>,
 }
@@ -63,7 +65,8 @@ impl Interpreter {
         } else {
             Mouth::Document(Some(Box::new(DocumentWriter::new(setup))))
         };
-        Self { listener: Hearing::Answer(ear.listener), mouth, failure: None, counted: 0, served: None }
+        let listener = Hearing::Answer(ear.listener);
+        Self { listener, mouth, failure: None, counted: 0, wait_ms: None, served: None }
     }
 
     /// Reads what follows as the body of an answer with an error status: it ends in a [`Failure`].
@@ -103,7 +106,7 @@ impl Interpreter {
         if self.is_over() {
             return;
         }
-        let Self { listener, mouth, failure, served, counted } = self;
+        let Self { listener, mouth, failure, wait_ms, served, counted } = self;
         match listener {
             Hearing::Answer(listener) => {
                 listener.finish(&mut |event| {
@@ -112,7 +115,10 @@ impl Interpreter {
                 });
                 self.close(out);
             }
-            Hearing::Refusal { status, speech, body } => *failure = Some(speech.read_error(*status, body)),
+            Hearing::Refusal { status, speech, body } => {
+                *failure = Some(speech.read_error(*status, body));
+                *wait_ms = speech.retry_after_ms(body);
+            }
         }
     }
 
@@ -148,6 +154,11 @@ impl Interpreter {
     /// The tokens that were read, those of caches too, by the provider's word; 0 until it has said so.
     pub const fn counted(&self) -> u64 {
         self.counted
+    }
+
+    /// How long the provider wants to be left alone, in milliseconds, where its refusal says so in its body.
+    pub fn wait_ms(&self) -> Option<u64> {
+        self.wait_ms
     }
 
     /// The model that answers, by the provider's word, as soon as it has said so.

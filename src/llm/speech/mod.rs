@@ -4,19 +4,27 @@
 //! [`Speech`]; it makes of a conversation what is sent, and hands over an [`Interpreter`] for what comes
 //! back.
 
+mod gemini;
 mod interpreter;
+mod responses;
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
 
 use crate::llm::anthropic_lenient;
 use crate::llm::conversation::{Conversation, Refusal};
 use crate::llm::count::Images;
+use crate::llm::gemini as google;
 use crate::llm::loss::Losses;
 use crate::llm::openai_chat;
+use crate::llm::openai_responses;
 use crate::llm::said::{Event, Failure};
 use crate::llm::signature;
 
+pub use gemini::{Gemini, Generation, Thinks};
 pub use interpreter::{Answering, Interpreter};
+pub use responses::Responses;
 
 /// What one provider speaks, as the config has it.
 #[derive(Clone, Debug)]
@@ -25,6 +33,10 @@ pub enum Speech {
     Chat(Box<Chat>),
     /// Anthropic's Messages, but not all of it. The model is that of each call.
     Lenient(Box<anthropic_lenient::Target<'static>>),
+    /// OpenAI's Responses.
+    Responses(Box<Responses>),
+    /// Google's Gemini.
+    Gemini(Box<Gemini>),
 }
 
 /// A provider of Chat Completions.
@@ -54,8 +66,8 @@ pub struct Ask<'a> {
 /// A request in the provider's dialect.
 #[derive(Debug)]
 pub struct Spoken {
-    /// The address below the provider's base URL, beginning with a slash.
-    pub path: &'static str,
+    /// The address below the provider's base URL, beginning with a slash, with its query.
+    pub path: Cow<'static, str>,
     /// The request.
     pub body: Vec<u8>,
     /// What could not be carried over as it was.
@@ -79,6 +91,8 @@ pub struct Ear {
 enum Listener {
     Chat(Box<openai_chat::StreamReader>),
     Lenient(Box<anthropic_lenient::StreamReader>),
+    Responses(Box<openai_responses::StreamReader>),
+    Gemini(Box<google::StreamReader>),
 }
 
 impl Speech {
@@ -103,7 +117,7 @@ impl Speech {
                 let listener = Listener::Chat(Box::new(openai_chat::StreamReader::new(reading)));
                 let signature = signature::tag(openai_chat::ORIGIN, b"").into_boxed_str();
                 let ear = Ear { listener, stops: made.stops_left, signature };
-                Ok(Spoken { path: "/chat/completions", body: made.body, losses: made.losses, ear })
+                Ok(Spoken { path: "/chat/completions".into(), body: made.body, losses: made.losses, ear })
             }
             Self::Lenient(takes) => {
                 let target = anthropic_lenient::Target { model: ask.model, ..(**takes).clone() };
@@ -112,16 +126,19 @@ impl Speech {
                 let listener = Listener::Lenient(Box::new(anthropic_lenient::StreamReader::new(reading)));
                 let signature = signature::tag(anthropic_lenient::ORIGIN, b"").into_boxed_str();
                 let ear = Ear { listener, stops: made.stops_left, signature };
-                Ok(Spoken { path: "/v1/messages", body: made.body, losses: made.losses, ear })
+                Ok(Spoken { path: "/v1/messages".into(), body: made.body, losses: made.losses, ear })
             }
+            Self::Responses(responses) => responses.say(conversation, ask),
+            Self::Gemini(gemini) => gemini.say(conversation, ask),
         }
     }
 
     /// By whose rule its models count images.
     pub const fn images(&self) -> Images {
         match self {
-            Self::Chat(_) => Images::OpenAi,
+            Self::Chat(_) | Self::Responses(_) => Images::OpenAi,
             Self::Lenient(_) => Images::Anthropic,
+            Self::Gemini(_) => Images::Gemini,
         }
     }
 
@@ -130,6 +147,17 @@ impl Speech {
         match self {
             Self::Chat(_) => openai_chat::read_error(status, body),
             Self::Lenient(_) => anthropic_lenient::read_error(status, body),
+            Self::Responses(_) => openai_responses::read_error(status, body),
+            Self::Gemini(_) => google::read_error(status, body),
+        }
+    }
+
+    /// How long the provider wants to be left alone, in milliseconds, where the body of an answer with an
+    /// error status says so.
+    pub fn retry_after_ms(&self, body: &[u8]) -> Option<u64> {
+        match self {
+            Self::Chat(_) | Self::Lenient(_) | Self::Responses(_) => None,
+            Self::Gemini(_) => google::retry_after_ms(body),
         }
     }
 }
@@ -139,6 +167,8 @@ impl Listener {
         match self {
             Self::Chat(reader) => reader.push(bytes, each),
             Self::Lenient(reader) => reader.push(bytes, each),
+            Self::Responses(reader) => reader.push(bytes, each),
+            Self::Gemini(reader) => reader.push(bytes, each),
         }
     }
 
@@ -146,6 +176,8 @@ impl Listener {
         match self {
             Self::Chat(reader) => reader.finish(each),
             Self::Lenient(reader) => reader.finish(each),
+            Self::Responses(reader) => reader.finish(each),
+            Self::Gemini(reader) => reader.finish(each),
         }
     }
 
@@ -153,6 +185,8 @@ impl Listener {
         match self {
             Self::Chat(reader) => reader.finished(),
             Self::Lenient(reader) => reader.finished(),
+            Self::Responses(reader) => reader.finished(),
+            Self::Gemini(reader) => reader.finished(),
         }
     }
 }

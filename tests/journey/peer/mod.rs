@@ -29,7 +29,9 @@ pub(crate) mod scripted_turns;
 pub(crate) mod scripted_upstream;
 pub(crate) mod sends_one_byte_at_a_time;
 pub(crate) mod speaks_chat;
+pub(crate) mod speaks_gemini;
 pub(crate) mod speaks_mcp;
+pub(crate) mod speaks_responses;
 pub(crate) mod speaks_tls;
 pub(crate) mod stalls_after_headers;
 
