@@ -160,6 +160,8 @@ pub(crate) fn section(provider: &Provider) -> &'static str {
     match provider.dialect {
         Dialect::Demo => "",
         Dialect::Anthropic => section_of_host(&provider.site.origin.host).unwrap_or("anthropic"),
+        Dialect::Bedrock => "bedrock",
+        Dialect::Vertex => "vertex",
         Dialect::OpenAiChat => section_of_host(&provider.site.origin.host).unwrap_or("openai"),
     }
 }

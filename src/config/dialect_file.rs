@@ -8,8 +8,13 @@ use crate::llm::speech::{Chat, Speech};
 use crate::upstream::provider::Dialect;
 
 /// The dialects, by the words of the config.
-pub(crate) const DIALECTS: &[(&str, Dialect)] =
-    &[("anthropic", Dialect::Anthropic), ("openai_chat", Dialect::OpenAiChat), ("demo", Dialect::Demo)];
+pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
+    ("anthropic", Dialect::Anthropic),
+    ("openai_chat", Dialect::OpenAiChat),
+    ("bedrock", Dialect::Bedrock),
+    ("vertex", Dialect::Vertex),
+    ("demo", Dialect::Demo),
+];
 
 /// Where the servers are that know all of OpenAI's own fields.
 const OPENAI_HOSTS: &[&str] = &["api.openai.com", ".api.openai.com", ".openai.azure.com"];
@@ -228,6 +233,6 @@ pub(crate) fn base_path(dialect: Dialect, url: &At<String>, path: String) -> Str
     let cut = url.value.trim_end_matches('/').ends_with("/v1");
     match dialect {
         Dialect::OpenAiChat if path.is_empty() || cut => format!("{path}/v1"),
-        Dialect::OpenAiChat | Dialect::Anthropic | Dialect::Demo => path,
+        _ => path,
     }
 }

@@ -14,7 +14,7 @@ use crate::json::Fault;
 use crate::llm::anthropic::request::{self, Request};
 use crate::llm::anthropic::strip;
 use crate::llm::conversation;
-use crate::llm::loss::Treatment;
+use crate::llm::loss::{Losses, Treatment};
 use crate::llm::said::{Failure, Kind};
 use crate::llm::speech::{Answering, Ask, Interpreter, Spoken};
 use crate::net::buffer::Buffer;
@@ -23,7 +23,7 @@ use crate::upstream::message::Message;
 use crate::upstream::provider::Provider;
 
 /// What calls of ours are signed with where a provider asks who calls.
-const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 
 /// Bytes of a request that make a token, about: for what callers are shown before the provider has counted.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -50,13 +50,7 @@ pub(super) fn say(
     let (session, user) = names(record);
     let ask = Ask { model, conversation: &session, caller: &user, nonce: nonce(record) };
     let Spoken { path, body: said, losses, ear } = speech.say(&conversation, &ask)?;
-    for loss in losses.kinds() {
-        match loss.treatment {
-            Treatment::Dropped => record.mark(&format!("left out {}", loss.what)),
-            Treatment::Clamped => record.mark(&format!("brought down {}", loss.what)),
-            Treatment::Emulated | Treatment::Enforced => {}
-        }
-    }
+    mark(record, &losses);
     let answering = Answering {
         call: record.id,
         model: &record.model,
@@ -70,6 +64,17 @@ pub(super) fn say(
     let said = Rc::new(Buffer::from(&said[..]));
     let message = Message::with_body(head, [Some((said, 0..length)), None, None]);
     Ok(Some(Said { message, interpreter }))
+}
+
+/// Marks on the entry of the ledger what could not be carried over.
+pub(super) fn mark(record: &mut Record, losses: &Losses) {
+    for loss in losses.kinds() {
+        match loss.treatment {
+            Treatment::Dropped => record.mark(&format!("left out {}", loss.what)),
+            Treatment::Clamped => record.mark(&format!("brought down {}", loss.what)),
+            Treatment::Emulated | Treatment::Enforced => {}
+        }
+    }
 }
 
 /// A body for a model of Anthropic's without the thinking of other vendors' models, whose signatures it would

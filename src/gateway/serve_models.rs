@@ -103,7 +103,7 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now
                 Dialect::Demo => Rc::new(vec![entry("claude-demo")]),
                 // What the config writes out is what there is of others: their lists hold models for sounds
                 // and pictures, too.
-                Dialect::OpenAiChat => Rc::default(),
+                Dialect::OpenAiChat | Dialect::Bedrock | Dialect::Vertex => Rc::default(),
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };
             for model in own.iter() {
