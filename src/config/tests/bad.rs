@@ -117,7 +117,7 @@ fn providers() {
     check(
         &provider("dialect: morse, base_url: http://h"),
         &["tollgate.yaml:2:17: providers.p.dialect: this version does not speak \"morse\"; \
-             it speaks anthropic, openai_chat, demo"],
+             it speaks anthropic, openai_chat, bedrock, vertex, demo"],
     );
     check(
         &provider("dialect: demo, key: x"),

@@ -40,7 +40,11 @@ fn a_cloud_is_found_by_its_region_and_its_keys_are_kept() {
         let credential = provider.credential.as_ref().unwrap();
         assert_eq!((credential.header, credential.value.expose()), ("authorization", "Bearer very/secret"));
     }
-    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let told = |warning: &String| warning.contains("providers.");
+    assert!(!loaded.warnings.iter().any(told), "{:?}", loaded.warnings);
+    let written = CONFIG.replace("${env:T}", "token");
+    let warnings = good(&written, ENVIRONMENT).warnings;
+    assert!(warnings.iter().any(|text| text.contains("providers.signed: a key of `aws`")), "{warnings:?}");
 }
 
 #[test]
