@@ -156,9 +156,8 @@ fn claude_code_calls_tools_over_vertex() {
 
 /// A gateway before Vertex AI.
 fn vertex(engine: Engine, upstream: &str) -> Gateway {
-    let provider = format!(
-        "dialect: vertex, project: proj-1, location: europe-west1, base_url: \"{upstream}\", key: ya29.scripted"
-    );
+    let place = "project: proj-1, location: europe-west1";
+    let provider = format!("dialect: vertex, {place}, base_url: \"{upstream}\", key: ya29.scripted");
     run(engine, &provider, "claude-far-1@20260101")
 }
 
