@@ -18,6 +18,8 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("openai_chat", Dialect::OpenAiChat),
     ("openai_responses", Dialect::OpenAiResponses),
     ("gemini", Dialect::Gemini),
+    ("bedrock", Dialect::Bedrock),
+    ("vertex", Dialect::Vertex),
     ("demo", Dialect::Demo),
 ];
 
@@ -140,7 +142,7 @@ pub(crate) fn read_takes(
         Dialect::AnthropicLenient => LENIENT_KEYS,
         Dialect::OpenAiResponses => speeches::RESPONSES_KEYS,
         Dialect::Gemini => speeches::GEMINI_KEYS,
-        Dialect::Anthropic | Dialect::Demo => {
+        Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex | Dialect::Demo => {
             let who = "only a provider of another dialect than Anthropic's own";
             reader.fault(node.mark, format!("{what}: {who} has differences to tell"));
             return None;
@@ -291,7 +293,7 @@ fn written(node: &Node) -> Vec<(String, String)> {
 /// The header that a provider of a dialect wants its key in, where nothing is written.
 pub(crate) const fn usual_auth(dialect: Dialect) -> Auth {
     match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => Auth::Bearer,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Bedrock | Dialect::Vertex => Auth::Bearer,
         Dialect::Gemini => Auth::GoogApiKey,
         Dialect::Anthropic | Dialect::AnthropicLenient | Dialect::Demo => Auth::ApiKey,
     }
@@ -304,7 +306,7 @@ pub(crate) fn speech(dialect: Dialect, (name, host): (&str, &str), takes: Option
     let is_openai = |known: &&str| host == *known || (known.starts_with('.') && host.ends_with(*known));
     let openai = takes.openai.unwrap_or_else(|| OPENAI_HOSTS.iter().any(is_openai));
     match dialect {
-        Dialect::Anthropic | Dialect::Demo => None,
+        Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex | Dialect::Demo => None,
         Dialect::AnthropicLenient => Some(Speech::Lenient(Box::new(lenient(takes)))),
         Dialect::OpenAiChat => Some(chat(openai, takes)),
         Dialect::OpenAiResponses => Some(speeches::responses(name, openai, takes)),
@@ -383,11 +385,6 @@ pub(crate) fn base_path(dialect: Dialect, url: &At<String>, path: String) -> Str
         Dialect::OpenAiChat | Dialect::OpenAiResponses if path.is_empty() || cut => format!("{path}/v1"),
         Dialect::Gemini if cut => format!("{path}/v1"),
         Dialect::Gemini if path.is_empty() => "/v1beta".to_owned(),
-        Dialect::OpenAiChat
-        | Dialect::OpenAiResponses
-        | Dialect::Gemini
-        | Dialect::Anthropic
-        | Dialect::AnthropicLenient
-        | Dialect::Demo => path,
+        _ => path,
     }
 }

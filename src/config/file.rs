@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
+use crate::config::cloud_file::{self, CLOUD_KEYS, Cloud};
 use crate::config::dialect_file::{self, Takes};
 use crate::config::guard_file::{self, Guard};
 use crate::config::identity_file::{self, Identity, ROLES};
@@ -73,6 +74,8 @@ pub(crate) struct Provider {
     pub(crate) name: At<String>,
     pub(crate) dialect: Dialect,
     pub(crate) takes: Option<Takes>,
+    /// Where its dialect is a cloud's.
+    pub(crate) cloud: Option<Cloud>,
     pub(crate) base_url: Option<At<String>>,
     pub(crate) key: Option<At<Source>>,
     /// Several in the place of `key`.
@@ -315,10 +318,12 @@ fn read_timeouts(node: &Node, reader: &mut Reader) -> Option<Timeouts> {
 fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Provider> {
     let what = format!("providers.{}", name.value);
     let known = ["dialect", "takes", "base_url", "key", "keys", "auth", "proxy"];
-    let fields = reader.fields(node, &what, &[&known[..], &STAND_KEYS].concat())?;
+    let fields = reader.fields(node, &what, &[&known[..], CLOUD_KEYS, &STAND_KEYS].concat())?;
     let stand = places_file::read_stand(&fields, &what, reader);
     let dialect = dialect_file::read_dialect(&fields, &what, reader);
     let base_url = fields.get("base_url").and_then(|node| reader.text(node, &format!("{what}.base_url")));
+    let cloud = cloud_file::read(&fields, &what, dialect, reader)?;
+    let base_url = base_url.or_else(|| cloud.as_ref().map(Cloud::base_url));
     let key = fields.get("key").and_then(|node| secrets::read(node, &format!("{what}.key"), reader));
     let keys = routes_file::read_keys(&fields, &what, reader);
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
@@ -339,14 +344,14 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
                 }
             }
         }
-        _ if fields.get("base_url").is_none() => {
+        _ if base_url.is_none() => {
             reader.fault(fields.mark, format!("{what}: `base_url` is missing"));
             return None;
         }
         _ => {}
     }
     let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
-    Some(Provider { name, dialect: dialect?, takes, base_url, key, keys, auth, proxy, stand })
+    Some(Provider { name, dialect: dialect?, takes, cloud, base_url, key, keys, auth, proxy, stand })
 }
 
 fn read_keys(node: &Node, reader: &mut Reader) -> Vec<Key> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sha2::Digest;
 
 use crate::config::atomic;
+use crate::config::cloud_file::ShownCloud;
 use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::{Faults, Mark};
@@ -326,8 +327,11 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
             Dialect::OpenAiChat => "openai_chat",
             Dialect::OpenAiResponses => "openai_responses",
             Dialect::Gemini => "gemini",
+            Dialect::Bedrock => "bedrock",
+            Dialect::Vertex => "vertex",
             Dialect::Demo => "demo",
         },
+        cloud: written.and_then(|one| one.cloud.as_ref()).map(ShownCloud::of),
         takes: takes.map(|takes| takes.written.clone()).unwrap_or_default(),
         base_url: (provider.dialect != Dialect::Demo).then(url),
         key: provider.credential.as_ref().map(|_| MASK),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::base_url;
+use crate::config::cloud_file;
 use crate::config::defaults;
 use crate::config::dialect_file;
 use crate::config::environment::Environment;
@@ -53,6 +54,7 @@ pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -
         name: at("demo".to_owned()),
         dialect: Dialect::Demo,
         takes: None,
+        cloud: None,
         base_url: None,
         key: None,
         keys: Vec::new(),
@@ -92,6 +94,11 @@ impl Surroundings<'_> {
             Some((first, more)) => (Some(first), more),
             None => (written.key.as_ref(), &[][..]),
         };
+        for mark in written.cloud.iter().flat_map(cloud_file::Cloud::written_secrets) {
+            let (line, hint) = (mark.line, "write `${env:NAME}` or `${file:PATH}` to keep it out");
+            self.warnings
+                .push(format!("{what}: a key of `aws` stands in the config itself, line {line}; {hint}"));
+        }
         let key = first.map(|key| self.finder.find(key, &format!("{what}.key"), reader));
         let parsed = base_url::parse(&url.value);
         let (origin, base_path) = match parsed {
@@ -104,6 +111,10 @@ impl Surroundings<'_> {
         let proxy = self.proxy((written.proxy.as_ref(), written.name.mark), &what, &origin, reader)?;
         let tls = if origin.https { Some(self.client_tls(url.mark, reader)?) } else { None };
         let usual = dialect_file::usual_auth(written.dialect);
+        let cloud = match &written.cloud {
+            Some(cloud) => Some(Arc::new(self.cloud(cloud, &what, reader)?)),
+            None => None,
+        };
         let more = spare.iter().filter_map(|key| self.finder.find(key, &format!("{what}.keys"), reader));
         let more = more.map(|key| credential(written.auth.unwrap_or(usual), &key)).collect();
         let credential = match key {
@@ -121,7 +132,8 @@ impl Surroundings<'_> {
         let site = Arc::new(site(name.as_str(), origin, tls, proxy, reach));
         let Stand { regions, tenancy } = &written.stand;
         let place = Place::of_provider(name.as_str(), regions, *tenancy);
-        let provider = Provider { name, dialect: written.dialect, site, base_path, credential, spare, place };
+        let dialect = written.dialect;
+        let provider = Provider { name, dialect, cloud, site, base_path, credential, spare, place };
         Some((provider, speech))
     }
 
@@ -203,6 +215,7 @@ fn demo(name: ProviderName, stand: &Stand) -> Provider {
     Provider {
         name,
         dialect: Dialect::Demo,
+        cloud: None,
         site,
         base_path: String::new(),
         credential: None,

@@ -362,6 +362,9 @@ impl<'e> Resolver<'e> {
         for secret in [credential, password].into_iter().chain(spare) {
             self.facts.update(Sha256::digest(secret.map_or("", |secret| secret.expose())));
         }
+        for secret in provider.cloud.iter().flat_map(|cloud| cloud.secrets()) {
+            self.facts.update(Sha256::digest(secret.expose()));
+        }
     }
 
     fn config_keys(&mut self, file: &File, reader: &mut Reader) -> Vec<(KeyHash, Principal)> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::cloud_file::ShownCloud;
 use crate::config::guard_file::ShownGuard;
 use crate::config::shown_books::ShownBooks;
 use crate::config::shown_identity::ShownIdentity;
@@ -87,6 +88,9 @@ pub struct ShownProvider {
     /// In what it differs from what its address lets expect, as it was written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub takes: Vec<(String, String)>,
+    /// The cloud that it is in, where its dialect is a cloud's.
+    #[serde(flatten)]
+    pub cloud: Option<ShownCloud>,
     /// Where it is; absent for the demo.
     pub base_url: Option<String>,
     /// The mask, if it has a key.
@@ -268,6 +272,9 @@ fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::
         let takes: Vec<String> =
             provider.takes.iter().map(|(key, value)| format!("{key}: {value}")).collect();
         write!(f, ", takes: {{ {} }}", takes.join(", "))?;
+    }
+    if let Some(cloud) = &provider.cloud {
+        write!(f, ", {cloud}")?;
     }
     if let Some(url) = &provider.base_url {
         write!(f, ", base_url: {}", word(url))?;

@@ -15,7 +15,7 @@ use crate::json::Fault;
 use crate::llm::anthropic::request::{self, Request};
 use crate::llm::anthropic::strip;
 use crate::llm::conversation;
-use crate::llm::loss::Treatment;
+use crate::llm::loss::{Losses, Treatment};
 use crate::llm::said::{Failure, Kind};
 use crate::llm::speech::{Answering, Ask, Interpreter, Spoken};
 use crate::net::buffer::Buffer;
@@ -24,7 +24,7 @@ use crate::upstream::message::Message;
 use crate::upstream::provider::{Dialect, Provider};
 
 /// What calls of ours are signed with where a provider asks who calls.
-const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 
 /// A request that is ready to be sent, and what its answer is read with.
 pub(super) struct Said {
@@ -48,13 +48,7 @@ pub(super) fn say(
     let (session, user) = names(record);
     let ask = Ask { model, conversation: &session, caller: &user, nonce: nonce(record) };
     let Spoken { path, body: said, losses, ear } = speech.say(&conversation, &ask)?;
-    for loss in losses.kinds() {
-        match loss.treatment {
-            Treatment::Dropped => record.mark(&format!("left out {}", loss.what)),
-            Treatment::Clamped => record.mark(&format!("brought down {}", loss.what)),
-            Treatment::Emulated | Treatment::Enforced => {}
-        }
-    }
+    mark(record, &losses);
     let guess = counting.guess((provider, model), (body, &conversation), speech.images());
     let input_tokens = guess.shown;
     record.guess = Some(guess);
@@ -66,6 +60,17 @@ pub(super) fn say(
     let said = Rc::new(Buffer::from(&said[..]));
     let message = Message::with_body(head, [Some((said, 0..length)), None, None]);
     Ok(Some(Said { message, interpreter }))
+}
+
+/// Marks on the entry of the ledger what could not be carried over.
+pub(super) fn mark(record: &mut Record, losses: &Losses) {
+    for loss in losses.kinds() {
+        match loss.treatment {
+            Treatment::Dropped => record.mark(&format!("left out {}", loss.what)),
+            Treatment::Clamped => record.mark(&format!("brought down {}", loss.what)),
+            Treatment::Emulated | Treatment::Enforced => {}
+        }
+    }
 }
 
 /// A body for a model of Anthropic's without the thinking of other vendors' models, whose signatures it would

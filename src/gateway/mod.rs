@@ -23,6 +23,7 @@ mod failover;
 mod foreign;
 mod guard;
 mod herald;
+mod hosted;
 mod hub;
 mod identify;
 mod issuers;

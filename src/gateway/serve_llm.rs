@@ -21,12 +21,14 @@ use crate::gateway::destination::{self, Destination, Refused};
 use crate::gateway::failover::{self, Heard, Kept, hung_up};
 use crate::gateway::foreign::{self, Said};
 use crate::gateway::guard::{self, Watch};
+use crate::gateway::hosted;
 use crate::gateway::identify::identify;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
 use crate::gateway::stream_back::Begun;
 use crate::gateway::stream_back::interpreted::{self, Understood, Untold};
+use crate::gateway::stream_back::listener::Listener;
 use crate::gateway::worker::{Phase, Worker};
 use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
@@ -155,6 +157,8 @@ impl Call<'_> {
             match asked {
                 Asked::Answered(mut connection) => {
                     drop(message);
+                    let status = caller.answer.status;
+                    let understood = understood.filter(|it| it.listener.hears(status));
                     match self.hear(&way, caller, &mut connection).await {
                         Heard::Good(input, headroom) => {
                             way.served(headroom);
@@ -209,12 +213,19 @@ impl Call<'_> {
         record: &mut Record,
     ) -> Result<(Message, Option<Understood<'_>>), CallError> {
         let model = self.model_of(target);
+        if let Some(cloud) = &provider.cloud {
+            let of = (&**cloud, &**provider);
+            let stream = self.request.stream && record.endpoint == Endpoint::Messages;
+            let (message, listener) = hosted::say(of, caller, whole, (model, stream), record)?;
+            return Ok((message, Some(Understood { listener, stream })));
+        }
         let of = (self.snapshot, &**provider, &*self.worker.counting);
         let said = foreign::say(of, caller, (whole.body(), self.request), (target, model), record)?;
         if let (Some(Said { message, interpreter }), Some(speech)) =
             (said, self.snapshot.speech(target.provider))
         {
-            return Ok((message, Some(Understood { speech, interpreter, stream: self.request.stream })));
+            let listener = Listener::Foreign(Box::new(interpreter), speech);
+            return Ok((message, Some(Understood { listener, stream: self.request.stream })));
         }
         Ok((self.message(caller, whole, (target, provider), record.endpoint)?, None))
     }

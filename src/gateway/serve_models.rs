@@ -106,7 +106,9 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now
                 Dialect::OpenAiChat
                 | Dialect::OpenAiResponses
                 | Dialect::Gemini
-                | Dialect::AnthropicLenient => Rc::default(),
+                | Dialect::AnthropicLenient
+                | Dialect::Bedrock
+                | Dialect::Vertex => Rc::default(),
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };
             for model in own.iter() {

@@ -4,6 +4,9 @@
 //! 2026-11). Where the model runs is part of host and path: a region, `us` or `eu`, or `global`.
 
 use crate::llm::anthropic::hosted::{Beta, Fields, Host, Unknown};
+use crate::llm::bedrock;
+use crate::llm::gemini;
+use crate::llm::said::{Failure, Kind};
 
 /// `anthropic_version` of its bodies.
 pub const VERSION: &str = "vertex-2023-10-16";
@@ -97,6 +100,16 @@ fn base(project: &str, place: &str) -> Option<String> {
     let project_fits = project.split([':', '.']).all(is_word) && project.len() <= 128;
     let fits = project_fits && is_word(place);
     fits.then(|| format!("/v1/projects/{project}/locations/{place}/publishers/anthropic/models"))
+}
+
+/// Reads the body of an answer with an error status: in Google's form, or in Anthropic's, whose own words
+/// about a request are told, since the client acts on them.
+pub fn read_error(status: u16, body: &[u8]) -> Failure {
+    let failure = gemini::read_error(status, body);
+    match failure.kind {
+        Kind::InvalidRequest => bedrock::read_error(status, "", body),
+        _ => failure,
+    }
 }
 
 /// Whether a header line of the caller goes on, by its name in lower case. `anthropic-version` stands in the

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::ProviderName;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
+use crate::upstream::cloud::Cloud;
 use crate::upstream::site::Site;
 
 /// The wire format that a provider speaks.
@@ -22,6 +23,10 @@ pub enum Dialect {
     OpenAiResponses,
     /// Google's Gemini by `generateContent`.
     Gemini,
+    /// Anthropic's models on Amazon Bedrock, by InvokeModel.
+    Bedrock,
+    /// Anthropic's models on Vertex AI, by rawPredict.
+    Vertex,
     /// The built-in scripted model: no connection is made.
     Demo,
 }
@@ -42,6 +47,8 @@ pub struct Provider {
     pub name: ProviderName,
     /// What it speaks.
     pub dialect: Dialect,
+    /// What there is to know where a cloud hosts Anthropic's models.
+    pub cloud: Option<Arc<Cloud>>,
     /// Where it is. Unused for `Dialect::Demo`.
     pub site: Arc<Site>,
     /// Path of its base URL, `""` or `/x/y`: without a slash at the end and without a last `/v1`.

@@ -23,6 +23,7 @@ mod llm_fidelity;
 mod llm_paths;
 
 // Providers of other dialects.
+mod clouds;
 mod counting;
 mod dialects;
 mod vendors;

@@ -3,6 +3,7 @@
 mod addresses;
 mod bad;
 mod books;
+mod clouds;
 mod dialects;
 mod good;
 mod guard;

@@ -18,13 +18,13 @@ use crate::gateway::read_along::Reader;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
+use crate::gateway::stream_back::listener::Listener;
 use crate::gateway::stream_back::{Begun, End, Relay, broken, next_room, note_status};
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode::{self, Fields, RelayedResponse};
 use crate::http::head::{Framing, ResponseHead};
 use crate::llm::anthropic::guard::Form;
 use crate::llm::said::{Failure, Kind};
-use crate::llm::speech::{Interpreter, Speech};
 use crate::net::buffer::Buffer;
 use crate::net::outgoing::Outgoing;
 use crate::route::failure::Kind as Failing;
@@ -34,10 +34,8 @@ use crate::upstream::provider::Provider;
 
 /// How the answer is to be understood.
 pub(in crate::gateway) struct Understood<'a> {
-    /// What the provider speaks.
-    pub(in crate::gateway) speech: &'a Speech,
     /// Who listens.
-    pub(in crate::gateway) interpreter: Interpreter,
+    pub(in crate::gateway) listener: Listener<'a>,
     /// The caller wants a stream.
     pub(in crate::gateway) stream: bool,
 }
@@ -65,7 +63,8 @@ pub(in crate::gateway) async fn relay(
     let encoded = !matches!(header("content-encoding"), b"" | b"identity");
     note_status(worker, provider, head.status);
     if encoded || !(200..300).contains(&head.status) {
-        understood.interpreter.refused(head.status, understood.speech);
+        let name = str::from_utf8(header("x-amzn-errortype")).unwrap_or_default();
+        understood.listener.refused(head.status, name);
     }
     let mut relay = Relay::new(worker, snapshot, caller, &head);
     relay.framing = if caller.takes_chunks() { Framing::Chunked } else { Framing::UntilClose };
@@ -75,15 +74,14 @@ pub(in crate::gateway) async fn relay(
         relay.reader = Reader::Document(Box::default());
     }
     worker.streams.set(worker.streams.get() + 1);
-    let run =
-        Run { relay: &mut relay, provider, interpreter: &mut understood.interpreter, whole, clean: false };
+    let run = Run { relay: &mut relay, provider, listener: &mut understood.listener, whole, clean: false };
     let ended = run.run(caller, &mut connection, (&head, input, understood.stream), record).await;
     worker.streams.set(worker.streams.get().saturating_sub(1));
     let reusable = |clean| clean && head.keep_alive;
     match ended {
         Ok(end) => {
             relay.note(record);
-            if let Some(failure) = understood.interpreter.failure() {
+            if let Some(failure) = understood.listener.failure() {
                 note_failure(worker, provider, failure, record);
             }
             relay.close(caller, (end, connection, reusable(true)), provider, record).await;
@@ -95,7 +93,7 @@ pub(in crate::gateway) async fn relay(
                 worker.pool.give_back(&provider.site, connection, clock::now());
             }
             caller.answer = head;
-            let in_body = understood.interpreter.wait_ms().map(|wait| wait.div_ceil(1000));
+            let in_body = understood.listener.wait_ms().map(|wait| wait.div_ceil(1000));
             let retry_after_s = retry_after_s.or(in_body);
             // Nothing has been said yet, so what was settled about the connection is open again.
             caller.keep_alive = kept_alive;
@@ -145,16 +143,16 @@ fn note_failure(worker: &Worker, provider: &Provider, failure: &Failure, record:
     record.error = format!("{}: {}", failure.message, failure.detail);
 }
 
-struct Run<'r, 'a> {
+struct Run<'r, 'a, 'l> {
     relay: &'r mut Relay<'a>,
     provider: &'r Arc<Provider>,
-    interpreter: &'r mut Interpreter,
+    listener: &'r mut Listener<'l>,
     /// The request, for as long as another provider may be asked.
     whole: &'r mut Option<Whole>,
     clean: bool,
 }
 
-impl Run<'_, '_> {
+impl Run<'_, '_, '_> {
     async fn run(
         mut self,
         caller: &mut Caller,
@@ -171,14 +169,14 @@ impl Run<'_, '_> {
         loop {
             let received = raw.len();
             let whole = self.understand(&mut raw, &mut said);
-            let over = whole || self.interpreter.is_over();
+            let over = whole || self.listener.is_over();
             if !begun {
                 // A ping has sent the head: then this is an answer that has begun.
                 let pinged = stream && self.relay.held.is_none();
-                if let Some(failure) = self.interpreter.failure().filter(|_| !pinged) {
+                if let Some(failure) = self.listener.failure().filter(|_| !pinged) {
                     return Err(Unsaid { failure: Why::Told(failure.clone()), clean: self.clean });
                 }
-                begun = pinged || self.interpreter.is_committed();
+                begun = pinged || self.listener.is_committed();
                 if begun && !stream {
                     self.relay.framing = Framing::Length(said.len() as u64);
                     self.relay.held = Some(self.front(caller, record));
@@ -202,7 +200,7 @@ impl Run<'_, '_> {
             raw = match self.relay.receive(caller, connection).await {
                 Ok(true) => connection.stream.take_input(),
                 Ok(false) => {
-                    self.interpreter.finish(&mut said);
+                    self.listener.finish(&mut said);
                     Buffer::empty()
                 }
                 Err(End::Broken(outcome, why)) if !begun && self.relay.held.is_some() | !stream => {
@@ -218,14 +216,14 @@ impl Run<'_, '_> {
         let received = raw.len();
         let Ok(decoded) = self.relay.decoder.decode(raw.filled_mut()) else {
             // Broken framing is the end of what can be understood.
-            self.interpreter.finish(said);
+            self.listener.finish(said);
             return true;
         };
         let body = raw.filled().get(decoded.body.clone()).unwrap_or_default();
-        self.interpreter.push(body, said);
+        self.listener.push(body, said);
         if decoded.done {
             self.clean = decoded.consumed == received;
-            self.interpreter.finish(said);
+            self.listener.finish(said);
         }
         decoded.done
     }
@@ -241,7 +239,7 @@ impl Run<'_, '_> {
     ) -> Option<End> {
         let relay = &mut *self.relay;
         if relay.served.is_none() {
-            relay.served = self.interpreter.served().map(Into::into);
+            relay.served = self.listener.served().map(Into::into);
         }
         relay.reader.push(said);
         let instead = match &mut record.watch {
@@ -261,11 +259,11 @@ impl Run<'_, '_> {
         said.clear();
         if over || relay.said_all() {
             relay.note(record);
-            let counted = self.interpreter.counted();
+            let counted = self.listener.counted();
             if let Some(guess) = record.guess.take_if(|_| counted > 0) {
                 relay.worker.counting.learn(guess, counted);
             }
-            if let Some(failure) = self.interpreter.failure() {
+            if let Some(failure) = self.listener.failure() {
                 note_failure(relay.worker, self.provider, failure, record);
             }
             relay.book(record).await;

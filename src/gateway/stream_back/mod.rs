@@ -5,6 +5,7 @@
 //! memory of a stream is that one buffer, and relaying an event allocates nothing.
 
 pub(super) mod interpreted;
+pub(super) mod listener;
 
 use std::future::poll_fn;
 use std::io;

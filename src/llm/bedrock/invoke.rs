@@ -39,6 +39,8 @@ pub struct InvokeStream {
     call: CallId,
     frames: Frames,
     over: bool,
+    /// An event has been written that is content.
+    content: bool,
     /// An event has told how much was read from the cache or written into it.
     cache_told: bool,
     /// The data of a `message_delta` that waits for counts which only the metrics have.
@@ -54,6 +56,7 @@ impl InvokeStream {
             call,
             frames: Frames::default(),
             over: false,
+            content: false,
             cache_told: false,
             delta: None,
             metrics: None,
@@ -85,6 +88,11 @@ impl InvokeStream {
     /// Whether the last event has been written: bytes after it mean nothing.
     pub const fn finished(&self) -> bool {
         self.over
+    }
+
+    /// Whether some of the answer has been written that is more than its beginning.
+    pub const fn has_content(&self) -> bool {
+        self.content
     }
 
     /// Why the answer failed, unless it told so in an event of Anthropic's.
@@ -148,6 +156,7 @@ impl InvokeStream {
             (1..=NAME_BYTES_MAX).contains(&name.len())
                 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         })?;
+        self.content |= !matches!(name, "message_start" | "ping" | "error");
         self.cache_told |= event.tells_cache;
         if let Some(metrics) = event.metrics {
             self.metrics = Some(metrics);

@@ -9,6 +9,7 @@
 //! caller and the gateway, and AWS refuses lines of its own kind that are not signed. Bedrock Mantle speaks
 //! the Messages API itself: it needs no more than its host and a signature.
 
+mod answer;
 mod betas;
 pub mod converse;
 mod count;
@@ -22,6 +23,7 @@ mod tests;
 
 use crate::llm::anthropic::hosted::{Fields, Host, Unknown};
 
+pub use answer::{Answer, Form};
 pub use betas::BETAS;
 pub use count::{count_path, read_count, write_count};
 pub use error::read as read_error;

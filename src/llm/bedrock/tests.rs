@@ -10,7 +10,7 @@ use serde_json::{Value as Tree, json};
 use super::eventstream::{Fault, Frame, Frames, Message, write_frame};
 use super::fuzz::{anthropic, chunk, fuzz_event_stream};
 use super::{
-    InvokeStream, count_path, host_name, invoke_path, mantle_host_name, read_count, read_error,
+    Answer, Form, InvokeStream, count_path, host_name, invoke_path, mantle_host_name, read_count, read_error,
     strip_metrics, takes_ttl, write_count,
 };
 use crate::base64;
@@ -474,4 +474,55 @@ proptest! {
 #[test]
 fn the_fuzz_corpus_replays() {
     replay("event_stream", 5, fuzz_event_stream);
+}
+
+// === one answer ===
+
+fn read_whole(form: Form, body: &[u8]) -> (Vec<u8>, Option<Kind>, bool) {
+    let (mut answer, mut out) = (Answer::new(CallId(9), form), Vec::new());
+    for piece in body.chunks(5) {
+        answer.push(piece, &mut out);
+        assert!(!answer.is_committed() && out.is_empty(), "a document is written when it is whole");
+    }
+    answer.finish(&mut out);
+    (out, answer.failure().map(|failure| failure.kind), answer.is_committed())
+}
+
+#[test]
+fn a_document_is_told_whole_or_not_at_all() {
+    let message = br#"{"type":"message","amazon-bedrock-x":1,"id":"m"}"#;
+    let told = read_whole(Form::Document, message);
+    assert_eq!(told, (br#"{"type":"message","id":"m"}"#.to_vec(), None, true));
+    let none = |kind| (Vec::new(), Some(kind), false);
+    assert_eq!(read_whole(Form::Document, &message[..20]), none(Kind::CutShort));
+    assert_eq!(read_whole(Form::Document, b""), none(Kind::CutShort));
+    assert_eq!(read_whole(Form::Document, b"<html>"), none(Kind::Unreadable));
+    assert_eq!(read_whole(Form::Document, br#"{"message":"x"}"#), none(Kind::Unreadable));
+    let counted = read_whole(Form::Count, br#"{"inputTokens":7}"#);
+    assert_eq!(counted, (br#"{"input_tokens":7}"#.to_vec(), None, true));
+    assert_eq!(read_whole(Form::Count, br#"{"inputTokens":0}"#), none(Kind::Unreadable));
+}
+
+#[test]
+fn a_stream_can_be_taken_back_until_its_content() {
+    let (mut answer, mut out) = (Answer::new(CallId(9), Form::Stream), Vec::new());
+    answer.push(&stream(&events()[..1]), &mut out);
+    assert!(!out.is_empty() && !answer.is_committed());
+    let mut failed = answer.clone();
+    failed.push(&exception("throttlingException", "slow"), &mut out);
+    assert!(failed.is_over() && !failed.is_committed());
+    assert_eq!(failed.failure().unwrap().kind, Kind::RateLimited);
+    answer.push(&stream(&events()[1..2]), &mut out);
+    assert!(answer.is_committed() && !answer.is_over());
+    let mut refused = Answer::new(CallId(9), Form::Stream);
+    refused.refused(400, "ThrottlingException");
+    let mut nothing = Vec::new();
+    refused.push(b"{\"message\":\"slow\"}", &mut nothing);
+    refused.finish(&mut nothing);
+    assert_eq!((refused.failure().unwrap().kind, nothing.len()), (Kind::RateLimited, 0));
+    // An error of Anthropic's own goes on as it is.
+    let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
+    let mut own = Answer::new(CallId(9), Form::Stream);
+    own.push(&stream(&[error]), &mut nothing);
+    assert!(own.is_over() && own.is_committed() && own.failure().is_none());
 }

@@ -28,11 +28,13 @@ pub(crate) mod recording_relay;
 pub(crate) mod scripted_turns;
 pub(crate) mod scripted_upstream;
 pub(crate) mod sends_one_byte_at_a_time;
+pub(crate) mod speaks_bedrock;
 pub(crate) mod speaks_chat;
 pub(crate) mod speaks_gemini;
 pub(crate) mod speaks_mcp;
 pub(crate) mod speaks_responses;
 pub(crate) mod speaks_tls;
+pub(crate) mod speaks_vertex;
 pub(crate) mod stalls_after_headers;
 
 /// One request as a peer received it.
