@@ -35,6 +35,7 @@ mod routes_file;
 mod routing;
 mod secrets;
 mod template;
+mod tool_modes;
 mod yaml;
 
 pub mod atomic;
