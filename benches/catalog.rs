@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tollgate::call::Class;
+use tollgate::call::{Class, ToolMode};
 use tollgate::ids::ServerName;
 use tollgate::mcp::definition::ItemKind;
 use tollgate::mcp::list::{List, Pages, ServerLists};
@@ -61,7 +61,7 @@ fn view(criterion: &mut Criterion) {
         _ => Admission::Open,
     };
     let scope = Scope::All { endpoint_key: "tollgate" };
-    let plan = Plan { parts: &parts, scope, allow: Some(&allow), ttl_ms: 1000 };
+    let plan = Plan { parts: &parts, scope, allow: Some(&allow), mode: ToolMode::Raw, ttl_ms: 1000 };
     criterion.bench_function("catalog/tables_of_2000_tools", |bench| {
         bench.iter(|| View::new(black_box(&plan)));
     });

@@ -51,6 +51,32 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// How definitions of tools are written for models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ToolMode {
+    /// In fewer bytes that say the same.
+    #[default]
+    Native,
+    /// The first sentence of each description, and types.
+    Lean,
+    /// As its server wrote it.
+    Raw,
+}
+
+impl ToolMode {
+    /// All of them, in the order in which people read them.
+    pub const ALL: [Self; 3] = [Self::Native, Self::Lean, Self::Raw];
+
+    /// The word for it in the config and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Lean => "lean",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// What a tool does to the world, as far as anybody has said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::{Context, Result, ensure};
-use tollgate::call::Class;
+use tollgate::call::{Class, ToolMode};
 use tollgate::ids::ServerName;
 use tollgate::mcp::definition::ItemKind;
 use tollgate::mcp::edit::Edits;
@@ -155,7 +155,7 @@ fn views(times: u64, mut looks: impl FnMut(&View) -> bool) -> Result<()> {
         _ => Admission::Open,
     };
     let scope = Scope::All { endpoint_key: "tollgate" };
-    let plan = Plan { parts: &parts, scope, allow: Some(&allow), ttl_ms: 1000 };
+    let plan = Plan { parts: &parts, scope, allow: Some(&allow), mode: ToolMode::Raw, ttl_ms: 1000 };
     for _ in 0..times {
         ensure!(looks(&View::new(black_box(&plan))), "the view shows nothing");
     }

@@ -29,7 +29,7 @@ pub(crate) fn run(config: Option<&Path>, wish: &ToolsList, output: &mut Output<'
         output.note(&format!("asking {who}, for {} s at most", wish.timeout))?;
     }
     let patience = Duration::from_secs(wish.timeout);
-    let asking = Wish { server: wish.server.as_deref(), patience, log: wish.verbose };
+    let asking = Wish { server: wish.server.as_deref(), patience, count: false, log: wish.verbose };
     // That standard error is gone is no reason to stop.
     let mut tell = |server: &ServerFound| drop(output.note(&progress(server)));
     let found = survey::survey(loaded, asking, &mut tell);
@@ -256,6 +256,7 @@ fn form(survey: &Survey) -> Form<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::ToolMode;
 
     fn found() -> Survey {
         let server = |name: &str, health, era, version, tools| ServerFound {
@@ -278,6 +279,8 @@ mod tests {
             destructive,
             description: description.to_owned(),
             marks: if read_only.is_some() { String::new() } else { "secrecy".to_owned() },
+            mode: ToolMode::default(),
+            cost: None,
         };
         let dead = Health::Unreachable("it ended\nbefore \u{1b}[2J it answered".to_owned());
         Survey {

@@ -1,6 +1,7 @@
 //! Exactly what a person writes: every key of the config file, each of them optional unless it says
 //! otherwise.
 
+use crate::call::ToolMode;
 use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::cloud_file::{self, CLOUD_KEYS, Cloud};
@@ -18,6 +19,7 @@ use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::routes_file::{self, Routing};
 use crate::config::secrets::{self, Source};
 use crate::config::snapshot::LogFormat;
+use crate::config::tool_modes;
 use crate::config::yaml::{Node, Value};
 use crate::identity::role::Role;
 use crate::ledger::content::Policy;
@@ -126,6 +128,7 @@ pub(crate) struct Team {
     pub(crate) reach: Reach,
     pub(crate) aliases: Vec<Alias>,
     pub(crate) guard: Guard,
+    pub(crate) tools: Option<ToolMode>,
 }
 
 /// `timeouts:`, milliseconds.
@@ -442,6 +445,7 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
         "aliases",
         "tool_inputs",
         "scan",
+        "tools",
     ];
     let fields = reader.fields(node, &what, &known)?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
@@ -461,5 +465,6 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
         .unwrap_or_default();
     let deny_models = denied.unwrap_or_default();
     let guard = guard_file::read(&fields, &format!("{what}."), reader);
-    Some(Team { name, models, deny_models, servers, budget, content, reach, aliases, guard })
+    let tools = fields.get("tools").and_then(|node| tool_modes::read(node, &format!("{what}.tools"), reader));
+    Some(Team { name, models, deny_models, servers, budget, content, reach, aliases, guard, tools })
 }

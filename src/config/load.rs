@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sha2::Digest;
 
+use crate::call::ToolMode;
 use crate::config::atomic;
 use crate::config::cloud_file::ShownCloud;
 use crate::config::defaults;
@@ -266,6 +267,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
                 deny_models: texts(&team.deny_models),
                 servers: team.servers.as_deref().map(|grants| ShownGrant::all(&policies::servers(grants))),
                 content: team.content.map(shown_books::word_of),
+                tools: team.tools.map(ToolMode::name),
                 reach: ShownReach::of(&team.reach, &team.aliases),
                 guard: ShownGuard::of(&team.guard),
             })

@@ -1,6 +1,6 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::config::confines_file::{self, Written};
 use crate::config::faults::Mark;
 use crate::config::pinning;
@@ -8,7 +8,8 @@ use crate::config::places_file::{self, Stand};
 use crate::config::reader::{At, Fields, Reader, quoted};
 use crate::config::secrets::{self, Source};
 use crate::config::template::{self, Syntax, Template};
-use crate::config::yaml::Node;
+use crate::config::tool_modes;
+use crate::config::yaml::{Node, Value};
 use crate::limits;
 use crate::mcp::pin::FirstSight;
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
@@ -54,6 +55,7 @@ pub(crate) struct Endpoint {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) legacy_sse: bool,
     pub(crate) endpoint_key: Option<String>,
+    pub(crate) tools: Option<ToolMode>,
 }
 
 /// Keys that every server may have, then those of each way to reach one.
@@ -149,9 +151,10 @@ pub(crate) fn read_server(
     });
     let trusted = fields.get("trusted").and_then(|node| reader.yes_or_no(node, &format!("{what}.trusted")));
     let prefix = fields.get("prefix").and_then(|node| read_prefix(node, &format!("{what}.prefix"), reader));
-    let tools = fields.get("tools").map(|node| read_overrides(node, &format!("{what}.tools"), reader));
+    let tools = fields.get("tools").map(|node| read_tools(node, &format!("{what}.tools"), reader));
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
-    let presentation = Presentation { prefix: prefix.unwrap_or_default(), tools: tools.unwrap_or_default() };
+    let (mode, tools) = tools.unwrap_or_default();
+    let presentation = Presentation { prefix: prefix.unwrap_or_default(), mode, tools };
     let stand = places_file::read_stand(&fields, &what, reader);
     let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
     let pin = fields.get("pin").and_then(|node| pinning::read_word(node, &format!("{what}.pin"), reader));
@@ -344,6 +347,14 @@ fn is_tool_text(text: &str, max: usize) -> bool {
     !text.is_empty() && text.len() <= max && text.bytes().all(fits)
 }
 
+/// `tools:` of a server: one word for all of them, or what is different about each.
+fn read_tools(node: &Node, what: &str, reader: &mut Reader) -> (Option<ToolMode>, Vec<ToolOverride>) {
+    match node.value {
+        Value::Map(_) => (None, read_overrides(node, what, reader)),
+        _ => (tool_modes::read(node, what, reader), Vec::new()),
+    }
+}
+
 fn read_overrides(node: &Node, what: &str, reader: &mut Reader) -> Vec<ToolOverride> {
     let entries = reader.entries(node, what).unwrap_or_default();
     let max = limits::MCP_TOOL_OVERRIDES_MAX;
@@ -368,7 +379,7 @@ fn read_overrides(node: &Node, what: &str, reader: &mut Reader) -> Vec<ToolOverr
 }
 
 fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Option<ToolOverride> {
-    let fields = reader.fields(node, what, &["rename", "hide", "description", "class"])?;
+    let fields = reader.fields(node, what, &["rename", "hide", "description", "class", "mode"])?;
     let hide = fields.get("hide").and_then(|node| reader.yes_or_no(node, &format!("{what}.hide")));
     let rename = fields.get("rename").and_then(|node| {
         let what = format!("{what}.rename");
@@ -399,12 +410,13 @@ fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Op
         Some(text)
     });
     let (name, hide) = (name.to_owned(), hide.unwrap_or_default());
-    Some(ToolOverride { name, rename, hide, description, class })
+    let mode = fields.get("mode").and_then(|node| tool_modes::read(node, &format!("{what}.mode"), reader));
+    Some(ToolOverride { name, rename, hide, description, class, mode })
 }
 
 /// Reads `mcp:`.
 pub(crate) fn read_endpoint(node: &Node, reader: &mut Reader) -> Option<Endpoint> {
-    let known = ["allowed_origins", "allowed_hosts", "legacy_sse", "endpoint_key"];
+    let known = ["allowed_origins", "allowed_hosts", "legacy_sse", "endpoint_key", "tools"];
     let fields = reader.fields(node, "mcp", &known)?;
     let origin = |text: &str| {
         let rest = text.split_once("://").map(|(_, rest)| rest);
@@ -426,7 +438,8 @@ pub(crate) fn read_endpoint(node: &Node, reader: &mut Reader) -> Option<Endpoint
         Some(text)
     });
     let legacy_sse = legacy_sse.unwrap_or_default();
-    Some(Endpoint { allowed_origins, allowed_hosts, legacy_sse, endpoint_key })
+    let tools = fields.get("tools").and_then(|node| tool_modes::read(node, "mcp.tools", reader));
+    Some(Endpoint { allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools })
 }
 
 /// A list of patterns, in lower case.

@@ -36,6 +36,7 @@ pub(crate) fn mcp(written: &Endpoint, servers: Vec<McpServer>, pinning: Pinning)
         legacy_sse: written.legacy_sse,
         endpoint_key: written.endpoint_key.clone().unwrap_or(default.endpoint_key),
         pinning,
+        tools: written.tools.unwrap_or_default(),
     }
 }
 

@@ -37,6 +37,7 @@ mod routing;
 mod secrets;
 mod speeches;
 mod template;
+mod tool_modes;
 mod yaml;
 
 pub mod atomic;

@@ -50,6 +50,7 @@ pub(crate) fn rules(
             servers: team.servers.as_deref().map(servers),
             territory: team.reach.territory(),
             aliases: models_file::aliases(&team.aliases),
+            tools: team.tools,
         };
         (TeamName::new(&team.name.value), team_rules)
     });

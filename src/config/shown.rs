@@ -121,6 +121,9 @@ pub struct ShownTeam {
     pub servers: Option<Vec<ShownGrant>>,
     /// What is kept of what is said; absent for what `ledger:` says.
     pub content: Option<&'static str>,
+    /// How definitions of tools are written for it; absent for what `mcp:` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<&'static str>,
     /// Where its calls may run, and its names for models.
     #[serde(flatten)]
     pub reach: ShownReach,
@@ -225,7 +228,8 @@ fn write_team(team: &ShownTeam, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let servers = team.servers.as_ref().map(|grants| format!("servers: {}", grants_as_yaml(grants)));
     let content = team.content.map(|content| format!("content: {content}"));
     let denied = (!team.deny_models.is_empty()).then(|| format!("deny_models: {}", list(&team.deny_models)));
-    let mut both: Vec<String> = [models, denied, servers, content].into_iter().flatten().collect();
+    let tools = team.tools.map(|tools| format!("tools: {tools}"));
+    let mut both: Vec<String> = [models, denied, servers, content, tools].into_iter().flatten().collect();
     both.extend(team.reach.entries());
     both.extend(team.guard.parts());
     let space = if both.is_empty() { "" } else { " " };

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::config::confines_file::{shown_bounds, shown_user};
 use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::pinning::Pinning;
@@ -42,6 +42,9 @@ pub struct ShownServer {
     pub prefix: String,
     /// `trust_on_first_use`, `approve` or `off`.
     pub pin: &'static str,
+    /// How its definitions are written: `native`, `lean` or `raw`; absent where callers' teams decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_mode: Option<&'static str>,
     /// What is different about its tools, in written order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ShownTool>,
@@ -107,6 +110,9 @@ pub struct ShownTool {
     /// What it does, by the config's word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<&'static str>,
+    /// How its definition is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<&'static str>,
 }
 
 /// `mcp:`.
@@ -120,6 +126,8 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
+    /// How definitions of tools are written: `native`, `lean` or `raw`.
+    pub tools: &'static str,
 }
 
 /// `pinning:`.
@@ -164,6 +172,7 @@ impl ShownMcp {
             allowed_hosts: mcp.allowed_hosts.iter().map(|glob| glob.as_str().to_owned()).collect(),
             legacy_sse: mcp.legacy_sse,
             endpoint_key: mcp.endpoint_key.clone(),
+            tools: mcp.tools.name(),
         }
     }
 }
@@ -197,6 +206,7 @@ impl ShownServer {
                 Prefix::Fixed(text) => text.clone(),
             },
             pin: pin.word(),
+            tool_mode: resolved.presentation.mode.map(ToolMode::name),
             tools: resolved.presentation.tools.iter().map(ShownTool::of).collect(),
             stand: ShownStand::of(&server.place),
         }
@@ -205,8 +215,9 @@ impl ShownServer {
 
 impl ShownTool {
     fn of(tool: &ToolOverride) -> Self {
-        let ToolOverride { name, rename, hide, description, class } = tool.clone();
-        Self { name, rename, hide, description, class: class.map(Class::name) }
+        let ToolOverride { name, rename, hide, description, class, mode } = tool.clone();
+        let (class, mode) = (class.map(Class::name), mode.map(ToolMode::name));
+        Self { name, rename, hide, description, class, mode }
     }
 }
 
@@ -267,11 +278,11 @@ fn mapping(entries: impl Iterator<Item = String>) -> String {
 impl fmt::Display for ShownMcp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (origins, hosts) = (list(&self.allowed_origins), list(&self.allowed_hosts));
-        let (sse, key) = (self.legacy_sse, word(&self.endpoint_key));
+        let (sse, key, tools) = (self.legacy_sse, word(&self.endpoint_key), self.tools);
         write!(
             f,
             "mcp: {{ allowed_origins: {origins}, allowed_hosts: {hosts}, legacy_sse: {sse}, \
-             endpoint_key: {key} }}"
+             endpoint_key: {key}, tools: {tools} }}"
         )
     }
 }
@@ -317,6 +328,7 @@ impl fmt::Display for ShownServer {
         entries.push(format!("prefix: {}", word(&self.prefix)));
         entries.extend(self.stand.entries());
         entries.push(format!("pin: {}", self.pin));
+        entries.extend(self.tool_mode.map(|mode| format!("tools: {mode}")));
         if !self.tools.is_empty() {
             entries.push(format!("tools: {}", mapping(self.tools.iter().map(ToString::to_string))));
         }
@@ -331,7 +343,8 @@ impl fmt::Display for ShownTool {
         let hide = self.hide.then(|| "hide: true".to_owned());
         let description = self.description.as_ref().map(|text| format!("description: {}", word(text)));
         let class = self.class.map(|class| format!("class: {class}"));
-        let all = [rename, hide, description, class].into_iter().flatten();
+        let mode = self.mode.map(|mode| format!("mode: {mode}"));
+        let all = [rename, hide, description, class, mode].into_iter().flatten();
         write!(f, "{}: {}", word(&self.name), mapping(all))
     }
 }

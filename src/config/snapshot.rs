@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::ToolMode;
 use crate::config::defaults;
 use crate::config::identity::Identity;
 use crate::config::pinning::Pinning;
@@ -171,6 +172,8 @@ pub struct Mcp {
     pub endpoint_key: String,
     /// How definitions of tools are pinned.
     pub pinning: Pinning,
+    /// How definitions of tools are written where nothing is said of the tool, its server or the caller's team.
+    pub tools: ToolMode,
 }
 
 impl Default for Mcp {
@@ -182,6 +185,7 @@ impl Default for Mcp {
             legacy_sse: false,
             endpoint_key: defaults::ENDPOINT_KEY.to_owned(),
             pinning: Pinning::default(),
+            tools: ToolMode::default(),
         }
     }
 }

@@ -90,11 +90,13 @@ impl Marked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::ToolMode;
     use crate::ids::KeyName;
     use crate::mcp::view::{Plan, Scope};
 
     fn view(marked: &[&str]) -> View {
-        let plan = Plan { parts: &[], scope: Scope::All { endpoint_key: "t" }, allow: None, ttl_ms: 0 };
+        let scope = Scope::All { endpoint_key: "t" };
+        let plan = Plan { parts: &[], scope, allow: None, mode: ToolMode::default(), ttl_ms: 0 };
         View::new(&plan).with_marked(marked)
     }
 

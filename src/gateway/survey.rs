@@ -4,10 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::ToolMode;
 use crate::config::load::Loaded;
 use crate::gateway::hub;
 use crate::gateway::log::{CoreLog, Sink};
 use crate::gateway::published::Published;
+use crate::mcp::lean::cost::Cost;
 use crate::mcp::sealed::SealingKey;
 use crate::net::engine::EngineChoice;
 use crate::net::runtime::Runtime;
@@ -19,6 +21,8 @@ pub struct Wish<'a> {
     pub server: Option<&'a str>,
     /// How long servers have to start and to list, all at the same time.
     pub patience: Duration,
+    /// Whether to count tokens.
+    pub count: bool,
     /// Whether the lines of the log go to standard error, what servers say there among them.
     pub log: bool,
 }
@@ -86,6 +90,10 @@ pub struct ToolFound {
     pub description: String,
     /// Kinds of hints in its definition, such as `instruction, secrecy`.
     pub marks: String,
+    /// How its definition is written for callers of no team.
+    pub mode: ToolMode,
+    /// What it takes of a prompt, where that was wished.
+    pub cost: Option<Cost>,
 }
 
 /// Why nothing could be found out.

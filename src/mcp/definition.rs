@@ -6,10 +6,11 @@ use std::ops::Range;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::json::{Fault, Field, Kind, Value, fields, fields_at, text, write_string};
 use crate::limits;
 use crate::mcp::canonical::{Ambiguous, canonical, name};
+use crate::mcp::lean::shape::{Parts, Shape, Shapes};
 use crate::mcp::param_headers::{self, ParamHeader};
 
 /// What a list is a list of.
@@ -155,6 +156,7 @@ pub struct Definition {
     annotations: Annotations,
     task_support: TaskSupport,
     param_headers: Box<[ParamHeader]>,
+    shapes: Shapes,
 }
 
 /// Where things stand in the raw bytes.
@@ -192,6 +194,8 @@ pub struct Changes<'a> {
     pub key: Option<&'a str>,
     /// In place of its description, also where it has none.
     pub description: Option<&'a str>,
+    /// Parts in another shape; a description given here goes before.
+    pub shape: Option<&'a Shape>,
     /// Without an `outputSchema` that is not an object at its root, which legacy callers refuse.
     pub legacy: bool,
     /// With the mark that has Claude Code ask a person before each call.
@@ -233,6 +237,7 @@ impl Definition {
             annotations: reader.annotations,
             task_support: reader.task_support,
             param_headers,
+            shapes: Shapes::default(),
         })
     }
 
@@ -308,11 +313,21 @@ impl Definition {
         self.places.loose_output.is_some()
     }
 
+    /// Its shape for a mode, made once; none where it is written as it came. For tools alone.
+    pub fn shape(&self, mode: ToolMode) -> Option<&Shape> {
+        let input_schema = self.input_schema()?;
+        self.shapes.of(mode, || {
+            let written = self.places.description.as_ref().map_or(0, Range::len);
+            let description = self.description().map(|words| (words, written));
+            Parts { description, input_schema }
+        })
+    }
+
     /// Appends it with `changes`; where nothing changes, byte for byte as it came but for line ends, which
     /// become spaces so that it fits into a line. A tool that runs as a task only may be called in any way
     /// here, so it says `optional`.
-    pub fn write(&self, changes: Changes<'_>, out: &mut Vec<u8>) {
-        let mut cuts: Vec<(Range<usize>, Cow<'_, [u8]>)> = Vec::new();
+    pub fn write<'s>(&'s self, changes: Changes<'s>, out: &mut Vec<u8>) {
+        let mut cuts: Vec<(Range<usize>, Cow<'s, [u8]>)> = Vec::new();
         if let Some(key) = changes.key.filter(|key| **key != *self.key) {
             cuts.push((self.places.key.clone(), quoted(b"", key)));
         }
@@ -323,6 +338,15 @@ impl Definition {
                     let after = self.places.key.end;
                     cuts.push((after..after, quoted(b",\"description\":", description)));
                 }
+            }
+        }
+        if let Some(Shape { description, input_schema }) = changes.shape {
+            let mut put = |place: &Option<Range<usize>>, new: &'s Option<Box<[u8]>>| {
+                cuts.extend(place.clone().zip(new.as_deref().map(Cow::Borrowed)));
+            };
+            put(&self.places.input_schema, input_schema);
+            if changes.description.is_none() {
+                put(&self.places.description, description);
             }
         }
         if let Some(place) = self.places.loose_output.clone().filter(|_| changes.legacy) {

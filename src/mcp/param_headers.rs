@@ -39,7 +39,8 @@ pub enum Invalid {
     Schema,
 }
 
-const MARK: &str = "x-mcp-header";
+/// The keyword of a marked parameter.
+pub(super) const MARK: &str = "x-mcp-header";
 
 /// Reads the marks of an input schema, which is rare: few tools have any.
 ///

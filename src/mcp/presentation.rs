@@ -1,12 +1,14 @@
 //! How the tools of one server appear to callers: their prefix, and what people changed about single tools.
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 
 /// How the tools of one server appear, as a person wrote it: not yet held against the tools that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presentation {
     /// What stands before the names of its tools.
     pub prefix: Prefix,
+    /// How its definitions are written, whatever the team of a caller says.
+    pub mode: Option<ToolMode>,
     /// Changes to single tools, in written order; at most `limits::MCP_TOOL_OVERRIDES_MAX`.
     pub tools: Vec<ToolOverride>,
 }
@@ -40,4 +42,6 @@ pub struct ToolOverride {
     pub description: Option<String>,
     /// What it does, by the config's word, which goes before its server's.
     pub class: Option<Class>,
+    /// How its definition is written, whatever holds for its server.
+    pub mode: Option<ToolMode>,
 }

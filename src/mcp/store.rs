@@ -283,7 +283,7 @@ mod tests {
         let legacy = Changes { legacy: true, ..Changes::default() };
         let key = Changes { key: Some("b\""), ..Changes::default() };
         let words = Changes { description: Some("new"), ..Changes::default() };
-        let all = Changes { key: Some("b"), description: Some("new"), legacy: true, asks: false };
+        let all = Changes { key: Some("b"), description: Some("new"), legacy: true, ..Changes::default() };
         let cases = [
             (format!(r#"{{"name":"a",{input}}}"#), legacy, format!(r#"{{"name":"a",{input}}}"#)),
             (format!("{{\"name\" : \"a\",\n{input}}}"), legacy, format!(r#"{{"name" : "a", {input}}}"#)),

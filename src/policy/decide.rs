@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::servers::ServerRules;
@@ -238,8 +238,9 @@ impl Rules {
         let (own, territory) = (&places.0, &places.1);
         let any_place = own.is_none() && territory.regions.is_none() && territory.tenancies.is_none();
         let open = book.unwritten == Unwritten::Allow && book.raw.is_empty() && any_place;
-        let everything = open && key.is_none() && team.is_none();
-        ViewKey { key, team, told: Told::of(principal, book.spoken), places, everything }
+        let tools = principal.team.as_ref().and_then(|name| self.team(name)?.tools);
+        let everything = open && key.is_none() && team.is_none() && tools.is_none();
+        ViewKey { key, team, told: Told::of(principal, book.spoken), places, tools, everything }
     }
 
     pub(super) fn rights(&self, principal: &Principal) -> Rights {
@@ -314,7 +315,7 @@ impl Rules {
     }
 }
 
-/// What decides which servers and tools someone sees: with equal view keys two principals see exactly the
+/// What decides which servers and tools someone sees, and how: with equal view keys two principals see exactly the
 /// same. A small handle; comparing and hashing reads the rules, which have a few entries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ViewKey {
@@ -324,11 +325,17 @@ pub struct ViewKey {
     told: Told,
     /// What key and team say of the places of servers.
     places: (Option<Arc<[Glob]>>, Territory),
+    tools: Option<ToolMode>,
     everything: bool,
 }
 
 impl ViewKey {
-    /// Whether it sees everything, because no rule speaks of servers or their places.
+    /// How the team has definitions of tools written.
+    pub const fn tools(&self) -> Option<ToolMode> {
+        self.tools
+    }
+
+    /// Whether it sees everything as everybody does, because no rule speaks of servers or their places.
     pub const fn is_everything(&self) -> bool {
         self.everything
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::call::ToolMode;
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::servers::ServerRules;
@@ -33,6 +34,9 @@ pub struct Team {
     pub territory: Territory,
     /// Its own names for models.
     pub aliases: Aliases,
+    /// How definitions of tools are written for it, where nothing is said of a server or tool. No rule: it
+    /// decides nothing but what its lists look like.
+    pub tools: Option<ToolMode>,
 }
 
 /// What holds for models and servers of which no list of the key or its team speaks.
@@ -207,7 +211,7 @@ fn version(sources: &Sources) -> Arc<str> {
     teams.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (name, team) in teams {
         add(&format!("team {name}"));
-        let Team { models, deny_models, servers, territory, aliases } = team;
+        let Team { models, deny_models, servers, territory, aliases, tools: _ } = team;
         add(&format!("{territory:?} {aliases:?}"));
         add(&spelt(&Own {
             models: models.clone(),

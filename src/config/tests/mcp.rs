@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::config::environment::Environment;
 use crate::config::load::{Keys, Loaded, load_in};
 use crate::config::pinning::Pinning;
 use crate::config::reload::{Watch, reload_in};
 use crate::config::snapshot::Mcp;
 use crate::config::tests::{Folder, good, load_text};
-use crate::ids::ServerName;
+use crate::ids::{ServerName, TeamName};
 use crate::limits;
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
 use crate::policy::decide::ToolCall;
@@ -31,13 +31,14 @@ mcp_servers:
     proxy: http://u:hidden-password@proxy:3128
     tools:
       delete_*: { hide: true }
-      search: { rename: find, description: "Finds\nthings." }
+      search: { rename: find, description: "Finds\nthings.", mode: raw }
   files:
     command: ./bin/files
     args: [-y, "@modelcontextprotocol/server-filesystem", /srv/docs, ""]
     env: { API_KEY: "${env:TOKEN}", LEVEL: debug, EMPTY: "" }
     cwd: work
     prefix: fs
+    tools: lean
   old: { url: "http://127.0.0.1:9/sse", type: sse, era: legacy, prefix: never }
   inline: { url: "${env:WHERE}" }
   pets: { openapi: pets.yaml, headers: { x-api-key: "${env:TOKEN}" } }
@@ -47,9 +48,10 @@ mcp:
   allowed_hosts: [mcp.example.com, "10.0.0.1:4000"]
   legacy_sse: true
   endpoint_key: gate
+  tools: raw
 teams:
   platform: { servers: { github: ["*"], f*: ["read_*", "list_*"] } }
-  all: {}
+  all: { tools: lean }
 keys:
   - { name: dev, secret: "${env:DEV}", team: platform, servers: { files: ["read_file"] } }
 "#;
@@ -107,8 +109,10 @@ fn servers_behind_http() {
         hide: false,
         description: Some("Finds\nthings.".to_owned()),
         class: None,
+        mode: Some(ToolMode::Raw),
     };
-    assert_eq!(github.presentation, Presentation { prefix: Prefix::Always, tools: vec![hidden, search] });
+    let expected = Presentation { prefix: Prefix::Always, mode: None, tools: vec![hidden, search] };
+    assert_eq!(github.presentation, expected);
     let old = &loaded.snapshot.mcp.servers[2];
     assert!(matches!(&old.server.transport, Transport::Sse(remote) if remote.path == "/sse"), "{old:?}");
     assert_eq!((old.server.era, &old.presentation.prefix), (EraChoice::Legacy, &Prefix::Never));
@@ -184,11 +188,28 @@ fn the_endpoint() {
     assert!(mcp.allowed_origins[0].matches("https://app.example.com"));
     assert_eq!(mcp.allowed_hosts[1].as_str(), "10.0.0.1:4000");
     assert_eq!((mcp.legacy_sse, mcp.endpoint_key.as_str()), (true, "gate"));
-    let Mcp { servers, allowed_origins, allowed_hosts, legacy_sse, endpoint_key, pinning } =
+    let Mcp { servers, allowed_origins, allowed_hosts, legacy_sse, endpoint_key, pinning, tools } =
         good("drain_s: 1", &[]).snapshot.mcp;
     assert!(servers.is_empty() && allowed_origins.is_empty() && allowed_hosts.is_empty() && !legacy_sse);
     assert_eq!(endpoint_key, "tollgate");
-    assert_eq!(pinning, Pinning::default());
+    assert_eq!((pinning, tools), (Pinning::default(), ToolMode::Native));
+}
+
+#[test]
+fn how_definitions_are_written_is_said_of_all_of_teams_of_servers_and_of_tools() {
+    let loaded = whole(&folder());
+    let snapshot = &loaded.snapshot;
+    assert_eq!(snapshot.mcp.tools, ToolMode::Raw);
+    let team = |name: &str| snapshot.rules.team(&TeamName::new(name)).unwrap().tools;
+    assert_eq!((team("platform"), team("all")), (None, Some(ToolMode::Lean)));
+    let files = &snapshot.mcp.servers[1].presentation;
+    assert_eq!((files.mode, files.tools.len()), (Some(ToolMode::Lean), 0));
+    let github = &snapshot.mcp.servers[0].presentation;
+    assert_eq!((github.mode, github.tools[1].mode), (None, Some(ToolMode::Raw)));
+    let json = serde_json::to_value(&loaded.shown).unwrap();
+    assert_eq!((&json["mcp"]["tools"], &json["teams"][1]["tools"]), (&"raw".into(), &"lean".into()));
+    assert_eq!(json["mcp_servers"][1]["tool_mode"], "lean");
+    assert_eq!(json["mcp_servers"][0]["tools"][1]["mode"], "raw");
 }
 
 #[test]
@@ -222,7 +243,7 @@ fn nothing_secret_is_shown_and_what_is_shown_can_be_read_again() {
         "  files: {{ command: ./bin/files, cwd: {}, args: [\"-y\", {package}, /srv/docs, \"\"], \
          env: {{ {env} }}, \
          era: auto, sharing: shared, idle_s: 600, trusted: false, call_timeout_ms: 300000, prefix: fs, \
-         pin: trust_on_first_use }}",
+         pin: trust_on_first_use, tools: lean }}",
         cwd.display(),
         package = "\"@modelcontextprotocol/server-filesystem\"",
         env = "API_KEY: \"***\", EMPTY: \"***\", LEVEL: \"***\"",
@@ -284,6 +305,10 @@ fn the_version_follows_every_fact_of_a_server() {
         ("endpoint_key: gate", "endpoint_key: gata"),
         ("list_*", "lisp_*"),
         ("read_file", "read_dir"),
+        ("mode: raw", "mode: lean"),
+        ("prefix: fs\n    tools: lean", "prefix: fs\n    tools: raw"),
+        ("  tools: raw\nteams", "  tools: native\nteams"),
+        ("all: { tools: lean }", "all: { tools: raw }"),
     ] {
         assert!(WHOLE.contains(old), "{old}");
         assert_ne!(first, version(&WHOLE.replace(old, new), "hidden-token"), "{old}");

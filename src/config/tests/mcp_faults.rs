@@ -196,7 +196,17 @@ fn endpoints_and_grants_that_do_not_hold() {
             "tollgate.yaml:1: mcp.legacy_sse: expected one of true, false, found \"1\"",
             "tollgate.yaml:1: mcp.endpoint_key: expected 1 to 32 of a-z A-Z 0-9 _ -, found \"a.b\"",
             "tollgate.yaml:1: unknown key \"sse\" in mcp; known here: \
-         allowed_origins, allowed_hosts, legacy_sse, endpoint_key",
+         allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools",
+        ],
+    );
+    check(
+        "mcp: { tools: full }\nteams: { t: { tools: [lean] } }\n\
+         mcp_servers:\n  a: { command: a, tools: short }\n  b: { command: b, tools: { x: { mode: 1 } } }",
+        &[
+            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, found \"full\"",
+            "tollgate.yaml:2: teams.t.tools: expected a text, found a list",
+            "tollgate.yaml:4: mcp_servers.a.tools: expected one of native, lean, raw, found \"short\"",
+            "tollgate.yaml:5: mcp_servers.b.tools.x.mode: expected one of native, lean, raw, found \"1\"",
         ],
     );
     check(

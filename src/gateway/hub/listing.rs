@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::Hub;
@@ -117,7 +117,7 @@ impl Seen {
             let parts = parts_of(&self.peers, &lists);
             let endpoint_key = &hub.snapshot().mcp.endpoint_key;
             let scope = if self.is_all { Scope::All { endpoint_key } } else { Scope::One(0) };
-            View::new(&Plan { parts: &parts, scope, allow: None, ttl_ms: 0 })
+            View::new(&Plan { parts: &parts, scope, allow: None, mode: ToolMode::default(), ttl_ms: 0 })
         });
         whole.find(ItemKind::Tool, name)
     }
@@ -237,7 +237,8 @@ pub(super) async fn seen(
         peers.iter().all(|peer| peer.server.trusted) && snapshot.rules.view_key(principal).is_everything();
     let ttl_ms = peers.iter().map(|peer| peer.ttl_ms()).min().unwrap_or_default();
     let allow: Option<Allow<'_>> = if public { None } else { Some(&allow) };
-    let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, ttl_ms }));
+    let mode = key.0.tools().unwrap_or(snapshot.mcp.tools);
+    let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, mode, ttl_ms }));
     show(hub, &snapshot, &key, &view, &peers);
     let seen = Rc::new(Seen { view, peers, is_all: scope.is_none(), whole: OnceCell::new() });
     let mut views = hub.views.0.borrow_mut();

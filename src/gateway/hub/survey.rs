@@ -13,10 +13,11 @@ use crate::gateway::hub::{Common, Hub};
 use crate::gateway::log::CoreLog;
 use crate::gateway::published::Published;
 use crate::gateway::survey::{Health, ServerFound, Survey, ToolFound, Wish};
-use crate::mcp::definition::{Changes, ItemKind};
+use crate::mcp::definition::ItemKind;
 use crate::mcp::hints::{self, Neighbours};
+use crate::mcp::lean::cost::Cost;
 use crate::mcp::sealed::SealingKey;
-use crate::mcp::view::{Entry, Part, Plan, Scope, View};
+use crate::mcp::view::{Entry, Part, Plan, Reader, Scope, View};
 use crate::upstream::mcp::server::Transport;
 
 impl Hub {
@@ -56,7 +57,8 @@ impl Hub {
         }
         let servers =
             peers.iter().zip(took).map(|(peer, took)| found(peer, took.unwrap_or_else(|| since(begun))));
-        let survey = Survey { servers: servers.collect(), tools: hub.tools(wish.server.is_some()) };
+        let tools = hub.tools(wish.server.is_some(), wish.count);
+        let survey = Survey { servers: servers.collect(), tools };
         hub.stop().await;
         hub.log.borrow_mut().flush();
         // Peers know tasks that know the hub: let go of, all of it ends with the runtime.
@@ -65,14 +67,15 @@ impl Hub {
     }
 
     /// All tools as a caller sees them who may see everything.
-    fn tools(&self, alone: bool) -> Vec<ToolFound> {
+    fn tools(&self, alone: bool, count: bool) -> Vec<ToolFound> {
         let (peers, snapshot) = (self.peers(), self.snapshot());
         let lists: Vec<_> =
             peers.iter().map(|peer| peer.shelf.lists.borrow().clone().unwrap_or_default()).collect();
         let parts: Vec<Part<'_>> = peers.iter().zip(&lists).map(|(peer, lists)| peer.part(lists)).collect();
         let scope =
             if alone { Scope::One(0) } else { Scope::All { endpoint_key: &snapshot.mcp.endpoint_key } };
-        let view = View::new(&Plan { parts: &parts, scope, allow: None, ttl_ms: 0 });
+        let plan = Plan { parts: &parts, scope, allow: None, mode: snapshot.mcp.tools, ttl_ms: 0 };
+        let view = View::new(&plan);
         let server_of = |entry: &Entry| peers.get(entry.server).map(|peer| peer.server.name.as_str());
         let entries = view.entries(ItemKind::Tool);
         let names = entries.iter().filter_map(|entry| Some((server_of(entry)?, entry.definition.key())));
@@ -81,12 +84,14 @@ impl Hub {
         let tool = |entry: &Entry| {
             let description = entry.description.as_deref();
             written.clear();
-            let changes = Changes { key: Some(&entry.exposed), description, legacy: false, asks: false };
-            entry.definition.write(changes, &mut written);
+            entry.definition.write(entry.changes(Reader::Modern), &mut written);
+            let cost = count.then(|| Cost::of(&entry.exposed, description, &entry.definition));
             let says = entry.definition.annotations();
             let own = || entry.definition.description().unwrap_or_default().into_owned();
             let description = description.map_or_else(own, str::to_owned);
-            let schema = entry.definition.input_schema().unwrap_or_default();
+            let shape = entry.definition.shape(entry.mode);
+            let schema = shape.and_then(|shape| shape.input_schema.as_deref());
+            let schema = schema.or_else(|| entry.definition.input_schema()).unwrap_or_default();
             let server = server_of(entry).unwrap_or_default();
             let hints = hints::scan(server, entry.definition.key(), entry.definition.raw(), &neighbours);
             ToolFound {
@@ -100,6 +105,8 @@ impl Hub {
                 destructive: says.destructive,
                 description,
                 marks: hints::words(&hints),
+                mode: entry.mode,
+                cost,
             }
         };
         entries.iter().map(tool).collect()

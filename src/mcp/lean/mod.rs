@@ -5,12 +5,15 @@
 //! | `schema/` | a schema that accepts what the original accepts, in fewer bytes |
 //! | `brief.rs` | the first sentence of each description, and types |
 //! | `signature.rs` | one line a tool |
+//! | `shape.rs` | what of it one definition gets in each mode, made once |
+//! | `cost.rs` | tokens of a definition in each of its forms |
 //! | `results/` | results: smaller notation, chosen fields, rows and lengths with the rest kept |
 //!
 //! All of it works on bytes as a server wrote them, and gives the original back where it finds something
 //! that it does not understand.
 
 pub mod brief;
+pub mod cost;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
@@ -18,4 +21,5 @@ mod published;
 pub mod results;
 pub mod schema;
 pub mod sentence;
+pub mod shape;
 pub mod signature;

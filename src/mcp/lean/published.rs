@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value as Tree;
 
-use super::brief::{brief_description, brief_schema};
-use super::results::project;
+use super::cost::Cost;
+use super::schema::minify;
 use super::schema::tests::{compare, dice, instance};
-use super::schema::{dedent, minify};
-use super::signature::signature;
 use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::list::Pages;
 use crate::mcp::store::Store;
-use crate::tokens::count;
 
 /// The tools by server; none, and a loud word, where the corpus is not there.
 fn published() -> Vec<(String, Vec<Arc<Definition>>)> {
@@ -33,27 +30,10 @@ fn published() -> Vec<(String, Vec<Arc<Definition>>)> {
     files.iter().map(read).collect()
 }
 
-/// A definition as a model gets it.
-fn as_seen(name: &str, description: Option<&str>, schema: &[u8]) -> String {
-    let schema = std::str::from_utf8(schema).unwrap();
-    let description = description.map(|words| format!("\"description\":{},", Tree::from(words)));
-    let name = Tree::from(name);
-    format!("{{\"name\":{name},{}\"input_schema\":{schema}}}", description.unwrap_or_default())
-}
-
 /// Tokens of one tool: as it came, lossless, brief, as a signature.
 fn forms(tool: &Definition) -> [usize; 4] {
-    let schema = tool.input_schema().unwrap();
-    let raw = project(schema, &[], &[]).unwrap().text;
-    let description = tool.description();
-    let short = description.as_deref().map(dedent).filter(|words| !words.is_empty());
-    let brief = description.as_deref().map(brief_description).filter(|words| !words.is_empty());
-    [
-        count(&as_seen(tool.key(), description.as_deref(), &raw)),
-        count(&as_seen(tool.key(), short.as_deref(), &minify(schema))),
-        count(&as_seen(tool.key(), brief.as_deref(), &brief_schema(schema))),
-        count(&signature(tool.key(), description.as_deref().unwrap_or_default(), schema)),
-    ]
+    let Cost { raw, native, lean, signature, .. } = Cost::of(tool.key(), None, tool);
+    [raw, native, lean, signature]
 }
 
 /// `form` against `raw` in tenths of a percent.

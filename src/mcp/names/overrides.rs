@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::glob::Glob;
 use crate::mcp::presentation::{Presentation, ToolOverride};
 
@@ -25,6 +25,8 @@ pub struct Override<'a> {
     pub description: Option<&'a str>,
     /// What it does, by the config's word.
     pub class: Option<Class>,
+    /// How its definition is written.
+    pub mode: Option<ToolMode>,
 }
 
 impl<'a> Overrides<'a> {
@@ -52,6 +54,7 @@ impl<'a> Overrides<'a> {
             found.hide |= entry.hide;
             found.description = found.description.or(entry.description.as_deref());
             found.class = found.class.or(entry.class);
+            found.mode = found.mode.or(entry.mode);
         }
         found
     }
@@ -60,14 +63,15 @@ impl<'a> Overrides<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Override, Overrides};
-    use crate::call::Class;
+    use crate::call::{Class, ToolMode};
     use crate::mcp::presentation::{Presentation, ToolOverride};
 
     fn entry(name: &str, rename: Option<&str>, hide: bool, description: Option<&str>) -> ToolOverride {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let (name, description) = (name.to_owned(), owned(description));
         let class = name.starts_with("get_").then_some(Class::Read);
-        ToolOverride { name, rename: owned(rename), hide, description, class }
+        let mode = hide.then_some(ToolMode::Lean);
+        ToolOverride { name, rename: owned(rename), hide, description, class, mode }
     }
 
     #[test]
@@ -88,11 +92,18 @@ mod tests {
                     hide: false,
                     description: Some("exact"),
                     class: Some(Class::Read),
+                    mode: None,
                 },
             ),
             (
                 "get_b",
-                Override { rename: None, hide: true, description: Some("pattern"), class: Some(Class::Read) },
+                Override {
+                    rename: None,
+                    hide: true,
+                    description: Some("pattern"),
+                    class: Some(Class::Read),
+                    mode: Some(ToolMode::Lean),
+                },
             ),
             ("put", Override::default()),
         ];

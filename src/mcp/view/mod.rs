@@ -5,7 +5,7 @@
 //! before them, `}` behind. The bytes depend on what is listed alone, so that a model's prompt cache
 //! survives restarts and the moods of servers: items of several servers stand in the order of their names,
 //! those of one alone in its own, and every definition is as its server wrote it but for what [`Changes`]
-//! says.
+//! says, which follows from the definition, the config and the mode.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::definition::{Changes, Definition, ItemKind};
@@ -77,6 +77,8 @@ pub struct Plan<'a> {
     pub scope: Scope<'a>,
     /// The caller's rights; `None` where all callers may see everything.
     pub allow: Option<Allow<'a>>,
+    /// How definitions are written where the config says nothing of the tool or its server.
+    pub mode: ToolMode,
     /// For how many milliseconds the lists stay good.
     pub ttl_ms: u64,
 }
@@ -108,12 +110,27 @@ pub struct Entry {
     pub definition: Arc<Definition>,
     /// The description that the config gives it.
     pub description: Option<Box<str>>,
+    /// How its definition is written; raw for all but tools.
+    pub mode: ToolMode,
     /// What it does to the world, if it is a tool.
     pub class: Class,
     /// Whether a person has to be asked before each call.
     pub asks: bool,
     /// Why it cannot be called, where its server has made another of it.
     pub held: Option<Arc<str>>,
+}
+
+impl Entry {
+    /// What is written differently for callers.
+    pub fn changes(&self, reader: Reader) -> Changes<'_> {
+        Changes {
+            key: Some(&self.exposed),
+            description: self.description.as_deref(),
+            shape: self.definition.shape(self.mode),
+            legacy: reader == Reader::Legacy,
+            asks: self.asks,
+        }
+    }
 }
 
 /// A tool that is not listed until somebody approves it.
@@ -311,6 +328,7 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
                 server: place,
                 definition: Arc::clone(definition),
                 description: change.description.map(Into::into),
+                mode: change.mode.or(part.presentation.mode).unwrap_or(plan.mode),
                 class: definition.class(change.class, part.trusted),
                 asks: false,
                 held: match kind {
@@ -396,6 +414,7 @@ fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
             server,
             definition: Arc::clone(item),
             description: None,
+            mode: ToolMode::Raw,
             class: Class::Unknown,
             asks: false,
             held: None,
@@ -429,13 +448,7 @@ fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[P
         if start > begin {
             items.push(b',');
         }
-        let changes = Changes {
-            key: Some(&entry.exposed),
-            description: entry.description.as_deref(),
-            legacy: reader == Reader::Legacy,
-            asks: entry.asks,
-        };
-        entry.definition.write(changes, &mut items);
+        entry.definition.write(entry.changes(reader), &mut items);
         if start > begin && items.len() - begin > limits::MCP_PAGE_BYTES_MAX {
             items.remove(start);
             cuts.push(start);

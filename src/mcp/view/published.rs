@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::call::ToolMode;
 use crate::ids::ServerName;
 use crate::mcp::canonical::canonical;
 use crate::mcp::definition::ItemKind;
@@ -44,7 +45,7 @@ fn published_tools_are_all_listed_as_they_are() {
     };
     let parts: Vec<Part<'_>> = servers.iter().map(part).collect();
     let scope = Scope::All { endpoint_key: "tollgate" };
-    let view = View::new(&Plan { parts: &parts, scope, allow: None, ttl_ms: 0 });
+    let view = View::new(&Plan { parts: &parts, scope, allow: None, mode: ToolMode::Raw, ttl_ms: 0 });
 
     let mut listed = Vec::new();
     let mut cursor: Option<String> = None;

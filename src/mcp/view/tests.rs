@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::definition::ItemKind;
@@ -55,7 +55,7 @@ fn view(servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View 
             trusted: true,
         })
         .collect();
-    View::new(&Plan { parts: &parts, scope, allow, ttl_ms: 5000 })
+    View::new(&Plan { parts: &parts, scope, allow, mode: ToolMode::Raw, ttl_ms: 5000 })
 }
 
 fn body(view: &View, kind: ItemKind, reader: Reader) -> String {
@@ -111,6 +111,7 @@ fn names_lead_back_to_servers() {
         hide,
         description: description.map(str::to_owned),
         class: None,
+        mode: None,
     };
     servers[1].presentation.tools = vec![
         change("drop", None, true, None),
