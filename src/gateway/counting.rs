@@ -172,13 +172,13 @@ impl Counting {
         self.with(model, |known| known.rough.learn(rough, actual));
         let Some(mut exact) = exact else { return };
         match exact.try_recv() {
-            Ok(counted) => self.learn_exact(model, counted, actual),
+            Ok(counted) => self.learn_exact(model, &counted, actual),
             Err(TryRecvError::Empty) => {
                 // As many of these as the thread has questions.
                 let counting = Rc::clone(self);
                 drop(spawn_local(async move {
                     if let Ok(counted) = exact.await {
-                        counting.learn_exact(model, counted, actual);
+                        counting.learn_exact(model, &counted, actual);
                     }
                 }));
             }
@@ -186,8 +186,8 @@ impl Counting {
         }
     }
 
-    fn learn_exact(&self, model: u128, counted: Counted, actual: u64) {
-        if let Ok(counted) = counted {
+    fn learn_exact(&self, model: u128, counted: &Counted, actual: u64) {
+        if let Ok(counted) = *counted {
             self.with(model, |known| known.exact.learn(counted, actual));
         }
     }

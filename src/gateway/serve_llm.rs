@@ -141,14 +141,8 @@ impl Call<'_> {
             // The plan has nobody else: this is what makes the permit one for this place.
             let Ok(permit) = residency.place(permit, &provider.place) else { continue };
             self.goes_to(target, provider, record);
-            if provider.dialect == Dialect::Demo {
-                return serve_demo::answer(caller, asked.body(), self.request.stream, record).await;
-            }
-            if let Some(speech) = self.snapshot.speech(target.provider)
-                && record.endpoint == Endpoint::CountTokens
-            {
-                let of = (&**provider, self.model_of(target), speech.images());
-                return counting::answer(self.worker, caller, of, asked.body(), record).await;
+            if let Some(answered) = self.answer_here(caller, asked, (target, provider), record).await {
+                return answered;
             }
             let (message, understood) = self.say(caller, asked, (target, provider), record)?;
             let sent = Cell::default();
@@ -202,6 +196,25 @@ impl Call<'_> {
             Some(kept) => self.relay(kept, caller, whole, record).await,
             None => Err(failure.or_else(|| way.rests()).unwrap_or_else(|| Code::UpstreamUnreachable.into())),
         }
+    }
+
+    /// Answers what no connection is needed for: the demo, and counts for providers that cannot be asked.
+    async fn answer_here(
+        &self,
+        caller: &mut Caller,
+        asked: &Whole,
+        (target, provider): (&Target, &Provider),
+        record: &mut Record,
+    ) -> Option<Result<(), CallError>> {
+        if provider.dialect == Dialect::Demo {
+            return Some(serve_demo::answer(caller, asked.body(), self.request.stream, record).await);
+        }
+        let speech = self.snapshot.speech(target.provider)?;
+        if record.endpoint != Endpoint::CountTokens {
+            return None;
+        }
+        let of = (provider, self.model_of(target), speech.images());
+        Some(counting::answer(self.worker, caller, of, asked.body(), record).await)
     }
 
     /// The request for one target, and how its answer is understood where that is in another dialect.

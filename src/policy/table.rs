@@ -379,7 +379,7 @@ mod tests {
             Principal { servers: Some(ServerRules::new([])), ..dev.clone() },
         ];
         let (table, rules) = (Table::default(), rules());
-        for twin in [dev.clone(), dev.clone()] {
+        for twin in [dev.clone(), dev] {
             assert!(table.may_name(&rules, &twin, "good-1"));
         }
         assert_eq!(lengths(&table)[0], 1);

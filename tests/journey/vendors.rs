@@ -287,7 +287,7 @@ fn a_stream_of_a_vendor_that_is_cut_ends_in_an_error_event() {
     let delta = json!({ "type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0,
                         "content_index": 0, "delta": "Hel" });
     let of_openai = format!("data: {created}\n\ndata: {delta}\n\n");
-    let of_google = speaks_gemini::event(&speaks_gemini::chunk(json!([{ "text": "Hel" }]), None));
+    let of_google = speaks_gemini::event(&speaks_gemini::chunk(&json!([{ "text": "Hel" }]), None));
     for (dialect, events) in [(RESPONSES, of_openai), ("gemini", of_google)] {
         for_each_engine(|engine| {
             let upstream = cut(events.clone());

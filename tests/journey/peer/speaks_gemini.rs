@@ -52,12 +52,12 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
         exchange.start_events()?;
         let last = json!([{ "text": "" }]);
         for part in &parts {
-            exchange.chunk(event(&chunk(json!([part]), None)).as_bytes())?;
+            exchange.chunk(event(&chunk(&json!([part]), None)).as_bytes())?;
         }
-        exchange.chunk(event(&chunk(last, Some("STOP"))).as_bytes())?;
+        exchange.chunk(event(&chunk(&last, Some("STOP"))).as_bytes())?;
         exchange.end_chunks()?;
     } else {
-        let whole = chunk(json!(parts), Some("STOP"));
+        let whole = chunk(&json!(parts), Some("STOP"));
         let headers = [("Content-Type", "application/json; charset=UTF-8")];
         exchange.answer(200, &headers, whole.to_string().as_bytes())?;
     }
@@ -70,7 +70,7 @@ pub(crate) fn event(chunk: &Value) -> String {
 }
 
 /// One chunk of an answer.
-pub(crate) fn chunk(parts: Value, reason: Option<&str>) -> Value {
+pub(crate) fn chunk(parts: &Value, reason: Option<&str>) -> Value {
     let mut candidate = json!({ "content": { "parts": parts, "role": "model" }, "index": 0 });
     if let Some(reason) = reason {
         candidate["finishReason"] = json!(reason);

@@ -49,7 +49,7 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
         scripted_upstream::stream_events(&events(&items), exchange)?;
     } else {
         let headers = [("Content-Type", "application/json"), ("x-request-id", "req_responses_1")];
-        let whole = response("completed", items.iter().map(|item| item.whole.clone()).collect());
+        let whole = response("completed", &items.iter().map(|item| item.whole.clone()).collect::<Vec<_>>());
         exchange.answer(200, &headers, whole.to_string().as_bytes())?;
     }
     Ok(After::KeepOpen)
@@ -165,7 +165,7 @@ fn text(number: usize) -> Vec<Item> {
     vec![thinking(number, THOUGHT), message]
 }
 
-fn response(status: &str, output: Vec<Value>) -> Value {
+fn response(status: &str, output: &[Value]) -> Value {
     let usage = json!({ "input_tokens": 1_000, "input_tokens_details": { "cached_tokens": 900 },
                         "output_tokens": 20, "output_tokens_details": { "reasoning_tokens": 5 },
                         "total_tokens": 1_020 });
@@ -188,8 +188,8 @@ fn events(items: &[Item]) -> String {
         out += &format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default());
     };
     let whole = |kind: &str, response: Value| json!({ "type": kind, "response": response });
-    say(whole("response.created", response("in_progress", Vec::new())), None);
-    say(whole("response.in_progress", response("in_progress", Vec::new())), None);
+    say(whole("response.created", response("in_progress", &[])), None);
+    say(whole("response.in_progress", response("in_progress", &[])), None);
     for (index, item) in items.iter().enumerate() {
         say(json!({ "type": "response.output_item.added", "item": item.beginning }), Some(index));
         for event in &item.between {
@@ -198,6 +198,6 @@ fn events(items: &[Item]) -> String {
         say(json!({ "type": "response.output_item.done", "item": item.whole }), Some(index));
     }
     let output = items.iter().map(|item| item.whole.clone()).collect();
-    say(whole("response.completed", response("completed", output)), None);
+    say(whole("response.completed", response("completed", &output)), None);
     out
 }
