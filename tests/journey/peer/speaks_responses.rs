@@ -197,7 +197,7 @@ fn events(items: &[Item]) -> String {
         }
         say(json!({ "type": "response.output_item.done", "item": item.whole }), Some(index));
     }
-    let output = items.iter().map(|item| item.whole.clone()).collect();
+    let output: Vec<Value> = items.iter().map(|item| item.whole.clone()).collect();
     say(whole("response.completed", response("completed", &output)), None);
     out
 }
