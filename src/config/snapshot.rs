@@ -172,7 +172,8 @@ pub struct Mcp {
     pub endpoint_key: String,
     /// How definitions of tools are pinned.
     pub pinning: Pinning,
-    /// How definitions of tools are written where nothing is said of the tool, its server or the caller's team.
+    /// How definitions of tools are written where nothing is said of the tool, its server or the caller's
+    /// team.
     pub tools: ToolMode,
 }
 

@@ -315,8 +315,8 @@ impl Rules {
     }
 }
 
-/// What decides which servers and tools someone sees, and how: with equal view keys two principals see exactly the
-/// same. A small handle; comparing and hashing reads the rules, which have a few entries.
+/// What decides which servers and tools someone sees, and how: with equal view keys two principals see
+/// exactly the same. A small handle; comparing and hashing reads the rules, which have a few entries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ViewKey {
     pub(super) key: Option<ServerRules>,

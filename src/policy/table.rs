@@ -70,7 +70,7 @@ pub(super) struct Known {
 
 /// Where everything stands that rights depend on. It never changes as long as somebody has it: equal
 /// addresses, equal rights.
-type Addresses = [usize; 8];
+type Addresses = [usize; 9];
 
 /// Principals for whom all of this is the same have the same rights.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -97,6 +97,7 @@ fn addresses(who: &Principal) -> Addresses {
         who.key.as_str().as_ptr().addr(),
         who.team.as_ref().map_or(0, |team| team.as_str().as_ptr().addr()),
         who.user.as_ref().map_or(0, |user| user.as_ptr().addr()),
+        who.issuer.as_ref().map_or(0, |issuer| issuer.as_ptr().addr()),
         who.groups.as_ptr().addr(),
         who.models.as_ref().map_or(0, |models| models.as_ptr().addr()),
         who.deny_models.as_ptr().addr(),
@@ -371,6 +372,7 @@ mod tests {
             Principal { team: Some(TeamName::new("u")), ..dev.clone() },
             Principal { team: None, ..dev.clone() },
             Principal { user: Some("ann".into()), ..dev.clone() },
+            Principal { issuer: Some("https://a.example.com".into()), ..dev.clone() },
             Principal { groups: Arc::new(["sre".into()]), ..dev.clone() },
             Principal { role: Some(Role::Viewer), ..dev.clone() },
             Principal { models: None, ..dev.clone() },
@@ -388,7 +390,7 @@ mod tests {
             assert_eq!(lengths(&table)[0], place + 2, "{other:?}");
         }
         assert!(!table.may_name(&rules, &others[2], "good-1"), "nobody has described its team");
-        assert!(table.may_name(&rules, &others[7], "bad-1") && !table.may_name(&rules, &others[8], "good-1"));
+        assert!(table.may_name(&rules, &others[8], "bad-1") && !table.may_name(&rules, &others[9], "good-1"));
     }
 
     #[test]

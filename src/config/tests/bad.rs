@@ -117,7 +117,8 @@ fn providers() {
     check(
         &provider("dialect: morse, base_url: http://h"),
         &["tollgate.yaml:2:17: providers.p.dialect: this version does not speak \"morse\"; \
-             it speaks anthropic, anthropic_lenient, openai_chat, openai_responses, gemini, bedrock, vertex, demo"],
+             it speaks anthropic, anthropic_lenient, openai_chat, openai_responses, gemini, bedrock, \
+             vertex, demo"],
     );
     check(
         &provider("dialect: demo, key: x"),

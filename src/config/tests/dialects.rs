@@ -73,7 +73,7 @@ fn differences_are_told_of_servers_that_have_them() {
     for (rest, wanted) in [
         (
             "dialect: anthropic, takes: { images: true }",
-            "only a provider of `openai_chat`, `openai_responses` or `gemini`",
+            "only a provider of another dialect than Anthropic's own",
         ),
         ("dialect: openai_chat, takes: { image: true }", "did you mean `images`?"),
         ("dialect: openai_chat, takes: { efforts: [much] }", "providers.p.takes.efforts"),

@@ -92,7 +92,7 @@ impl Listener<'_> {
         }
     }
 
-    /// The tokens that were read, those of caches too, by the provider's word; 0 where nobody has to learn it.
+    /// The tokens that were read, those of caches too, by the provider's word; 0 where nobody learns from it.
     pub(super) fn counted(&self) -> u64 {
         match self {
             Self::Foreign(interpreter, _) => interpreter.counted(),

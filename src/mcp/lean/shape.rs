@@ -1,4 +1,4 @@
-//! What is written in place of parts of a tool's definition, by mode: made once a definition, for all callers.
+//! What is written in place of parts of a tool's definition, by mode: made once a definition, for all.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -106,8 +106,9 @@ mod tests {
 
     const TOOL: &str = concat!(
         r#"{"name":"a","title":"A","description":"Finds it.\n    Slowly, in all places.\n","#,
-        r#""inputSchema": {"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":"#,
-        r#"{"q":{"type":"string","title":"Q","description":"What. Any words."}},"additionalProperties":false},"#,
+        r#""inputSchema": {"$schema":"http://json-schema.org/draft-07/schema#","type":"object","#,
+        r#""properties":{"q":{"type":"string","title":"Q","description":"What. Any words."}},"#,
+        r#""additionalProperties":false},"#,
         r#""annotations":{"readOnlyHint":true}}"#
     );
 
