@@ -115,7 +115,7 @@ fn plays_three_tools(start: impl Fn(Vec<Vec<scripted_turns::Use>>) -> Peer, serv
         assert!(seen.header("x-app").is_none() && seen.header("x-api-key").is_none(), "{seen:?}");
         assert!(body.get("model").is_none() || seen.path().contains("count-tokens"), "{body}");
     }
-    let calls = gateway.log().calls(1);
+    let calls = gateway.log().calls(seen.len());
     let asked = calls.iter().find(|call| call["stop_reason"] == "end_turn").expect("a call is logged");
     assert_eq!((&asked["status"], &asked["input_tokens"]), (&json!(200), &json!(11)), "{asked}");
     check_cloud(&seen);

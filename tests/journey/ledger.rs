@@ -22,7 +22,11 @@ fn ledger(gateway: &Gateway, args: &[&str]) -> Outcome {
 
 /// All entries that the index has, the oldest first, without those of the config and of pinned tools.
 pub(crate) fn entries(gateway: &Gateway) -> Vec<Value> {
-    let told = ledger(gateway, &["export", "--format", "jsonl"]).succeeded();
+    entries_for(gateway, &[])
+}
+
+fn entries_for(gateway: &Gateway, more: &[&str]) -> Vec<Value> {
+    let told = ledger(gateway, &[&["export", "--format", "jsonl"], more].concat()).succeeded();
     let lines = told.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
     lines.filter(|entry| entry["kind"] != "config" && entry["kind"] != "pin").collect()
 }
@@ -32,16 +36,30 @@ pub(crate) fn entries_of(gateway: Gateway) -> Vec<Value> {
     stopped(gateway).0
 }
 
+/// The same as somebody in `region` may have them: there are teams whose records stay in regions of theirs.
+pub(crate) fn entries_in(region: &str, mut gateway: Gateway) -> Vec<Value> {
+    stop(&mut gateway);
+    verified_for(&gateway, &["--region", region])
+}
+
 fn stopped(mut gateway: Gateway) -> (Vec<Value>, Gateway) {
+    stop(&mut gateway);
+    (verified(&gateway), gateway)
+}
+
+fn stop(gateway: &mut Gateway) {
     gateway.signal("TERM");
     gateway.wait(Duration::from_secs(20));
-    (verified(&gateway), gateway)
 }
 
 /// All entries of a ledger that nobody writes any more, whose chain and index are as they should be.
 pub(crate) fn verified(gateway: &Gateway) -> Vec<Value> {
+    verified_for(gateway, &[])
+}
+
+fn verified_for(gateway: &Gateway, more: &[&str]) -> Vec<Value> {
     // The look brings the index up with the chain.
-    let entries = entries(gateway);
+    let entries = entries_for(gateway, more);
     let told = ledger(gateway, &["verify"]).succeeded();
     assert!(told.stdout.contains("the index agrees: "), "{}", told.stdout);
     entries

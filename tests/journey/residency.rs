@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::{messages, messages_body, once, post};
 use crate::gateway::{Engine, Folder, Gateway, KEY, NARROW_KEY, config, for_each_engine, tollgate};
-use crate::ledger::entries_of;
+use crate::ledger::entries_in;
 use crate::mcp_caller::Caller;
 use crate::peer::recording_relay::Relay;
 use crate::peer::speaks_mcp::{self, Era};
@@ -79,7 +79,7 @@ fn a_call_that_has_no_place_is_refused_before_a_byte_leaves() {
         assert!(us.seen().is_empty() && unknown.seen().is_empty(), "nothing has left");
         // Everybody else goes where they went before.
         assert_eq!(once(gateway.addr(), &messages(KEY, "claude-any", true)).head.status, 200);
-        let entries = entries_of(gateway);
+        let entries = entries_in("eu", gateway);
         for (place, kind) in [(0, "model_call"), (1, "count_tokens")] {
             let entry = &entries[place];
             assert_eq!((&entry["kind"], &entry["status"]), (&json!(kind), &json!(451)), "{entry:#}");
@@ -116,7 +116,7 @@ fn the_row_of_the_ledger_says_where_it_ran_and_by_which_rule() {
         assert_eq!(once(gateway.addr(), &messages(NARROW_KEY, "claude-any", true)).head.status, 200);
         assert_eq!(once(gateway.addr(), &count_tokens(NARROW_KEY, "claude-any")).head.status, 200);
         assert_eq!((eu.seen().len(), us.seen().len()), (2, 0));
-        let entries = entries_of(gateway);
+        let entries = entries_in("eu", gateway);
         for entry in &entries {
             assert_eq!((&entry["region"], &entry["provider"]), (&json!("eu-central-1"), &json!("here")));
             let decision = entry["decision"].as_str().expect("a text");
@@ -246,7 +246,7 @@ fn servers_outside_are_not_shown_and_not_called() {
             let calls = there.seen();
             let calls = calls.iter().filter(|seen| crate::client::find(&seen.body, b"tools/call").is_some());
             assert_eq!(calls.count(), 0, "nothing was called outside");
-            let entries = entries_of(gateway);
+            let entries = entries_in("eu", gateway);
             let calls: Vec<_> = entries.iter().filter(|entry| entry["tool"] == "near").collect();
             assert_eq!(calls.len(), 2, "{entries:#?}");
             assert!(calls.iter().all(|call| call["region"] == "eu-west-1"), "{calls:#?}");
@@ -293,7 +293,7 @@ fn another_model_than_the_one_asked_for_is_marked_and_another_family_is_an_alarm
             let upstream = says("not_available", Some(served));
             let gateway = Gateway::start(engine, &upstream.url());
             assert_eq!(once(gateway.addr(), &messages(KEY, asked, false)).head.status, 200);
-            let entries = entries_of(gateway);
+            let entries = entries_in("eu", gateway);
             let kind = |kind: &str| entries.iter().filter(|entry| entry["kind"] == kind).collect::<Vec<_>>();
             let (calls, found) = (kind("model_call"), kind("alarm"));
             assert_eq!((calls.len(), found.len()), (1, alarms), "{entries:#?}");

@@ -169,7 +169,10 @@ fn the_scripted_vendors_are_strict() {
     let good = json!({ "model": "m", "input": [{ "role": "user", "content": "hi" }] });
     assert_eq!(complaints("responses", &[seen(good)]), "");
     for (bad, place) in [
-        (json!({ "model": "m", "input": [{ "type": "function_call_output", "output": "hi" }] }), "call_id"),
+        (
+            json!({ "model": "m", "input": [{ "type": "function_call", "name": "f", "arguments": "{}" }] }),
+            "call_id",
+        ),
         (json!({ "model": "m", "input": "hi", "stop": [] }), "stop"),
     ] {
         let told = complaints("responses", &[seen(bad)]);

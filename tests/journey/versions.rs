@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Reply, get, messages, messages_body, once, post};
 use crate::gateway::{Engine, Folder, Gateway, KEY, NARROW_KEY, config, for_each_engine, tollgate};
-use crate::ledger::entries_of;
+use crate::ledger::entries_in;
 use crate::peer::recording_relay::Relay;
 use crate::peer::{Peer, scripted_upstream};
 use crate::program;
@@ -70,7 +70,7 @@ fn what_was_asked_and_what_was_served_are_both_recorded() {
         assert!(text.contains("claude-hidden"), "{text}");
         // It is the team's name alone.
         call(&gateway, KEY, "opus").refusal(404, "not_found_error");
-        let entries = entries_of(gateway);
+        let entries = entries_in("eu", gateway);
         let told: Vec<[&str; 3]> = entries
             .iter()
             .take(4)
@@ -115,7 +115,7 @@ fn a_model_warns_before_its_end_and_is_refused_or_replaced_after_it() {
         let told = gateway.log().all("a deprecated model is in use");
         let models: Vec<_> = told.iter().map(|line| line["model"].as_str().unwrap_or("")).collect();
         assert_eq!(models, ["claude-soon", "claude-moved"], "once for each");
-        let entries = entries_of(gateway);
+        let entries = entries_in("eu", gateway);
         let marks: Vec<_> = entries.iter().map(|entry| entry["marks"].as_str().unwrap_or("")).collect();
         assert_eq!(marks[0], "deprecated 2999-01-01; use claude-next");
         assert_eq!(marks[3], "deprecated 2020-01-01; use claude-next; sent as claude-next");
