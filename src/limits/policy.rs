@@ -10,6 +10,18 @@ pub const POLICY_FILES_MAX: usize = 64;
 /// Bytes of one Cedar file. A policy of a few lines has 200.
 pub const POLICY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Brackets in brackets in a policy of a Cedar file. Reading it takes some 40 KB of stack for each without
+/// optimisation.
+pub const POLICY_BRACKETS_MAX: usize = 12;
+
+/// Operators and conditions in one policy of a Cedar file: one may stand below the other, and each level
+/// takes some 8 KB of stack to evaluate, of the 2 MB that a thread has, and five times that without
+/// optimisation.
+pub const POLICY_OPERATORS_MAX: usize = 48;
+
+/// Members of members in a policy of a Cedar file, as `a.b.c`. The schema has them two deep.
+pub const POLICY_MEMBERS_MAX: usize = 16;
+
 /// Names in one policy of a Cedar file that nothing has and that people are told of: they mend a few at a
 /// time.
 pub const POLICY_UNKNOWN_MAX: usize = 8;

@@ -10,6 +10,7 @@
 
 pub mod alias;
 pub mod decide;
+mod depth;
 mod flat;
 pub mod guards;
 pub mod input;

@@ -12,6 +12,7 @@ use cedar_policy::{
 use serde_json::Value;
 
 use crate::glob::Glob;
+use crate::policy::depth::too_deep;
 use crate::policy::named::Names;
 use crate::policy::readable::{RuleId, Whose};
 use crate::policy::words::{Action, SCHEMA, Spoken};
@@ -108,6 +109,10 @@ fn read_file(
     faults: &mut Vec<RawFault>,
 ) {
     let place = |at: Option<usize>| Place::of(&file.name, &file.text, at);
+    if let Some(found) = too_deep(&file.text) {
+        faults.push(place(Some(found.at)).fault(&found.text));
+        return;
+    }
     let set = match PolicySet::from_str(&file.text) {
         Ok(set) => set,
         Err(why) => {

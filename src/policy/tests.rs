@@ -472,6 +472,29 @@ fn two_issuers_with_one_user_are_told_apart() {
 }
 
 #[test]
+fn the_deepest_policy_that_is_taken_is_read_and_decides() {
+    use crate::limits::{POLICY_BRACKETS_MAX, POLICY_OPERATORS_MAX};
+    // The condition has one operator and one bracket of its own.
+    let brackets = POLICY_BRACKETS_MAX - 1;
+    let wide = vec!["principal.key == \"none\""; POLICY_OPERATORS_MAX - 1].join(" || ");
+    let deep = format!("{}{wide} || principal.key == \"dev\"{}", "(".repeat(brackets), ")".repeat(brackets));
+    let written = |clause: &str| format!("forbid (principal, action, resource) when {{ {clause} }};");
+    let (rules, _odd) = with_files(&[("f.cedar", &written(&deep))], Unwritten::Allow).unwrap();
+    let dev = Principal { key: KeyName::new("dev"), ..caller(Some("platform"), None) };
+    let other = Principal { key: KeyName::new("other"), ..dev.clone() };
+    // Unoptimised, an evaluation takes more stack than the thread of a test has: it would be refused.
+    let decide = move || [&dev, &other].map(|who| rules.may_name(who, "claude-x"));
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(decide).unwrap();
+    assert_eq!(thread.join().unwrap(), [false, true]);
+    for beyond in
+        [format!("({deep})"), format!("{deep} || true"), format!("{}1{} == 1", "[".repeat(90_000), "]")]
+    {
+        let faults = with_files(&[("f.cedar", &written(&beyond))], Unwritten::Allow).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].text.contains("write several policies"), "{faults:?}");
+    }
+}
+
+#[test]
 fn a_file_with_faults_is_refused_with_their_places() {
     for (text, line, words) in [
         ("permit (principal, action, resource);\npermit (", 2, "unexpected"),
