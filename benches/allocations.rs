@@ -113,7 +113,9 @@ fn main() -> Result<()> {
             Err(fault) => return Err(fault.into()),
         };
         let gateway = *running.addresses.first().context("no address")?;
+        // Each length is a model of its own: the first call of one asks what its key may do with it.
         stream(gateway, SHORT)?;
+        stream(gateway, LONG)?;
         let short = stream(gateway, SHORT)?;
         let long = stream(gateway, LONG)?;
         let events = LONG - SHORT;

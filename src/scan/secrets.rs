@@ -289,11 +289,14 @@ fn may_end(last: u8) -> bool {
 
 /// A name when it is one for secrets; in lower case, without `_` and `-`.
 fn secret_name(name: &[u8]) -> Option<Vec<u8>> {
-    let name: Vec<u8> =
-        name.iter().filter(|byte| !b"_-".contains(byte)).map(u8::to_ascii_lowercase).collect();
-    let secret = NAMES.iter().any(|ending| name.ends_with(ending))
-        && !PUBLIC_NAMES.iter().any(|ending| name.ends_with(ending));
-    secret.then_some(name)
+    let letters = || name.iter().filter(|byte| !b"_-".contains(byte)).map(u8::to_ascii_lowercase);
+    // Most names are none: only those that are take memory.
+    let ends = |ending: &&[u8]| {
+        let mut letters = letters().rev();
+        ending.iter().rev().all(|byte| letters.next() == Some(*byte))
+    };
+    let secret = NAMES.iter().any(ends) && !PUBLIC_NAMES.iter().any(ends);
+    secret.then(|| letters().collect())
 }
 
 /// Whether the bytes behind a prefix are more than a stand-in such as `********` or `your-key-here`.

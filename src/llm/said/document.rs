@@ -98,6 +98,7 @@ impl DocumentWriter {
                     self.whole(whole)?;
                 }
             }
+            Event::Compacted("") => {}
             Event::Compacted(text) => {
                 self.flush()?;
                 self.whole(Whole::of_compaction(text))?;

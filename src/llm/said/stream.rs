@@ -120,6 +120,7 @@ impl StreamWriter {
                 self.queue.extend(Whole::of_search(search).map(Block::Whole));
                 return self.pump(false, out);
             }
+            Event::Compacted("") => {}
             Event::Compacted(text) => {
                 self.flush(out)?;
                 self.queue.push_back(Block::Whole(Whole::of_compaction(text)));

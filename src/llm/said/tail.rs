@@ -31,7 +31,12 @@ impl Tail {
         }
     }
 
+    /// That there was no more room stays the reason, whatever is said later: blocks may have been closed
+    /// incomplete on its word, which no other reason excuses.
     fn stopped(&mut self, stop: Stop<'_>) {
+        if self.out_of_room() {
+            return;
+        }
         let sequence = match stop {
             Stop::Sequence(text) => Some(text.into()),
             _ => None,

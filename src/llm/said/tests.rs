@@ -158,6 +158,28 @@ fn a_call_that_is_cut_off_by_the_models_room_stays_so() {
 }
 
 #[test]
+fn the_end_of_the_models_room_stays_the_reason() {
+    let events = [
+        tool(0, "a"),
+        input(0, "{\"a\":\"b"),
+        Event::Stopped(Stop::MaxTokens),
+        Event::ToolEnded { index: 0 },
+        Event::Text("x"),
+        Event::Stopped(Stop::EndTurn),
+        Event::Ended,
+    ];
+    let (end, message) = written(&[], &events);
+    assert_eq!((end, &message["stop_reason"]), (End::Stopped, &json!("max_tokens")));
+}
+
+#[test]
+fn a_summary_of_nothing_is_no_block() {
+    let events = [Event::Compacted(""), Event::Text("x"), Event::Stopped(Stop::EndTurn), Event::Ended];
+    let (end, message) = written(&[], &events);
+    assert_eq!((end, &message["content"]), (End::Stopped, &json!([{"type": "text", "text": "x"}])));
+}
+
+#[test]
 fn only_the_providers_own_end_is_an_end() {
     assert_eq!(written(&[], &[Event::Text("a")]).0, End::Open);
     assert_eq!(written(&[], &[Event::Text("a"), Event::Stopped(Stop::EndTurn)]).0, End::Open);
