@@ -4,6 +4,9 @@ use crate::llm::anthropic::response::AnswerReader;
 use crate::llm::anthropic::stream::UsageReader;
 use crate::llm::usage::Answer;
 
+/// What is wrong with a stream that ends without its end.
+pub(super) const NO_END: &str = "the stream ended without its last event";
+
 /// Reads along.
 pub(super) enum Reader {
     /// Events of a stream.
@@ -39,6 +42,11 @@ impl Reader {
             kind: "usage_unread",
             text: format!("{unread} events with usage could not be read"),
         })
+    }
+
+    /// Whether this is the stream of an answer whose own end has not come: the end of its body alone is none.
+    pub(super) fn lacks_end(&self, status: u16) -> bool {
+        matches!(self, Self::Events(reader) if !reader.finished()) && (200..300).contains(&status)
     }
 
     /// What has been read so far.

@@ -16,6 +16,7 @@ mod peer;
 mod peers;
 mod program;
 mod sse;
+mod targets;
 
 // The model side, byte for byte.
 mod llm_errors;
@@ -23,9 +24,12 @@ mod llm_fidelity;
 mod llm_paths;
 
 // Providers of other dialects.
+mod chaos;
 mod clouds;
 mod counting;
 mod dialects;
+mod features;
+mod sdks;
 mod vendors;
 
 // The way to the upstream.

@@ -95,6 +95,9 @@ pub(in crate::gateway) async fn relay(
             caller.answer = head;
             let in_body = understood.listener.wait_ms().map(|wait| wait.div_ceil(1000));
             let retry_after_s = retry_after_s.or(in_body);
+            // An answer that begins well and breaks off has kept the provider at work.
+            let told = |failure: &Why| matches!(failure, Why::Told(it) if it.kind != Kind::CutShort);
+            record.unanswered = (200..300).contains(&caller.answer.status) && !told(&failure);
             // Nothing has been said yet, so what was settled about the connection is open again.
             caller.keep_alive = kept_alive;
             Err(match failure {
@@ -200,6 +203,13 @@ impl Run<'_, '_, '_> {
             raw = match self.relay.receive(caller, connection).await {
                 Ok(true) => connection.stream.take_input(),
                 Ok(false) => {
+                    // Half a document is one that broke off, whatever stands in it.
+                    if let Err(fault) = self.relay.decoder.on_eof()
+                        && !stream
+                    {
+                        let why = Why::Broken(Outcome::UpstreamCut, fault.text().to_owned());
+                        return Err(Unsaid { failure: why, clean: false });
+                    }
                     self.listener.finish(&mut said);
                     Buffer::empty()
                 }

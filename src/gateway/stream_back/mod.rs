@@ -21,7 +21,7 @@ use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::counting;
 use crate::gateway::destination;
 use crate::gateway::guard;
-use crate::gateway::read_along::Reader;
+use crate::gateway::read_along::{NO_END, Reader};
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
@@ -139,6 +139,8 @@ struct Relay<'a> {
     held: Option<Buffer>,
     /// The model that answers, where that is not the one that the answer names.
     served: Option<Box<str>>,
+    /// The body of a stream is over, and its last event has not come.
+    endless: bool,
 }
 
 impl<'a> Relay<'a> {
@@ -164,6 +166,7 @@ impl<'a> Relay<'a> {
             over: None,
             held: None,
             served: None,
+            endless: false,
         }
     }
 
@@ -266,6 +269,9 @@ impl<'a> Relay<'a> {
             if done {
                 return End::Done { clean };
             }
+            if self.endless {
+                return End::Broken(Outcome::UpstreamCut, NO_END.to_owned());
+            }
             if let Some(over) = &self.over {
                 return End::Broken(Outcome::OverBudget, over.message().to_owned());
             }
@@ -349,9 +355,10 @@ impl<'a> Relay<'a> {
         let received = buffer.len();
         let decoded = self.decoder.decode(buffer.filled_mut()).map_err(|fault| fault.text().to_owned())?;
         let clean = decoded.consumed == received;
-        let done = decoded.done;
         let body = buffer.filled().get(decoded.body.clone()).unwrap_or_default();
         self.reader.push(body);
+        self.endless = decoded.done && self.reader.lacks_end(record.status);
+        let done = decoded.done && !self.endless;
         let instead = match &mut record.watch {
             Some(watch) => watch.pass(body, done)?,
             None => None,
@@ -502,10 +509,10 @@ impl<'a> Relay<'a> {
 
     /// The provider closed: that may be how its answer ends, or it may have said all it had to.
     async fn at_eof(&mut self, caller: &mut Caller, record: &mut Record) -> End {
-        if let Err(fault) = self.decoder.on_eof()
-            && (!self.said_all() || matches!(self.framing, Framing::Length(_)))
-        {
-            return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
+        let counted = !self.said_all() || matches!(self.framing, Framing::Length(_));
+        let fault = self.decoder.on_eof().err().filter(|_| counted).map(|fault| fault.text());
+        if let Some(why) = fault.or_else(|| self.reader.lacks_end(record.status).then_some(NO_END)) {
+            return End::Broken(Outcome::UpstreamCut, why.to_owned());
         }
         let held = match record.watch.as_mut().map_or(Ok(Vec::new()), |watch| watch.finish()) {
             Ok(held) => held,
@@ -544,14 +551,8 @@ impl<'a> Relay<'a> {
         if !fits || reader.finished() {
             return false;
         }
-        let made;
-        let error = match &self.over {
-            Some(over) => over,
-            None => {
-                made = broken(outcome, provider);
-                &made
-            }
-        };
+        let made = broken(outcome, provider);
+        let error = self.over.as_ref().unwrap_or(&made);
         let mut event = Vec::with_capacity(256);
         // Inside an event, its unfinished line is ended without ending the event: the `event: error` that
         // follows renames it, so that half an event is never taken for a whole one.
