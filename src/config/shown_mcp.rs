@@ -42,7 +42,7 @@ pub struct ShownServer {
     pub prefix: String,
     /// `trust_on_first_use`, `approve` or `off`.
     pub pin: &'static str,
-    /// How its definitions are written: `native`, `lean` or `raw`; absent where callers' teams decide.
+    /// How its definitions are written: a word of `ToolMode`; absent where callers' teams decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_mode: Option<&'static str>,
     /// What is different about its tools, in written order.
@@ -126,7 +126,7 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
-    /// How definitions of tools are written: `native`, `lean` or `raw`.
+    /// How definitions of tools are written: `native`, `lean`, `raw` or `search`.
     pub tools: &'static str,
 }
 

@@ -135,6 +135,9 @@ fn begin<'w>(
 ) -> Option<Lane<'w>> {
     let doc = post.body;
     let name = message::text(doc, params.name.clone()?)?;
+    if shown.view.door(&name).is_some() {
+        return None;
+    }
     // What is held is refused by the hub, which says why.
     let entry = shown.view.find(ItemKind::Tool, &name).filter(|entry| entry.held.is_none())?;
     let way = shown.ways.get(entry.server).filter(|way| way.direct)?;

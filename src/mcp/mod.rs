@@ -12,6 +12,7 @@ pub mod bridge;
 pub mod canonical;
 pub mod definition;
 pub mod diff;
+pub mod doors;
 pub mod edit;
 pub mod fault;
 pub mod headers;

@@ -61,11 +61,16 @@ pub(super) struct Leg {
     pub(super) progress: Option<Vec<u8>>,
     /// What is done with what is found in its result.
     pub(super) sieve: Option<Sieve>,
+    /// The search that has found the tool which is called.
+    pub(super) sought: String,
 }
 
 impl Leg {
     /// Says what the call is about.
-    pub(super) async fn about(&self, about: About) {
+    pub(super) async fn about(&self, mut about: About) {
+        if about.sought.is_empty() {
+            about.sought.clone_from(&self.sought);
+        }
         // Whoever has hung up needs no telling, here and below.
         drop(self.reply.send(Reply::About(Box::new(about))).await);
     }

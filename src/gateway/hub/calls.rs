@@ -461,7 +461,8 @@ async fn resume(hub: &Hub, caller: &Caller, leg: Leg, question: &Question, handl
     }
 }
 
-fn tool_use_id(question: &Question) -> Option<String> {
+/// Claude Code's id of the call.
+pub(super) fn tool_use_id(question: &Question) -> Option<String> {
     question.text(question.params.meta.as_ref()?.tool_use_id.as_ref())
 }
 
