@@ -58,6 +58,7 @@ mod mcp_openapi;
 mod mcp_pins;
 mod mcp_sessions;
 mod mcp_tasks;
+mod mcp_tool_modes;
 mod mcp_tool_search;
 mod policies;
 
