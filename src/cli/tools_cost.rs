@@ -147,9 +147,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// What the tools take that find all others, and call them.
 fn search(rows: &[Row]) -> usize {
     let store = Store::new();
-    let texts = doors::definitions(rows.iter().map(|row| row.server.as_str()));
+    let texts = doors::search(rows.iter().map(|row| row.server.as_str()));
     // They are ours, and all of them are tools.
-    let tools = texts.iter().filter_map(|text| store.intern(ItemKind::Tool, text.as_bytes()).ok());
+    let tools = texts.iter().filter_map(|(_, text)| store.intern(ItemKind::Tool, text.as_bytes()).ok());
     tools.map(|tool| Cost::of(tool.key(), None, &tool).raw).sum()
 }
 

@@ -200,6 +200,8 @@ pub struct Changes<'a> {
     pub legacy: bool,
     /// With the mark that has Claude Code ask a person before each call.
     pub asks: bool,
+    /// With an `outputSchema` that takes anything, because results are changed.
+    pub any_output: bool,
 }
 
 /// The member of `_meta` by which Claude Code asks a person before each call, whatever the person's own rules
@@ -349,9 +351,7 @@ impl Definition {
                 put(&self.places.description, description);
             }
         }
-        if let Some(place) = self.places.loose_output.clone().filter(|_| changes.legacy) {
-            cuts.push((place, Cow::Borrowed(b"")));
-        }
+        cuts.extend(self.output(changes));
         if let Some(place) = self.places.only_as_task.clone() {
             cuts.push((place, Cow::Borrowed(b"\"optional\"")));
         }
@@ -373,6 +373,19 @@ impl Definition {
             for byte in written.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
                 *byte = b' ';
             }
+        }
+    }
+
+    /// What to write in place of `outputSchema`, or of the member.
+    fn output<'s>(&self, changes: Changes<'s>) -> Option<(Range<usize>, Cow<'s, [u8]>)> {
+        let loose = self.places.loose_output.clone();
+        match loose.filter(|_| changes.legacy) {
+            Some(member) => Some((member, Cow::Borrowed(b""))),
+            None if changes.any_output => {
+                let any: &[u8] = if self.has_loose_output() { b"{}" } else { b"{\"type\":\"object\"}" };
+                Some((self.places.output_schema.clone()?, Cow::Borrowed(any)))
+            }
+            None => None,
         }
     }
 

@@ -1,4 +1,5 @@
-//! The tools that stand for all others where definitions are not listed: one finds them, three call them.
+//! Tools of ours. Where definitions are not listed, one finds them and three call them; where results are cut,
+//! one reads on.
 //!
 //! There is a door to call for each class of tools, so that what a client asks a person about, or never does,
 //! can still be told apart by names. What they say depends on the config alone, never on what servers list,
@@ -9,6 +10,7 @@ use std::ops::Range;
 use crate::call::Class;
 use crate::json::{Kind, write_string};
 use crate::limits;
+use crate::mcp::lean::results::READ_MORE;
 use crate::mcp::message;
 
 /// One of these tools.
@@ -22,11 +24,16 @@ pub enum Door {
     Write,
     /// Calls a tool that may destroy things.
     Destructive,
+    /// Reads on in a result that was cut.
+    More,
 }
 
 impl Door {
-    /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 4] = [Self::Find, Self::Read, Self::Write, Self::Destructive];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Find, Self::Read, Self::Write, Self::Destructive, Self::More];
+
+    /// Those that stand for tools in no list, in the order in which they are listed.
+    pub const SEARCH: [Self; 4] = [Self::Find, Self::Read, Self::Write, Self::Destructive];
 
     /// Its name as a tool.
     pub const fn name(self) -> &'static str {
@@ -35,6 +42,7 @@ impl Door {
             Self::Read => "call_tool_read",
             Self::Write => "call_tool_write",
             Self::Destructive => "call_tool_destructive",
+            Self::More => READ_MORE,
         }
     }
 
@@ -68,6 +76,7 @@ impl Door {
             Self::Destructive => {
                 ("Calls a found tool that may destroy things.".to_owned(), CALL_SCHEMA, false)
             }
+            Self::More => ("Reads on in a result that was cut.".to_owned(), MORE_SCHEMA, true),
         };
         let mut description = Vec::new();
         write_string(&mut description, &words);
@@ -91,14 +100,24 @@ const CALL_SCHEMA: &str = concat!(
     r#""arguments":{"type":"object"}},"required":["name"]}"#
 );
 
-/// The definitions as callers get them, in the order of [`Door::ALL`]. Of `servers` at most
+const MORE_SCHEMA: &str = concat!(
+    r#"{"type":"object","properties":{"handle":{"type":"string"},"from":{"type":"integer"}},"#,
+    r#""required":["handle","from"]}"#
+);
+
+/// The tool that reads on, as callers get it.
+pub fn more() -> (Door, String) {
+    (Door::More, Door::More.definition(""))
+}
+
+/// The tools of [`Door::SEARCH`] as callers get them. Of `servers` at most
 /// `limits::SEARCH_SERVERS_SHOWN_MAX` are named.
-pub fn definitions<'s>(servers: impl IntoIterator<Item = &'s str>) -> Vec<String> {
+pub fn search<'s>(servers: impl IntoIterator<Item = &'s str>) -> Vec<(Door, String)> {
     let mut servers = servers.into_iter();
     let named: Vec<&str> = servers.by_ref().take(limits::SEARCH_SERVERS_SHOWN_MAX).collect();
     let more = if servers.next().is_some() { " and others" } else { "" };
     let of = if named.is_empty() { String::new() } else { format!(", of {}{more}", named.join(", ")) };
-    Door::ALL.into_iter().map(|door| door.definition(&of)).collect()
+    Door::SEARCH.into_iter().map(|door| (door, door.definition(&of))).collect()
 }
 
 /// Why the arguments of a door are none.
@@ -116,6 +135,9 @@ pub enum Wrong {
     /// Arguments of a tool are an object.
     #[error("`arguments` is an object with the parameters of the tool, and no text that holds one")]
     Arguments,
+    /// What was cut has a handle, and a place to read on from.
+    #[error("`handle` and `from` are those that stand at the end of the result that was cut")]
+    More,
     /// It cannot be read, or says something twice.
     #[error("the arguments cannot be read")]
     Unreadable,
@@ -147,6 +169,18 @@ pub fn read_search(arguments: &[u8]) -> Result<Search, Wrong> {
         Some(_) => return Err(Wrong::Full),
     };
     Ok(Search { query: query.into_owned(), full })
+}
+
+/// Reads the arguments of `read_more`: the handle, and where to read on.
+///
+/// # Errors
+/// [`Wrong`], to be told to the model.
+pub fn read_more(arguments: &[u8]) -> Result<(String, usize), Wrong> {
+    let [handle, from] = message::pick(arguments, 0..arguments.len(), &["handle", "from"])
+        .map_err(|_bad| Wrong::Unreadable)?;
+    let handle = handle.and_then(|handle| message::text(arguments, handle.span)).ok_or(Wrong::More)?;
+    let from = from.and_then(|from| usize::try_from(from.as_u64(arguments)?).ok()).ok_or(Wrong::More)?;
+    Ok((handle.into_owned(), from))
 }
 
 /// What is to be called.
@@ -181,7 +215,7 @@ pub fn read_call(arguments: &[u8]) -> Result<Inner, Wrong> {
 mod tests {
     use serde_json::Value;
 
-    use super::{Door, Inner, Search, Wrong, definitions, read_call, read_search};
+    use super::{Door, Inner, Search, Wrong, more, read_call, read_more, read_search, search};
     use crate::call::Class;
     use crate::limits;
     use crate::mcp::definition::ItemKind;
@@ -190,11 +224,14 @@ mod tests {
 
     #[test]
     fn doors_are_good_tools_and_small() {
-        let all = definitions(["github", "jira"]);
-        for (door, text) in Door::ALL.into_iter().zip(&all) {
+        let definitions = |servers: &[&str]| -> Vec<String> {
+            search(servers.iter().copied()).into_iter().map(|(_, text)| text).collect()
+        };
+        let all = definitions(&["github", "jira"]);
+        for (door, text) in Door::ALL.into_iter().zip(all.iter().chain([&more().1])) {
             let tool = Store::new().intern(ItemKind::Tool, text.as_bytes()).unwrap();
             assert_eq!((tool.key(), Door::named(tool.key())), (door.name(), Some(door)));
-            let only_looks = matches!(door, Door::Find | Door::Read);
+            let only_looks = matches!(door, Door::Find | Door::Read | Door::More);
             assert_eq!(tool.annotations().read_only, Some(only_looks), "{text}");
             let tree: Value = serde_json::from_str(text).unwrap();
             assert_eq!(tree["_meta"]["anthropic/alwaysLoad"], true);
@@ -202,9 +239,9 @@ mod tests {
         assert!(all[0].contains("what they do, of github, jira. "), "{}", all[0]);
         let tokens: usize = all.iter().map(|text| count(text)).sum();
         assert!(tokens < 400, "{tokens}");
-        assert!(definitions([])[0].contains("what they do. "));
+        assert!(definitions(&[])[0].contains("what they do. "));
         let many: Vec<String> = (0..1000).map(|number| format!("s{number}")).collect();
-        let many = definitions(many.iter().map(String::as_str));
+        let many = definitions(&many.iter().map(String::as_str).collect::<Vec<_>>());
         let most = limits::SEARCH_SERVERS_SHOWN_MAX;
         assert!(many[0].contains(&format!("s{} and others.", most - 1)), "{}", many[0]);
         assert!(!many[0].contains(&format!("s{most}")), "{}", many[0]);
@@ -235,6 +272,20 @@ mod tests {
         ];
         for (arguments, expected) in cases {
             assert_eq!(read_search(arguments.as_bytes()), expected, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn handles_are_read() {
+        let cases = [
+            (r#"{"handle":"a1","from":20}"#, Ok(("a1".to_owned(), 20))),
+            (r#"{"handle":"a1"}"#, Err(Wrong::More)),
+            (r#"{"handle":1,"from":2}"#, Err(Wrong::More)),
+            (r#"{"handle":"a","from":-1}"#, Err(Wrong::More)),
+            (r#"{"handle":"a","from":1,"from":2}"#, Err(Wrong::Unreadable)),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(read_more(arguments.as_bytes()), expected, "{arguments}");
         }
     }
 

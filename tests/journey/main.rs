@@ -56,6 +56,7 @@ mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;
 mod mcp_pins;
+mod mcp_results;
 mod mcp_sessions;
 mod mcp_tasks;
 mod mcp_tool_modes;

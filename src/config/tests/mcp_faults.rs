@@ -212,6 +212,23 @@ fn endpoints_and_grants_that_do_not_hold() {
         ],
     );
     check(
+        "mcp_servers:\n  a: { command: a, results: { minify: 1, keep: [a.], max_rows: 0, max_bytes: 9 } }\n  \
+         b: { command: b, tools: { x: { results: { rows: 1, drop: [$] } } } }",
+        &[
+            "tollgate.yaml:2: mcp_servers.a.results.minify: expected one of true, false, found \"1\"",
+            "tollgate.yaml:2: mcp_servers.a.results.keep: a step begins with `.`, `..` or `[` (at byte 0), \
+             as in `$.items[*].name` or `..url`",
+            "tollgate.yaml:2: mcp_servers.a.results.max_rows: expected a whole number from 1 to 8388608, \
+             found \"0\"",
+            "tollgate.yaml:2: mcp_servers.a.results.max_bytes: expected a whole number from 256 to 8388608, \
+             found \"9\"",
+            "tollgate.yaml:3: unknown key \"rows\" in mcp_servers.b.tools.x.results; \
+             known here: minify, keep, drop, max_rows, max_bytes",
+            "tollgate.yaml:3: mcp_servers.b.tools.x.results.drop: a path needs at least one step: \
+             `$` alone is the whole result",
+        ],
+    );
+    check(
         "teams: { t: { servers: { a: x, 'b c': [], d: ['e f'] } } }",
         &[
             "tollgate.yaml:1: teams.t.servers.a: expected a list, found a text",

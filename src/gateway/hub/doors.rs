@@ -1,11 +1,13 @@
 //! Calls of the tools that stand for those that are not listed. One finds them; a call through another
 //! becomes the call that it means, and goes the way of all calls under the true name of its tool.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
 
 use crate::call::Class;
+use crate::clock;
 use crate::gateway::direct;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::About;
@@ -15,6 +17,7 @@ use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::finder;
 use crate::gateway::hub::listing::Seen;
 use crate::json::write_string;
+use crate::mcp::bridge::results::{self, ResultKind};
 use crate::mcp::definition::{Changes, ItemKind};
 use crate::mcp::doors::{self, Door, Inner, Search};
 use crate::mcp::edit::{Change, Edits};
@@ -44,6 +47,7 @@ pub(super) async fn call(
 ) {
     match door(&question, seen) {
         None => Box::pin(calls::call(hub, caller, leg, question, seen, cancelled)).await,
+        Some(Door::More) => more(hub, caller, leg, &question, seen).await,
         Some(Door::Find) => Box::pin(search(hub, caller, leg, &question, seen)).await,
         Some(door) => {
             if let Some((leg, question)) = through(hub, caller, leg, (question, door), seen).await {
@@ -60,7 +64,7 @@ fn about(caller: &Caller, question: &Question, door: Door) -> About {
         version: caller.version.as_str(),
         name: door.name().to_owned(),
         tool_use_id: calls::tool_use_id(question).unwrap_or_default(),
-        class: if door == Door::Find { Class::Read } else { Class::Unknown },
+        class: if matches!(door, Door::Find | Door::More) { Class::Read } else { Class::Unknown },
         ..About::default()
     }
 }
@@ -117,6 +121,35 @@ fn told(caller: &Caller, entry: &Entry, full: bool) -> String {
     let schema = entry.definition.input_schema().unwrap_or_default();
     format!("{door} {}", signature(&entry.exposed, description, schema))
 }
+
+/// Answers with more of a result that was cut, as long as the caller may see the tool.
+async fn more(hub: &Hub, caller: &Caller, leg: Leg, question: &Question, seen: &Seen) {
+    let mut about = about(caller, question, Door::More);
+    let arguments = question.at(question.params.arguments.as_ref()).unwrap_or(b"{}");
+    let (handle, from) = match doors::read_more(arguments) {
+        Ok(read) => read,
+        Err(wrong) => {
+            leg.about(about).await;
+            return answer(caller, &leg, &wrong.to_string(), true).await;
+        }
+    };
+    let key_id = &caller.principal.key_id;
+    let found = hub.showcase.leftovers.piece(key_id, &handle, from, clock::now());
+    let found = found.filter(|(of, _)| seen.tool(&of.server, &of.tool).is_some());
+    let Some((of, piece)) = found else {
+        leg.about(about).await;
+        return answer(caller, &leg, GONE, true).await;
+    };
+    about.decision = format!("more of {}.{}", of.server.as_str(), of.tool);
+    about.server = Some(of.server);
+    leg.about(about).await;
+    match piece {
+        Some(piece) => finish(caller, &leg, &piece, false).await,
+        None => answer(caller, &leg, "This is the end: there is nothing from there on.", false).await,
+    }
+}
+
+const GONE: &str = "This result is not kept any more, or never was: call the tool again.";
 
 /// Makes the call that is meant; nothing where it has been refused.
 async fn through(
@@ -187,14 +220,18 @@ async fn answer(caller: &Caller, leg: &Leg, text: &str, is_error: bool) {
     let mut result = b"{\"content\":[{\"type\":\"text\",\"text\":".to_vec();
     write_string(&mut result, text);
     result.extend_from_slice(b"}]");
-    if is_error {
-        result.extend_from_slice(b",\"isError\":true");
-    }
-    if caller.version.is_modern() {
-        result.extend_from_slice(b",\"resultType\":\"complete\"");
-    }
-    result.push(b'}');
+    result.extend_from_slice(if is_error { b",\"isError\":true}" } else { b"}" });
+    finish(caller, leg, &result, is_error).await;
+}
+
+/// Answers with a result of ours, in the caller's era.
+async fn finish(caller: &Caller, leg: &Leg, result: &[u8], is_error: bool) {
+    let adapted = if caller.version.is_modern() {
+        results::result_for_modern(result, ResultKind::Plain).unwrap_or(Cow::Borrowed(result))
+    } else {
+        Cow::Borrowed(result)
+    };
     let mut body = Vec::with_capacity(result.len() + leg.id.len() + 40);
-    rpc::write_result(&mut body, &leg.id, &result);
+    rpc::write_result(&mut body, &leg.id, &adapted);
     leg.send(200, body, direct::failed(is_error)).await;
 }

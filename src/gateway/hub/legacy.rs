@@ -31,6 +31,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
         id: id.clone(),
         progress: None,
         sieve: None,
+        trim: None,
         sought: String::new(),
     };
     let capabilities = question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}");
@@ -130,8 +131,14 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let meta = question.params.meta.as_ref();
     let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
-    let leg =
-        Leg { reply: asking.reply.clone(), id: id.clone(), progress, sieve: None, sought: String::new() };
+    let leg = Leg {
+        reply: asking.reply.clone(),
+        id: id.clone(),
+        progress,
+        sieve: None,
+        trim: None,
+        sought: String::new(),
+    };
     let about =
         About { method: question.method.name(), version: session.version.as_str(), ..About::default() };
     match question.method {
@@ -307,7 +314,14 @@ pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>
 /// `initialize` where the session is the stream: what is agreed upon replaces the session under its id.
 async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Session>, question: &Question) {
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
-    let leg = Leg { reply: asking.reply.clone(), id, progress: None, sieve: None, sought: String::new() };
+    let leg = Leg {
+        reply: asking.reply.clone(),
+        id,
+        progress: None,
+        sieve: None,
+        trim: None,
+        sought: String::new(),
+    };
     if let Err(error) = small(question) {
         return leg.refuse(&caller(asking, session), &error).await;
     }

@@ -22,6 +22,7 @@ use crate::mcp::bridge::opening::{
     Keeping, ServerCapabilities, merge_instructions, write_discover_result, write_initialize_result,
 };
 use crate::mcp::definition::ItemKind;
+use crate::mcp::doors::Door;
 use crate::mcp::list::ServerLists;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Admission, Allow, Entry, Part, Plan, Scope, View};
@@ -243,7 +244,7 @@ pub(super) async fn seen(
     let mode = key.0.tools().unwrap_or(snapshot.mcp.tools);
     let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, mode, ttl_ms }));
     show(hub, &snapshot, &key, &view, &peers);
-    if view.has_doors() {
+    if view.has_door(Door::Find) {
         finder::begin(hub);
     }
     let (whole, places) = (OnceCell::new(), Places::default());

@@ -37,8 +37,13 @@ pub fn fuzz_mcp_list(data: &[u8]) {
 /// Writing changes into a definition changes just that.
 fn changed(item: &crate::mcp::definition::Definition, mut tree: Tree) {
     let mut out = Vec::new();
-    let changes =
-        Changes { key: Some("k"), description: Some("d \"e\"\n"), shape: None, legacy: true, asks: true };
+    let changes = Changes {
+        key: Some("k"),
+        description: Some("d \"e\"\n"),
+        legacy: true,
+        asks: true,
+        ..Changes::default()
+    };
     item.write(changes, &mut out);
     let written: Tree = serde_json::from_slice(&out).expect("a changed definition that is JSON");
     let members = tree.as_object_mut().expect("a definition that is an object");

@@ -20,6 +20,7 @@ use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::definition::{Changes, Definition, ItemKind};
 use crate::mcp::doors::{self, Door};
+use crate::mcp::lean::results::Rule;
 use crate::mcp::list::{CacheScope, ServerLists};
 use crate::mcp::names::overrides::Overrides;
 use crate::mcp::names::{Claim, chars_max, expose, normal};
@@ -121,6 +122,8 @@ pub struct Entry {
     pub asks: bool,
     /// Why it cannot be called, where its server has made another of it.
     pub held: Option<Arc<str>>,
+    /// What is done to its results.
+    pub results: Option<Arc<Rule>>,
 }
 
 impl Entry {
@@ -137,6 +140,7 @@ impl Entry {
             shape: self.definition.shape(self.mode),
             legacy: reader == Reader::Legacy,
             asks: self.asks,
+            any_output: self.results.as_ref().is_some_and(|rule| rule.changes_values()),
         }
     }
 }
@@ -175,7 +179,7 @@ struct Listed {
     /// The places of `entries` in the order in which callers get them.
     order: Vec<usize>,
     /// Definitions of ours that stand before them.
-    front: Vec<String>,
+    front: Vec<(Door, String)>,
     scope: CacheScope,
     /// Made when somebody first asks: most callers are modern, and many never ask for resources.
     modern: OnceLock<Box<[Page]>>,
@@ -232,12 +236,20 @@ impl View {
 
     /// Which of the tools of `doors` a name means here.
     pub fn door(&self, name: &str) -> Option<Door> {
-        if self.has_doors() { Door::named(name) } else { None }
+        if !self.has_doors() {
+            return None;
+        }
+        Door::named(name).filter(|door| self.has_door(*door))
     }
 
-    /// Whether tools are found and called through those of `doors`.
+    /// Whether any tool of `doors` stands in the list.
     pub const fn has_doors(&self) -> bool {
         !self.tools.front.is_empty()
+    }
+
+    /// Whether this one does.
+    pub fn has_door(&self, door: Door) -> bool {
+        self.tools.front.iter().any(|(known, _)| *known == door)
     }
 
     /// A tool of this name that is not listed, for those who may call it. What is listed goes before it.
@@ -302,17 +314,29 @@ impl<'a> Plan<'a> {
         part.presentation.mode.unwrap_or(self.mode)
     }
 
-    /// What stands before the tools, if any of them may be one that is not listed: that follows from the
-    /// config, so that no server's mood changes it.
-    fn front(&self) -> Vec<String> {
-        let says = |part: &Part<'_>| {
+    /// What stands before the tools, where any of them may be in no list or have its results cut: that follows
+    /// from the config, so that no server's mood changes it.
+    fn front(&self) -> Vec<(Door, String)> {
+        let searched = |part: &Part<'_>| {
             let single = part.presentation.tools.iter().any(|tool| tool.mode == Some(ToolMode::Search));
             single || self.mode(part) == ToolMode::Search
         };
+        let cut = |part: &Part<'_>| {
+            let single = part.presentation.tools.iter().map(|tool| &tool.results);
+            single.chain([&part.presentation.results]).flatten().any(|rule| rule.caps.is_any())
+        };
+        let parts = || self.servers().map(|(_, part)| part);
         let behind: Vec<&str> =
-            self.servers().filter(|(_, part)| says(part)).map(|(_, part)| part.server.as_str()).collect();
-        let nothing_yet = self.mode == ToolMode::Search && self.servers().next().is_none();
-        if behind.is_empty() && !nothing_yet { Vec::new() } else { doors::definitions(behind) }
+            parts().filter(|part| searched(part)).map(|part| part.server.as_str()).collect();
+        let nothing_yet = self.mode == ToolMode::Search && parts().next().is_none();
+        let mut front = Vec::new();
+        if !behind.is_empty() || nothing_yet {
+            front.extend(doors::search(behind));
+        }
+        if parts().any(cut) {
+            front.push(doors::more());
+        }
+        front
     }
 
     /// Private when any part is, and whenever rights decided what is in it.
@@ -331,7 +355,7 @@ impl<'a> Plan<'a> {
             let asks = admission == Admission::Asks;
             let mode = match entry.mode {
                 // Two tools of one name would make clients refuse the list.
-                _ if !front.is_empty() && Door::named(&entry.exposed).is_some() => ToolMode::Search,
+                _ if front.iter().any(|(door, _)| door.name() == &*entry.exposed) => ToolMode::Search,
                 // Only a list can tell a client to ask a person.
                 ToolMode::Search if asks => ToolMode::Native,
                 mode => mode,
@@ -386,6 +410,7 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
                     ItemKind::Tool => part.lists.barred.held.get(definition.key()).cloned(),
                     ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => None,
                 },
+                results: change.results.or(part.presentation.results.as_ref()).cloned(),
             });
         }
     }
@@ -469,6 +494,7 @@ fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
             class: Class::Unknown,
             asks: false,
             held: None,
+            results: None,
         });
         plan.listed(kind, entries)
     };
@@ -491,7 +517,10 @@ fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[P
         entry.definition.raw().len() + entry.exposed.len() + entry.description.as_deref().map_or(0, str::len)
     };
     let mut items = Vec::with_capacity(listed.entries.iter().map(size).sum::<usize>() + 64);
-    items.extend_from_slice(listed.front.join(",").as_bytes());
+    for (place, (_, definition)) in listed.front.iter().enumerate() {
+        items.extend_from_slice(if place > 0 { b"," } else { b"" });
+        items.extend_from_slice(definition.as_bytes());
+    }
     // Where pages begin, but for the first.
     let mut cuts = Vec::new();
     let mut begin = 0;

@@ -117,6 +117,7 @@ fn names_lead_back_to_servers() {
         description: description.map(str::to_owned),
         class: None,
         mode: None,
+        results: None,
     };
     servers[1].presentation.tools = vec![
         change("drop", None, true, None),
