@@ -135,10 +135,7 @@ fn begin<'w>(
     mut about: About,
 ) -> Option<Lane<'w>> {
     let doc = post.body;
-    let name = message::text(doc, params.name.clone()?)?;
-    if shown.view.door(&name).is_some() {
-        return None;
-    }
+    let name = message::text(doc, params.name.clone()?).filter(|name| shown.view.door(name).is_none())?;
     // What is held is refused by the hub, which says why.
     let entry = shown.view.find(ItemKind::Tool, &name).filter(|entry| entry.held.is_none())?;
     let way = shown.ways.get(entry.server).filter(|way| way.direct)?;

@@ -10,6 +10,7 @@ use crate::call::{Class, ToolMode};
 use crate::json::{Fault, Field, Kind, Value, fields, fields_at, text, write_string};
 use crate::limits;
 use crate::mcp::canonical::{Ambiguous, canonical, name};
+use crate::mcp::changes::Changes;
 use crate::mcp::lean::shape::{Parts, Shape, Shapes};
 use crate::mcp::param_headers::{self, ParamHeader};
 
@@ -185,23 +186,6 @@ struct Places {
     asks: Option<Range<usize>>,
     /// The value of `execution.taskSupport` that says `required`, with quotes.
     only_as_task: Option<Range<usize>>,
-}
-
-/// What is written differently for callers. Nothing by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes<'a> {
-    /// In place of its name or URI.
-    pub key: Option<&'a str>,
-    /// In place of its description, also where it has none.
-    pub description: Option<&'a str>,
-    /// Parts in another shape; a description given here goes before.
-    pub shape: Option<&'a Shape>,
-    /// Without an `outputSchema` that is not an object at its root, which legacy callers refuse.
-    pub legacy: bool,
-    /// With the mark that has Claude Code ask a person before each call.
-    pub asks: bool,
-    /// With an `outputSchema` that takes anything, because results are changed.
-    pub any_output: bool,
 }
 
 /// The member of `_meta` by which Claude Code asks a person before each call, whatever the person's own rules

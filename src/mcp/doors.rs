@@ -1,5 +1,5 @@
-//! Tools of ours. Where definitions are not listed, one finds them and three call them; where results are cut,
-//! one reads on.
+//! Tools of ours. Where definitions are not listed, one finds them and three call them; where results are
+//! cut, one reads on.
 //!
 //! There is a door to call for each class of tools, so that what a client asks a person about, or never does,
 //! can still be told apart by names. What they say depends on the config alone, never on what servers list,

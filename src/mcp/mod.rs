@@ -10,6 +10,7 @@
 
 pub mod bridge;
 pub mod canonical;
+pub mod changes;
 pub mod definition;
 pub mod diff;
 pub mod doors;

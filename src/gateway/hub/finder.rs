@@ -52,7 +52,10 @@ struct Searched {
 
 /// The places of a view's tools in an index.
 #[derive(Default)]
-pub(super) struct Places(RefCell<Option<(u64, Rc<[Option<usize>]>)>>);
+pub(super) struct Places(RefCell<Option<(u64, Mapped)>>);
+
+/// For each place of an index the entry of a view, if it has one.
+type Mapped = Rc<[Option<usize>]>;
 
 impl Finder {
     /// The lists have changed.
@@ -169,7 +172,7 @@ pub(super) async fn find(hub: &Rc<Hub>, seen: &Seen, query: &str) -> Option<Vec<
     Some(hits.iter().filter_map(|hit| entry(hit.place)).collect())
 }
 
-fn places(made: &Made, seen: &Seen) -> Rc<[Option<usize>]> {
+fn places(made: &Made, seen: &Seen) -> Mapped {
     let mut kept = seen.places.0.borrow_mut();
     if let Some((number, places)) = &*kept
         && *number == made.number
@@ -187,7 +190,7 @@ fn places(made: &Made, seen: &Seen) -> Rc<[Option<usize>]> {
             *place = Some(number);
         }
     }
-    let places: Rc<[Option<usize>]> = places.into();
+    let places: Mapped = places.into();
     *kept = Some((made.number, Rc::clone(&places)));
     places
 }

@@ -91,7 +91,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::call::ToolMode;
-    use crate::mcp::definition::{Changes, Definition, ItemKind};
+    use crate::mcp::changes::Changes;
+    use crate::mcp::definition::{Definition, ItemKind};
     use crate::mcp::store::Store;
 
     fn tool(raw: &str) -> Arc<Definition> {

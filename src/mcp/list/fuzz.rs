@@ -5,7 +5,8 @@
 use serde_json::Value as Tree;
 
 use crate::limits;
-use crate::mcp::definition::{Changes, ItemKind};
+use crate::mcp::changes::Changes;
+use crate::mcp::definition::ItemKind;
 use crate::mcp::list::Pages;
 use crate::mcp::store::Store;
 

@@ -18,7 +18,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::call::{Class, ToolMode};
 use crate::ids::ServerName;
 use crate::limits;
-use crate::mcp::definition::{Changes, Definition, ItemKind};
+use crate::mcp::changes::Changes;
+use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::doors::{self, Door};
 use crate::mcp::lean::results::Rule;
 use crate::mcp::list::{CacheScope, ServerLists};
@@ -314,8 +315,8 @@ impl<'a> Plan<'a> {
         part.presentation.mode.unwrap_or(self.mode)
     }
 
-    /// What stands before the tools, where any of them may be in no list or have its results cut: that follows
-    /// from the config, so that no server's mood changes it.
+    /// What stands before the tools, where any of them may be in no list or have its results cut. That
+    /// follows from the config, so that no server's mood changes it.
     fn front(&self) -> Vec<(Door, String)> {
         let searched = |part: &Part<'_>| {
             let single = part.presentation.tools.iter().any(|tool| tool.mode == Some(ToolMode::Search));
