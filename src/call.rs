@@ -61,11 +61,13 @@ pub enum ToolMode {
     Lean,
     /// As its server wrote it.
     Raw,
+    /// Not listed: found and called through the tools of `mcp::doors`.
+    Search,
 }
 
 impl ToolMode {
     /// All of them, in the order in which people read them.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Lean, Self::Raw];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Lean, Self::Raw, Self::Search];
 
     /// The word for it in the config and in JSON.
     pub const fn name(self) -> &'static str {
@@ -73,6 +75,7 @@ impl ToolMode {
             Self::Native => "native",
             Self::Lean => "lean",
             Self::Raw => "raw",
+            Self::Search => "search",
         }
     }
 }

@@ -32,6 +32,7 @@ mod providers;
 mod proxy;
 mod reader;
 mod resolve;
+mod results_file;
 mod routes_file;
 mod routing;
 mod secrets;

@@ -27,6 +27,7 @@ mod hosted;
 mod hub;
 mod identify;
 mod issuers;
+mod leftovers;
 mod log;
 mod marks;
 mod metadata;
@@ -52,6 +53,7 @@ mod stream_back;
 pub mod survey;
 mod today;
 pub mod trial;
+mod trim;
 mod worker;
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ static NO_CALL: About = About {
     marks: String::new(),
     charged: Charged { cost_pico: 0, budgets: Vec::new() },
     place: None,
+    sought: String::new(),
 };
 
 /// One call.
@@ -288,6 +289,7 @@ impl Record {
             offers: self.offers(),
             policy: &self.rules,
             marks: redacted(&self.marks),
+            sought: self.sought(mcp),
         }
     }
 
@@ -302,6 +304,11 @@ impl Record {
     fn thing<'a>(&self, mcp: &'a About) -> Cow<'a, str> {
         let is_place = kind_of_method(mcp.method) == Some(Kind::ResourceRead);
         if is_place && self.policy == Policy::Off { Cow::default() } else { redacted(&mcp.name) }
+    }
+
+    /// What a search sought, in the words of a model.
+    fn sought<'a>(&self, mcp: &'a About) -> Cow<'a, str> {
+        if self.policy == Policy::Off { Cow::default() } else { redacted(&mcp.sought) }
     }
 
     /// Counts the call and writes its line. Looks of probes and warm-ups are counted only.

@@ -60,8 +60,11 @@ mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;
 mod mcp_pins;
+mod mcp_results;
 mod mcp_sessions;
 mod mcp_tasks;
+mod mcp_tool_modes;
+mod mcp_tool_search;
 mod policies;
 
 // Where calls may run, and which model they get.
