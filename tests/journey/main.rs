@@ -26,6 +26,7 @@ mod llm_paths;
 mod clouds;
 mod counting;
 mod dialects;
+mod openai_callers;
 mod vendors;
 
 // The way to the upstream.
