@@ -120,6 +120,7 @@ def main() -> None:
     caller = kinds[kind](client, model)
     odd = {"extra_body": {"n": 2}} if kind == "chat" else {"previous_response_id": "resp_1"}
     print(json.dumps({
+        "models": [[model.id, model.object] for model in client.models.list()],
         "whole": caller.whole(),
         "streamed": caller.streamed(),
         "tools": caller.tools(),

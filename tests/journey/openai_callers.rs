@@ -87,6 +87,7 @@ fn facts(gateway: &Gateway, kind: &str) -> Value {
 
 /// What is the same for all: the texts, the calls of tools, the refusals.
 fn check(facts: &Value, kind: &str, passes: bool) {
+    assert_eq!(facts["models"], json!([["far", "model"]]), "a list of what it may name: {facts}");
     let end = if kind == "chat" { ["stop", "stop"] } else { ["completed", "response.completed"] };
     for (way, end) in ["whole", "streamed"].into_iter().zip(end) {
         assert_eq!((&facts[way]["text"], &facts[way]["end"]), (&json!(DONE), &json!(end)), "{facts}");
