@@ -12,6 +12,7 @@ use crate::ledger::entries_of;
 use crate::peer::scripted_turns::{DONE, Use};
 use crate::peer::{
     After, Exchange, Peer, Seen, answers_status, scripted_upstream, speaks_chat, speaks_responses,
+    stalls_after_headers,
 };
 use crate::{peers, program, sse};
 
@@ -340,6 +341,33 @@ fn a_stream_that_is_cut_has_no_end() {
         let body = r#"{"model":"far","messages":[{"role":"user","content":"x"}]}"#;
         let reply = ask(&gateway, CHAT, body);
         assert_eq!(reply.head.status, 502, "{reply:?}");
+    });
+}
+
+/// What breaks off for a reason of ours is told in the caller's dialect, behind comments instead of pings.
+#[test]
+fn silence_inside_an_answer_is_told() {
+    let timeouts = "timeouts: { stream_stall_ms: 900, ping_ms: 200 }\n";
+    let begins = sse::message_start("m") + &sse::text_start() + &sse::text_delta("Hel");
+    let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n".to_owned();
+    let body = r#"{"model":"far","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    for_each_engine(|engine| {
+        for (dialect, base, beginning, pings) in
+            [("anthropic", "", &begins, true), ("openai_chat", "/v1", &chunk, false)]
+        {
+            let (upstream, _left) = stalls_after_headers::start(beginning);
+            let provider = format!("dialect: {dialect}, base_url: \"{}{base}\"", upstream.url());
+            let gateway = gateway(engine, &provider, timeouts);
+            let text = ask(&gateway, CHAT, body).text();
+            assert!(text.contains("\"content\":\"Hel\"") && !text.contains("[DONE]"), "{dialect}: {text}");
+            let last = text.trim_end().lines().last().unwrap_or_default();
+            assert!(
+                last.starts_with("data: {\"error\":{") && last.contains("\"timeout\""),
+                "{dialect}: {text}"
+            );
+            assert_eq!(text.contains(": ping\n\n"), pings, "{dialect}: {text}");
+            assert_eq!(gateway.log().calls(1)[0]["outcome"], "upstream_stalled");
+        }
     });
 }
 
