@@ -9,6 +9,10 @@ pub enum Endpoint {
     Messages,
     /// `/v1/messages/count_tokens`
     CountTokens,
+    /// `/v1/chat/completions`
+    ChatCompletions,
+    /// `/v1/responses`
+    Responses,
     /// `/v1/models` and one of them
     Models,
     /// `/api/hello`: the client warms its connection
@@ -28,11 +32,18 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Whether a model answers, in whichever dialect.
+    pub const fn is_model_call(self) -> bool {
+        matches!(self, Self::Messages | Self::ChatCompletions | Self::Responses)
+    }
+
     /// The name in logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::ChatCompletions => "chat_completions",
+            Self::Responses => "responses",
             Self::Models => "models",
             Self::Hello => "hello",
             Self::Mcp => "mcp",

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::call::Endpoint;
 use crate::clock;
 use crate::error::{CallError, Code};
+use crate::gateway::inbound;
 use crate::gateway::record::Record;
 use crate::gateway::serve_mcp;
 use crate::gateway::worker::{Phase, Worker};
@@ -19,6 +20,7 @@ use crate::http::head::{Framing, Method, Progress, RequestHead, ResponseHead, Ve
 use crate::http::refusal::Refusal;
 use crate::limits::{self, Timeouts};
 use crate::llm::anthropic;
+use crate::llm::inward;
 use crate::net::buffer::Buffer;
 use crate::net::deadline::Deadline;
 use crate::net::outgoing::{Outgoing, Piece};
@@ -201,16 +203,21 @@ impl Caller {
         self.send(outgoing).await.map(drop)
     }
 
-    /// Refuses the request for the reason that `error` gives: in Anthropic's envelope, or as JSON-RPC.
+    /// Refuses the request for the reason that `error` gives: in the envelope of the caller's dialect, or as
+    /// JSON-RPC.
     pub(super) async fn refuse(&mut self, record: &mut Record, error: &CallError) -> io::Result<()> {
         let mut body = Vec::with_capacity(256);
         let mut extra: Vec<(&str, &[u8])> = Vec::new();
+        let id = record.id.shown();
         if record.endpoint == Endpoint::Mcp {
             serve_mcp::write_error(&mut body, error);
             let challenged = error.header_lines().iter().any(|(name, _)| *name == "www-authenticate");
             if error.code() == Code::Unauthenticated && !challenged {
                 extra.push(("www-authenticate", b"Bearer realm=\"tollgate\""));
             }
+        } else if inbound::dialect_of(record.endpoint).is_some() {
+            inward::write_error(&mut body, error);
+            extra.push(("x-request-id", &id));
         } else {
             anthropic::error::write(&mut body, error, record.id);
         }

@@ -59,6 +59,8 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
     let (endpoint, name) = match rest {
         "/v1/messages" => (Endpoint::Messages, None),
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, None),
+        "/v1/chat/completions" => (Endpoint::ChatCompletions, None),
+        "/v1/responses" => (Endpoint::Responses, None),
         "/v1/models" => (Endpoint::Models, None),
         "/api/hello" => (Endpoint::Hello, None),
         "/healthz" | "/readyz" if team.is_none() => (Endpoint::Health, None),
@@ -71,6 +73,7 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
     };
     let allowed = match endpoint {
         Endpoint::Messages | Endpoint::CountTokens => method == Method::Post,
+        Endpoint::ChatCompletions | Endpoint::Responses => method == Method::Post,
         // What there is, and by which method, stands in a table of its own.
         Endpoint::Admin => true,
         _ => matches!(method, Method::Get | Method::Head),
@@ -133,6 +136,9 @@ mod tests {
             for end in ["", "/"] {
                 let path = format!("{prefix}/v1/messages{end}");
                 check(Method::Post, &path, Ok((Endpoint::Messages, None, None)));
+                let path = format!("{prefix}/v1/chat/completions{end}");
+                check(Method::Post, &path, Ok((Endpoint::ChatCompletions, None, None)));
+                check(Method::Post, &format!("{prefix}/v1/responses"), Ok((Endpoint::Responses, None, None)));
                 let path = format!("/t/payments{prefix}/v1/messages/count_tokens{end}");
                 check(Method::Post, &path, Ok((Endpoint::CountTokens, Some("payments"), None)));
             }

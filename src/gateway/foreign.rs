@@ -103,7 +103,7 @@ pub(super) fn without_foreign_thinking(
 
 /// Nothing of the caller's own head goes to a provider of another dialect: it speaks of Anthropic's features,
 /// and of the caller's machine.
-fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, stream): (u64, bool)) {
+pub(super) fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, stream): (u64, bool)) {
     let credential = provider.credential.as_ref().map(|own| (own.header, own.value.expose()));
     let accept: &[u8] = if stream { b"text/event-stream, application/json" } else { b"application/json" };
     let mut extra: Vec<(&str, &[u8])> = vec![
@@ -111,7 +111,7 @@ fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, strea
         ("accept", accept),
         ("user-agent", USER_AGENT.as_bytes()),
     ];
-    if provider.dialect == Dialect::AnthropicLenient {
+    if matches!(provider.dialect, Dialect::AnthropicLenient | Dialect::Anthropic) {
         extra.push(("anthropic-version", b"2023-06-01"));
     }
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));

@@ -26,6 +26,7 @@ mod herald;
 mod hosted;
 mod hub;
 mod identify;
+mod inbound;
 mod issuers;
 mod leftovers;
 mod log;

@@ -23,6 +23,7 @@ use crate::gateway::foreign::{self, Said};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::hosted;
 use crate::gateway::identify::identify;
+use crate::gateway::inbound;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
@@ -34,7 +35,7 @@ use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::http::head::RequestHead;
 use crate::ledger::content::Part;
-use crate::llm::anthropic::request::{self, Request};
+use crate::llm::anthropic::request::Request;
 use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
 use crate::policy::residency::{PlacedPermit, Residency};
@@ -46,7 +47,7 @@ use crate::upstream::message::Message;
 use crate::upstream::pool::Connection;
 use crate::upstream::provider::{Dialect, Provider};
 
-/// Serves `/v1/messages` and `/v1/messages/count_tokens`.
+/// Serves `/v1/messages`, `/v1/messages/count_tokens`, and the same in OpenAI's dialects.
 ///
 /// # Errors
 /// What the caller is to be told, as long as no answer has begun.
@@ -61,9 +62,7 @@ pub(super) async fn serve(
     let principal = &*known;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
     record.request_bytes = whole.body().len() as u64;
-    let mut request = request::read(whole.body())
-        .map_err(|refusal| CallError::new(Code::BadRequest).context(refusal.to_string()))?;
-    record.model.clone_from(&request.model);
+    let (whole, mut request) = inbound::read(worker, whole, record).await?;
     let found = destination::find((&snapshot, &worker.decisions), principal, &request, record.at_ms);
     let destination = found.map_err(|Refused { error, decision }| {
         record.decision = decision;
@@ -86,12 +85,13 @@ pub(super) async fn serve(
     let asked = choice::Asked { request: &request, body: whole.body(), class };
     choice::narrow(worker, &snapshot, asked, (record, &residency), &mut plan)?;
     worker.books.admit()?;
-    if record.endpoint == Endpoint::Messages {
+    if record.endpoint.is_model_call() {
+        record.watch = Watch::new(worker, &snapshot, principal, whole.body());
+        inbound::narrow(&snapshot, record, &mut plan)?;
         record.provider = plan
             .targets
             .first()
             .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
-        record.watch = Watch::new(worker, &snapshot, principal, whole.body());
         record.tools = worker.weigh(&snapshot, principal, (whole.body(), &request));
         let charge = worker.meter.reserve(&snapshot, record, &request, &plan.targets)?;
         let estimate = charge.estimate_pico;
@@ -100,8 +100,8 @@ pub(super) async fn serve(
     } else {
         worker.open(record, 0).await?;
     }
-    if record.endpoint == Endpoint::Messages && record.policy.keeps_bodies() {
-        let body = Bytes::copy_from_slice(whole.body());
+    if record.endpoint.is_model_call() && record.policy.keeps_bodies() {
+        let body = Bytes::copy_from_slice(whole.as_it_came().body());
         record.content = worker.contents.put(record.id, Part::Request, record.policy, body);
         record.passing = Passing::new(record.policy);
     }
@@ -207,7 +207,8 @@ impl Call<'_> {
         record: &mut Record,
     ) -> Option<Result<(), CallError>> {
         if provider.dialect == Dialect::Demo {
-            return Some(serve_demo::answer(caller, asked.body(), self.request.stream, record).await);
+            let stream = self.request.stream;
+            return Some(serve_demo::answer(caller, asked.body(), stream, record).await);
         }
         let speech = self.snapshot.speech(target.provider)?;
         if record.endpoint != Endpoint::CountTokens {
@@ -226,10 +227,17 @@ impl Call<'_> {
         record: &mut Record,
     ) -> Result<(Message, Option<Understood<'_>>), CallError> {
         let model = self.model_of(target);
+        if inbound::passes(self.snapshot, target, record) {
+            let of = (self.snapshot.speech(target.provider), &**provider);
+            let model = target.model.as_deref().or(self.meant.as_deref());
+            return Ok((inbound::pass(of, caller, whole, model, record), None));
+        }
+        inbound::mark(record);
         if let Some(cloud) = &provider.cloud {
             let of = (&**cloud, &**provider);
-            let stream = self.request.stream && record.endpoint == Endpoint::Messages;
+            let stream = self.request.stream && record.endpoint.is_model_call();
             let (message, listener) = hosted::say(of, caller, whole, (model, stream), record)?;
+            let listener = inbound::of_cloud(listener, record, stream);
             return Ok((message, Some(Understood { listener, stream })));
         }
         let of = (self.snapshot, &**provider, &*self.worker.counting);
@@ -240,7 +248,9 @@ impl Call<'_> {
             let listener = Listener::Foreign(Box::new(interpreter), speech);
             return Ok((message, Some(Understood { listener, stream: self.request.stream })));
         }
-        Ok((self.message(caller, whole, (target, provider), record.endpoint)?, None))
+        let message = self.message(caller, whole, (target, provider), record.endpoint)?;
+        let stream = self.request.stream;
+        Ok((message, inbound::native(record, stream).map(|listener| Understood { listener, stream })))
     }
 
     /// The model's name at a target.
@@ -312,11 +322,12 @@ impl Call<'_> {
         let bytes = whole.buffer.filled();
         let model = target.model.as_deref().or(self.meant.as_deref());
         let own = foreign::without_foreign_thinking(self.snapshot, whole.body(), model)?;
-        let splice = model.and_then(|model| request::splice(whole.body(), self.request, model));
-        let length = match (&own, &splice) {
-            (Some(own), _) => own.len(),
-            (None, Some(splice)) => splice.total_bytes(),
-            (None, None) => whole.body().len(),
+        let (length, pieces) = match own {
+            Some(own) => {
+                let length = own.len();
+                (length, [Some((Rc::new(Buffer::from(&own[..])), 0..length)), None, None])
+            }
+            None => inbound::spliced(whole, self.request, model),
         };
         let (_, query) = caller.head.path_and_query(bytes);
         let path = match endpoint {
@@ -324,32 +335,14 @@ impl Call<'_> {
             _ => "/v1/messages",
         };
         let mut out = std::mem::take(&mut caller.out);
-        write_head(
-            &mut out,
-            &caller.head,
-            bytes,
-            &Going { provider, path, query, length: Some(length as u64) },
-        );
+        let going = Going { provider, path, query, length: Some(length as u64) };
+        match inbound::dialect_of(endpoint) {
+            None => write_head(&mut out, &caller.head, bytes, &going),
+            Some(_) => foreign::write_head(&mut out, provider, path, (length as u64, self.request.stream)),
+        }
         let head = Buffer::from(&out[..]);
         caller.out = out;
-        if let Some(own) = own {
-            let own = Rc::new(Buffer::from(&own[..]));
-            return Ok(Message::with_body(head, [Some((own, 0..length)), None, None]));
-        }
-        let part = |from: usize, to: usize| Some((Rc::clone(&whole.buffer), from..to));
-        let (start, end) = (whole.body.start, whole.body.end);
-        Ok(match splice {
-            None => Message::with_body(head, [part(start, end), None, None]),
-            Some(splice) => {
-                let model = Rc::new(Buffer::from(splice.model.as_bytes()));
-                let model_bytes = model.len();
-                let (before, after) = (start + splice.before.len(), end - splice.after.len());
-                Message::with_body(
-                    head,
-                    [part(start, before), Some((model, 0..model_bytes)), part(after, end)],
-                )
-            }
-        })
+        Ok(Message::with_body(head, pieces))
     }
 
     /// Sends the request and waits for the answer's head; nothing when the caller hangs up meanwhile, which

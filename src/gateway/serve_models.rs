@@ -56,6 +56,7 @@ pub(super) async fn serve(
             .into_iter()
             .find(|entry| id_of(entry) == Some(wanted))
             .ok_or_else(|| CallError::new(Code::NotFound).context("there is no such model for your key"))?,
+        None if is_openai(&record.client) => of_openai(&models),
         None => {
             let end = |entry: Option<&Value>| entry.and_then(id_of).map(str::to_owned);
             let (first, last) = (end(models.first()), end(models.last()));
@@ -64,6 +65,18 @@ pub(super) async fn serve(
     };
     let sent = caller.reply(record, 200, "application/json", &[], body.to_string().as_bytes()).await;
     sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
+}
+
+/// Whether a client, by its own word, is an SDK of OpenAI's, which reads lists in another form.
+fn is_openai(client: &str) -> bool {
+    client.starts_with("OpenAI/") || client.starts_with("AsyncOpenAI/")
+}
+
+/// The list as OpenAI has it.
+fn of_openai(models: &[Value]) -> Value {
+    let entry = |id: &str| json!({ "id": id, "object": "model", "created": 0, "owned_by": "tollgate" });
+    let models: Vec<Value> = models.iter().filter_map(id_of).map(entry).collect();
+    json!({ "object": "list", "data": models })
 }
 
 /// The names that the config writes out, then what the providers of its patterns list themselves. A

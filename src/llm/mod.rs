@@ -16,6 +16,7 @@ pub mod count;
 pub mod demo;
 pub mod foreign;
 pub mod gemini;
+pub mod inward;
 pub mod loss;
 mod members;
 pub mod names;

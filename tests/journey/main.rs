@@ -29,6 +29,7 @@ mod clouds;
 mod counting;
 mod dialects;
 mod features;
+mod openai_callers;
 mod sdks;
 mod vendors;
 

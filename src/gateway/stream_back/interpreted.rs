@@ -14,12 +14,14 @@ use crate::gateway::caller::Caller;
 use crate::gateway::destination;
 use crate::gateway::foreign;
 use crate::gateway::guard;
+use crate::gateway::inbound;
 use crate::gateway::read_along::Reader;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
+use crate::gateway::stream_back::confession::broken;
 use crate::gateway::stream_back::listener::Listener;
-use crate::gateway::stream_back::{Begun, End, Relay, broken, next_room, note_status};
+use crate::gateway::stream_back::{Begun, End, Relay, next_room, note_status};
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode::{self, Fields, RelayedResponse};
 use crate::http::head::{Framing, ResponseHead};
@@ -73,6 +75,7 @@ pub(in crate::gateway) async fn relay(
     } else {
         relay.reader = Reader::Document(Box::default());
     }
+    relay.voice = inbound::voice(record, understood.stream);
     worker.streams.set(worker.streams.get() + 1);
     let run = Run { relay: &mut relay, provider, listener: &mut understood.listener, whole, clean: false };
     let ended = run.run(caller, &mut connection, (&head, input, understood.stream), record).await;
@@ -181,7 +184,9 @@ impl Run<'_, '_, '_> {
                 }
                 begun = pinged || self.listener.is_committed();
                 if begun && !stream {
-                    self.relay.framing = Framing::Length(said.len() as u64);
+                    if self.relay.voice.is_none() {
+                        self.relay.framing = Framing::Length(said.len() as u64);
+                    }
                     self.relay.held = Some(self.front(caller, record));
                 }
                 if begun {
@@ -263,6 +268,8 @@ impl Run<'_, '_, '_> {
         if let Some(passing) = &mut record.passing {
             passing.push(body);
         }
+        let voiced = relay.voice.as_mut().map(|voice| voice.say(body, over));
+        let body = voiced.as_deref().unwrap_or(body);
         relay.bytes += body.len() as u64;
         relay.last = body.last().copied().unwrap_or(relay.last);
         let out = guard::framed(body, relay.framing == Framing::Chunked, over);
@@ -304,6 +311,9 @@ impl Run<'_, '_, '_> {
             ("x-tollgate-request-id", &id),
             ("date", &date),
         ];
+        if record.tongue.is_some() {
+            own.push(("x-request-id", &id));
+        }
         if events {
             own.push(("cache-control", b"no-cache"));
         }

@@ -4,6 +4,7 @@
 //! place, the kernel empties it, and only then is more received. So a slow caller holds the provider, the
 //! memory of a stream is that one buffer, and relaying an event allocates nothing.
 
+mod confession;
 pub(super) mod interpreted;
 pub(super) mod listener;
 
@@ -16,11 +17,12 @@ use std::time::Instant;
 use crate::call::Outcome;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
-use crate::error::{CallError, Code};
+use crate::error::CallError;
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::counting;
 use crate::gateway::destination;
 use crate::gateway::guard;
+use crate::gateway::inbound;
 use crate::gateway::read_along::{NO_END, Reader};
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
@@ -30,16 +32,21 @@ use crate::http::body::Decoder;
 use crate::http::encode::{self, CHUNK_END, CHUNK_HEADROOM, Fields, LAST_CHUNK, RelayedResponse};
 use crate::http::head::{Framing, ResponseHead};
 use crate::limits;
-use crate::llm::anthropic;
 use crate::llm::anthropic::guard::Form;
 use crate::llm::anthropic::stream::UsageReader;
+use crate::llm::inward::Voice;
 use crate::net::buffer::Buffer;
 use crate::net::outgoing::Outgoing;
 use crate::upstream::pool::Connection;
 use crate::upstream::provider::Provider;
 
+use confession::broken;
+
 /// What keeps a caller's watchdog quiet while the model thinks. The same bytes as the provider's own.
 const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+/// The same for callers whose dialect has no event for it: a comment.
+const PING_COMMENT: &[u8] = b": ping\n\n";
 
 /// Bytes of room that one receive of an answer gets at least.
 const LEAST: usize = 1024;
@@ -141,6 +148,8 @@ struct Relay<'a> {
     served: Option<Box<str>>,
     /// The body of a stream is over, and its last event has not come.
     endless: bool,
+    /// Who says the answer in the caller's dialect, where that is not Anthropic's.
+    voice: Option<Box<Voice>>,
 }
 
 impl<'a> Relay<'a> {
@@ -167,6 +176,7 @@ impl<'a> Relay<'a> {
             held: None,
             served: None,
             endless: false,
+            voice: None,
         }
     }
 
@@ -185,8 +195,10 @@ impl<'a> Relay<'a> {
             kept(if upstream_id.is_empty() { header("x-request-id") } else { upstream_id });
         let encoded = !matches!(header("content-encoding"), b"" | b"identity");
         let content_type = header("content-type");
+        let along = inbound::along(record).filter(|_| (200..300).contains(&head.status));
         self.reader = match content_type.get(..17).unwrap_or(content_type) {
             _ if encoded => Reader::Opaque,
+            _ if record.tongue.is_some() => along.map_or(Reader::Opaque, Reader::Along),
             kind if kind.eq_ignore_ascii_case(b"text/event-stream") => Reader::Events(Box::default()),
             kind if kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json")) => {
                 Reader::Document(Box::default())
@@ -197,8 +209,12 @@ impl<'a> Relay<'a> {
             watch.begin(match self.reader {
                 Reader::Events(_) => Some(Form::Events),
                 Reader::Document(_) => Some(Form::Document),
-                Reader::Opaque => None,
+                Reader::Along(_) | Reader::Opaque => None,
             });
+        }
+        if matches!((&self.reader, self.framing), (Reader::Along(along), Framing::Length(_)) if along.hides())
+        {
+            self.framing = if caller.takes_chunks() { Framing::Chunked } else { Framing::UntilClose };
         }
         caller.keep_alive &= self.framing != Framing::UntilClose;
         let id = record.id.shown();
@@ -336,8 +352,8 @@ impl<'a> Relay<'a> {
 
     /// Has what the answer has cost so far covered; where a budget has no more, the answer ends here.
     fn charge(&mut self, record: &mut Record) {
-        if let (Some(charge), Reader::Events(reader)) = (record.charge.as_mut(), &self.reader) {
-            self.over = charge.heard(reader.answer()).err();
+        if let (Some(charge), Some(answer)) = (record.charge.as_mut(), self.reader.so_far()) {
+            self.over = charge.heard(answer).err();
         }
     }
 
@@ -361,8 +377,11 @@ impl<'a> Relay<'a> {
         let done = decoded.done && !self.endless;
         let instead = match &mut record.watch {
             Some(watch) => watch.pass(body, done)?,
-            None => None,
+            None => self.reader.instead(body, done),
         };
+        if done {
+            self.reader.finish();
+        }
         let body = instead.as_deref().unwrap_or(body);
         if let Some(passing) = &mut record.passing {
             passing.push(body);
@@ -449,7 +468,7 @@ impl<'a> Relay<'a> {
                 }
                 Wake::Due => {
                     self.pinged = clock::now();
-                    let chunk = self.own_event(PING);
+                    let chunk = self.own_event(if self.voice.is_some() { PING_COMMENT } else { PING });
                     let outgoing = match self.held.take() {
                         Some(front) => Outgoing::two(front, chunk),
                         None => Outgoing::one(chunk),
@@ -504,7 +523,7 @@ impl<'a> Relay<'a> {
 
     /// Whether the event that ends a stream has passed.
     fn said_all(&self) -> bool {
-        matches!(&self.reader, Reader::Events(reader) if reader.finished() && reader.between_events())
+        self.reader.said_all()
     }
 
     /// The provider closed: that may be how its answer ends, or it may have said all it had to.
@@ -514,8 +533,9 @@ impl<'a> Relay<'a> {
         if let Some(why) = fault.or_else(|| self.reader.lacks_end(record.status).then_some(NO_END)) {
             return End::Broken(Outcome::UpstreamCut, why.to_owned());
         }
+        self.reader.finish();
         let held = match record.watch.as_mut().map_or(Ok(Vec::new()), |watch| watch.finish()) {
-            Ok(held) => held,
+            Ok(held) => self.reader.instead(b"", true).unwrap_or(held),
             Err(why) => return End::Broken(Outcome::UpstreamCut, why),
         };
         self.book(record).await;
@@ -547,36 +567,24 @@ impl<'a> Relay<'a> {
         record: &Record,
     ) -> bool {
         let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
-        let Reader::Events(reader) = &self.reader else { return false };
-        if !fits || reader.finished() {
+        if !fits {
             return false;
         }
-        let made = broken(outcome, provider);
-        let error = self.over.as_ref().unwrap_or(&made);
-        let mut event = Vec::with_capacity(256);
-        // Inside an event, its unfinished line is ended without ending the event: the `event: error` that
-        // follows renames it, so that half an event is never taken for a whole one.
-        if !matches!(self.last, b'\n' | b'\r') {
-            event.push(b'\n');
-        }
-        anthropic::error::write_event(&mut event, error, record.id);
+        let made;
+        let error = match &self.over {
+            Some(over) => over,
+            None => {
+                made = broken(outcome, provider);
+                &made
+            }
+        };
+        let of = (&self.reader, self.voice.as_deref());
+        let Some(event) = confession::event(of, self.last, error, record.id) else { return false };
         let mut last = self.own_event(&event);
         if self.framing == Framing::Chunked {
             last.extend(LAST_CHUNK);
         }
         caller.send(Outgoing::one(last)).await.is_ok()
-    }
-}
-
-/// What a caller is told of an answer that breaks off.
-fn broken(outcome: Outcome, provider: &Provider) -> CallError {
-    let name = &provider.name;
-    match outcome {
-        Outcome::Drained => CallError::from(Code::Draining),
-        Outcome::UpstreamStalled => CallError::new(Code::UpstreamTimeout)
-            .context(format!("provider {name} fell silent inside its answer")),
-        _ => CallError::new(Code::UpstreamBroken)
-            .context(format!("provider {name} broke off inside its answer")),
     }
 }
 
