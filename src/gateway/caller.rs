@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::call::Endpoint;
 use crate::clock;
 use crate::error::{CallError, Code};
+use crate::gateway::cloud_caller::CloudCall;
 use crate::gateway::record::Record;
 use crate::gateway::serve_mcp;
 use crate::gateway::worker::{Phase, Worker};
@@ -51,6 +52,8 @@ pub(super) struct Caller {
     write_stall: Duration,
     /// Whether the request in hand still stands in the stream's input.
     pub(super) in_input: bool,
+    /// The request in hand, where it is in a cloud's form; what is answered takes that form, too.
+    pub(super) cloud: Option<Box<CloudCall>>,
     worker: Rc<Worker>,
 }
 
@@ -81,6 +84,7 @@ impl Caller {
             fresh: true,
             write_stall: timeouts.write_stall,
             in_input: false,
+            cloud: None,
             worker,
         }
     }
@@ -88,6 +92,7 @@ impl Caller {
     /// Waits for the next request head.
     pub(super) async fn next_request(&mut self, worker: &Worker, timeouts: &Timeouts) -> Next {
         self.started = clock::now();
+        self.cloud = None;
         // A head that cannot be read must not be answered as the one before it.
         self.head.method = Method::Other;
         let mut begun = !self.stream.input().is_empty();
@@ -242,6 +247,10 @@ impl Caller {
         if self.dead {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        let outgoing = self.shaped(outgoing);
+        if outgoing.left() == 0 {
+            return Ok(outgoing);
+        }
         self.deadline.set(clock::now(), self.write_stall);
         self.stream.start_send(outgoing);
         let Self { stream, deadline, .. } = self;
@@ -257,6 +266,14 @@ impl Caller {
             self.unread = false;
         }
         sent
+    }
+
+    /// What goes out in the place of this, for callers who speak to us as to a cloud.
+    pub(super) fn shaped(&mut self, outgoing: Outgoing) -> Outgoing {
+        match &mut self.cloud {
+            None => outgoing,
+            Some(call) => call.shape(&outgoing),
+        }
     }
 
     /// Tells the caller that nothing more will come, within a deadline: with TLS that takes a last record.

@@ -130,12 +130,12 @@ fn write_head(out: &mut Vec<u8>, cloud: &Cloud, provider: &Provider, request: &O
     const JSON: &str = "application/json";
     let path = format!("{}{}", provider.base_path, request.path);
     let signed = match cloud {
-        Cloud::Bedrock { signer: Some(signer) } => {
+        Cloud::Bedrock { signer: Some(signer), .. } => {
             let headers = [("content-type", JSON), ("host", &*provider.site.host)];
             let of = sigv4::Request { method: "POST", path: &path, headers: &headers, body: &request.body };
             signer.sign(&of, clock::unix_s(clock::wall()))
         }
-        Cloud::Bedrock { signer: None } | Cloud::Vertex { .. } => Vec::new(),
+        Cloud::Bedrock { signer: None, .. } | Cloud::Vertex { .. } => Vec::new(),
     };
     let mut extra: Vec<(&str, &[u8])> = vec![
         ("content-type", JSON.as_bytes()),

@@ -1,5 +1,6 @@
 //! One call of a model: from the caller's request to the provider's answer.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -14,7 +15,8 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
-use crate::gateway::choice::{self, Way};
+use crate::gateway::choice::{self, Turn, Way};
+use crate::gateway::cloud_caller;
 use crate::gateway::contents::Passing;
 use crate::gateway::counting;
 use crate::gateway::destination::{self, Destination, Refused};
@@ -39,7 +41,7 @@ use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
 use crate::policy::residency::{PlacedPermit, Residency};
 use crate::route::attempts::is_better;
-use crate::route::failure::Kind;
+use crate::route::failure::{Kind, Verdict};
 use crate::route::model::Target;
 use crate::upstream::exchange::{Exchange, Failure};
 use crate::upstream::message::Message;
@@ -60,6 +62,7 @@ pub(super) async fn serve(
     let known = identify(worker, &snapshot, caller, team, record).await?;
     let principal = &*known;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
+    let whole = cloud_caller::as_messages(&snapshot, principal, caller, whole)?;
     record.request_bytes = whole.body().len() as u64;
     let mut request = request::read(whole.body())
         .map_err(|refusal| CallError::new(Code::BadRequest).context(refusal.to_string()))?;
@@ -134,7 +137,7 @@ impl Call<'_> {
         let mut way = Way::new(self.worker, self.snapshot, targets, (self.request, whole.body()), record);
         let mut kept: Option<Kept<'_>> = None;
         let mut whole = Some(whole);
-        while let Some(turn) = way.next(record) {
+        while let Some(turn) = self.turn(&mut way, &mut failure, record).await {
             let Some(asked) = whole.as_ref() else { break };
             let (target, provider) = (turn.target, &*turn.provider);
             let (permit, residency) = self.way;
@@ -195,6 +198,30 @@ impl Call<'_> {
         match kept {
             Some(kept) => self.relay(kept, caller, whole, record).await,
             None => Err(failure.or_else(|| way.rests()).unwrap_or_else(|| Code::UpstreamUnreachable.into())),
+        }
+    }
+
+    /// The next target with what it is shown. One that there is nothing to show has failed.
+    async fn turn<'w>(
+        &self,
+        way: &mut Way<'w>,
+        failure: &mut Option<CallError>,
+        record: &mut Record,
+    ) -> Option<Turn<'w>> {
+        loop {
+            let mut turn = way.next(record)?;
+            match self.worker.purse.dress(&turn.provider).await {
+                Ok(None) => return Some(turn),
+                Ok(Some(whole)) => {
+                    turn.provider = Cow::Owned(whole);
+                    return Some(turn);
+                }
+                Err(error) => {
+                    self.goes_to(turn.target, &turn.provider, record);
+                    way.failed(&Verdict::of_silence(Kind::Unreachable), 0);
+                    *failure = Some(error);
+                }
+            }
         }
     }
 

@@ -23,6 +23,8 @@ mod llm_fidelity;
 mod llm_paths;
 
 // Providers of other dialects.
+mod cloud_callers;
+mod cloud_credentials;
 mod clouds;
 mod counting;
 mod dialects;

@@ -398,6 +398,10 @@ impl<'a> Relay<'a> {
 
     /// Sends to the caller; nothing when it has hung up, reads nothing for too long, or time is over.
     async fn send(&self, caller: &mut Caller, outgoing: Outgoing) -> Option<Outgoing> {
+        let outgoing = caller.shaped(outgoing);
+        if outgoing.left() == 0 {
+            return Some(outgoing);
+        }
         caller.stream.start_send(outgoing);
         caller.deadline.set(clock::now(), self.snapshot.timeouts.write_stall);
         let Caller { stream, deadline, .. } = caller;

@@ -20,6 +20,7 @@ pub(crate) mod breaks_mcp;
 pub(crate) mod closes_idle_connections;
 pub(crate) mod closes_mid_stream;
 pub(crate) mod connect_proxy;
+pub(crate) mod hands_out_credentials;
 pub(crate) mod keyed_relay;
 pub(crate) mod meets_and_grows;
 pub(crate) mod never_stops_sending;
