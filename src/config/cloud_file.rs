@@ -51,7 +51,7 @@ pub(crate) fn read(
     reader: &mut Reader,
 ) -> Option<Option<Cloud>> {
     let (own, name): (&[&str], &str) = match dialect? {
-        Dialect::Bedrock => (&["aws_region", "aws"], "bedrock"),
+        Dialect::Bedrock | Dialect::BedrockConverse => (&["aws_region", "aws"], "bedrock"),
         Dialect::Vertex => (&["project", "location", "gcp"], "vertex"),
         Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses => (&["azure"], ""),
         _ => (&[], ""),
@@ -59,7 +59,7 @@ pub(crate) fn read(
     for key in CLOUD_KEYS.iter().filter(|key| !own.contains(key)) {
         if let Some(node) = fields.get(key) {
             let whose = match *key {
-                "aws_region" | "aws" => "bedrock",
+                "aws_region" | "aws" => "bedrock` or `bedrock_converse",
                 "azure" => "anthropic`, `openai_chat` or `openai_responses",
                 _ => "vertex",
             };

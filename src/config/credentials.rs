@@ -266,7 +266,7 @@ impl Surroundings<'_> {
         self.finder.note(&path).map_err(|why| shown(&why))?;
         match atomic::read(&path, limits::CREDENTIALS_FILE_BYTES_MAX as u64) {
             Ok(bytes) => {
-                String::from_utf8(bytes).map(|text| Some(Secret::new(text))).map_err(|_| shown(&"no text"))
+                String::from_utf8(bytes).map(|text| Some(Secret::new(text))).map_err(|_why| shown(&"no text"))
             }
             Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 Ok(None)

@@ -331,6 +331,7 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
             Dialect::OpenAiResponses => "openai_responses",
             Dialect::Gemini => "gemini",
             Dialect::Bedrock => "bedrock",
+            Dialect::BedrockConverse => "bedrock_converse",
             Dialect::Vertex => "vertex",
             Dialect::Demo => "demo",
         },

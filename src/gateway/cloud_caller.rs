@@ -137,7 +137,7 @@ fn request(
         let begins = |front: &&str| {
             name.get(..front.len()).is_some_and(|name| name.eq_ignore_ascii_case(front.as_bytes()))
         };
-        if !GONE.iter().any(|gone| is(gone)) && !OF_CLOUDS.iter().any(|front| begins(front)) {
+        if !GONE.iter().any(is) && !OF_CLOUDS.iter().any(begins) {
             for piece in [name, b": ", value, b"\r\n"] {
                 out.extend_from_slice(piece);
             }

@@ -253,7 +253,8 @@ impl Call<'_> {
         record: &mut Record,
     ) -> Result<(Message, Option<Understood<'_>>), CallError> {
         let model = self.model_of(target);
-        if let Some(cloud) = &provider.cloud {
+        let speech = self.snapshot.speech(target.provider);
+        if let (Some(cloud), None) = (&provider.cloud, speech) {
             let of = (&**cloud, &**provider);
             let stream = self.request.stream && record.endpoint == Endpoint::Messages;
             let (message, listener) = hosted::say(of, caller, whole, (model, stream), record)?;
@@ -261,9 +262,7 @@ impl Call<'_> {
         }
         let of = (self.snapshot, &**provider, &*self.worker.counting);
         let said = foreign::say(of, caller, (whole.body(), self.request), (target, model), record)?;
-        if let (Some(Said { message, interpreter }), Some(speech)) =
-            (said, self.snapshot.speech(target.provider))
-        {
+        if let (Some(Said { message, interpreter }), Some(speech)) = (said, speech) {
             let listener = Listener::Foreign(Box::new(interpreter), speech);
             return Ok((message, Some(Understood { listener, stream: self.request.stream })));
         }

@@ -108,6 +108,7 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now
                 | Dialect::Gemini
                 | Dialect::AnthropicLenient
                 | Dialect::Bedrock
+                | Dialect::BedrockConverse
                 | Dialect::Vertex => Rc::default(),
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };

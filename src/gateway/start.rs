@@ -143,8 +143,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (counter, budget) = (Counter::start()?, Budget::new(limits::BODIES_BYTES_MAX));
     let mut issuers = issuers::Keeper::new(log.clone());
     issuers.tell(&snapshot.identity);
-    let mut credentials = credentials::Keeper::new(log.clone());
-    credentials.tell(&snapshot.credentials);
+    let credentials = credentials::Keeper::new(log.clone(), &snapshot.credentials);
     let (config_version, published) = (snapshot.version.clone(), Arc::new(Published::new(snapshot)));
     let (mailboxes, receivers, hub_mail) = mailboxes(sockets.len());
     let (hub, asks) = channel(limits::MCP_ASKS_MAX);

@@ -26,6 +26,8 @@ pub enum Dialect {
     Gemini,
     /// Anthropic's models on Amazon Bedrock, by InvokeModel.
     Bedrock,
+    /// Models of all makers on Amazon Bedrock, by Converse.
+    BedrockConverse,
     /// Anthropic's models on Vertex AI, by rawPredict.
     Vertex,
     /// The built-in scripted model: no connection is made.

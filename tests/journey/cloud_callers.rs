@@ -10,8 +10,8 @@ use crate::claude_code::{claude, result};
 use crate::client::{Client, Reply, get, once, post};
 use crate::gateway::{Engine, Folder, Gateway, KEY, NARROW_KEY, for_each_engine};
 use crate::peer::scripted_turns::{self, DONE};
-use crate::peer::{Peer, Seen, answers_status, closes_mid_stream, speaks_chat};
-use crate::program;
+use crate::peer::{After, Peer, Seen, answers_status, closes_mid_stream, speaks_chat};
+use crate::{peers, program, sse};
 
 /// One run takes a few seconds on a quiet machine.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -99,7 +99,7 @@ fn last_with_tools(upstream: &Peer, path: &str) -> (Seen, Value) {
         (seen, body)
     };
     let all = upstream.seen_at(path).into_iter().map(read);
-    all.filter(|(_, body)| body["tools"].is_array()).last().expect("there are requests with tools")
+    all.rev().find(|(_, body)| body["tools"].is_array()).expect("there are requests with tools")
 }
 
 #[test]
@@ -185,6 +185,61 @@ fn documents_and_counts_have_the_form_of_their_cloud() {
     );
     let ids = profiles.json()["inferenceProfileSummaries"].to_string();
     assert!(profiles.head.status == 200 && ids.contains("claude-renamed"), "{profiles:?}");
+}
+
+/// A stream with three events and no more, a document, or a count, by what is asked for.
+fn of_any_kind() -> Peer {
+    Peer::start(|seen, exchange| {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let json = [("Content-Type", "application/json")];
+        if seen.path().ends_with("/count_tokens") {
+            exchange.answer(200, &json, b"{\"input_tokens\":43}")?;
+        } else if body["stream"] == true {
+            let whole = sse::text_message("m", &["Hel", "lo"]);
+            exchange.start_events()?;
+            if body["model"] == "claude-broken" {
+                exchange.chunk(whole.split_once("content_block_stop").expect("it stops").0.as_bytes())?;
+                return Ok(After::Close);
+            }
+            exchange.chunk(whole.as_bytes())?;
+            exchange.end_chunks()?;
+        } else {
+            let reply = json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+                "content": [{ "type": "text", "text": "Hello" }], "stop_reason": "end_turn",
+                "stop_sequence": null, "usage": { "input_tokens": 1, "output_tokens": 1 } });
+            exchange.answer(200, &json, reply.to_string().as_bytes())?;
+        }
+        Ok(After::KeepOpen)
+    })
+}
+
+#[test]
+fn awss_own_sdk_takes_us_for_bedrock() {
+    let upstream = of_any_kind();
+    let gateway = Gateway::start(Engine::Epoll, &upstream.url());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journey/bedrock_caller.py");
+    let mut python = Command::new(peers::aws_python());
+    python.arg(script).arg(gateway.url()).env("AWS_BEARER_TOKEN_BEDROCK", KEY).env("AWS_MAX_ATTEMPTS", "1");
+    let outcome = program::run(&mut python, DEADLINE).succeeded();
+    let told: Value = serde_json::from_str(outcome.stdout.trim()).expect("the script prints JSON");
+    assert_eq!(told["whole"], json!([{ "type": "text", "text": "Hello" }]), "{told}");
+    let kinds = json!([
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop"
+    ]);
+    assert_eq!(told["streamed"], json!(["application/json", kinds]), "{told}");
+    let broken = told["broken"][1].as_array().expect("it is a list");
+    assert_eq!(broken.last(), Some(&json!("internalServerException")), "{told}");
+    assert!(broken.len() > 2 && !broken.contains(&json!("message_stop")), "{told}");
+    assert_eq!(told["counted"], 43);
+    assert_eq!(told["profiles"], json!(["claude-renamed"]), "{told}");
+    assert_eq!(told["unknown"], json!(["ResourceNotFoundException", 404]), "{told}");
+    assert_eq!(told["malformed"], json!(["ValidationException", 400]), "{told}");
 }
 
 #[test]

@@ -201,10 +201,12 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// One that has no thread yet.
-    pub(super) fn new(log: Sink) -> Self {
+    /// One that has a thread where there is something to fetch.
+    pub(super) fn new(log: Sink, sources: &Arc<Sources>) -> Self {
         let orders = watch::channel(Arc::default()).0;
-        Self { wallet: Arc::default(), orders, log, thread: None, complained: false }
+        let mut keeper = Self { wallet: Arc::default(), orders, log, thread: None, complained: false };
+        keeper.tell(sources);
+        keeper
     }
 
     /// Tells what there is to fetch; waits for nothing. To be called every now and then.

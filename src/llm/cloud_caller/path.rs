@@ -44,7 +44,7 @@ pub fn read(path: &str) -> Option<Called<'_>> {
 pub fn names(model: &str) -> Option<Vec<String>> {
     let own = unescaped(model)?;
     let plain = plain(&own).filter(|plain| *plain != own);
-    Some(std::iter::once(own.clone()).chain(plain).collect())
+    Some(std::iter::once(own).chain(plain).collect())
 }
 
 /// `claude-sonnet-4-5-20250929` of `us.anthropic.claude-sonnet-4-5-20250929-v1:0`, also at the end of an ARN,

@@ -318,7 +318,7 @@ proptest! {
         let end = out.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         let body = out.split_off(end);
         let (head, whole) = shaped(Cloud::Bedrock, *operation, answer, answer.len());
-        prop_assert_eq!(String::from_utf8(out).unwrap(), head.clone());
+        prop_assert_eq!(&String::from_utf8(out).unwrap(), &head);
         let mut body = body;
         if head.contains("chunked") {
             let mut decoder = crate::http::body::Decoder::new(crate::http::head::Framing::Chunked);

@@ -31,6 +31,7 @@ pub(crate) mod scripted_upstream;
 pub(crate) mod sends_one_byte_at_a_time;
 pub(crate) mod speaks_bedrock;
 pub(crate) mod speaks_chat;
+pub(crate) mod speaks_converse;
 pub(crate) mod speaks_gemini;
 pub(crate) mod speaks_mcp;
 pub(crate) mod speaks_responses;
