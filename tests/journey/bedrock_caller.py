@@ -1,9 +1,11 @@
 """AWS's own SDK before us instead of Bedrock: answers, streams, counts, lists, and refusals by their classes.
 
-The address is the only argument; the key stands in AWS_BEARER_TOKEN_BEDROCK.
+The address is the only argument; our key stands in TOLLGATE_KEY. Requests are signed with keys of AWS that
+mean nothing, since the SDK shows bearer's keys by https alone.
 """
 
 import json
+import os
 import sys
 
 from botocore.exceptions import ClientError, EventStreamError
@@ -21,7 +23,14 @@ BODY = json.dumps(
 
 
 def client(name):
-    return get_session().create_client(name, region_name="us-east-1", endpoint_url=URL)
+    keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "nothing"}
+    made = get_session().create_client(name, region_name="us-east-1", endpoint_url=URL, **keys)
+    made.meta.events.register("before-sign.*.*", show_key)
+    return made
+
+
+def show_key(request, **_):
+    request.headers.add_header("x-tollgate-key", os.environ["TOLLGATE_KEY"])
 
 
 def refusal(call):

@@ -219,7 +219,7 @@ fn awss_own_sdk_takes_us_for_bedrock() {
     let gateway = Gateway::start(Engine::Epoll, &upstream.url());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journey/bedrock_caller.py");
     let mut python = Command::new(peers::aws_python());
-    python.arg(script).arg(gateway.url()).env("AWS_BEARER_TOKEN_BEDROCK", KEY).env("AWS_MAX_ATTEMPTS", "1");
+    python.arg(script).arg(gateway.url()).env("TOLLGATE_KEY", KEY).env("AWS_MAX_ATTEMPTS", "1");
     let outcome = program::run(&mut python, DEADLINE).succeeded();
     let told: Value = serde_json::from_str(outcome.stdout.trim()).expect("the script prints JSON");
     assert_eq!(told["whole"], json!([{ "type": "text", "text": "Hello" }]), "{told}");
