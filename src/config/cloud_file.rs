@@ -95,8 +95,8 @@ fn bedrock(fields: &Fields<'_>, what: &str, reader: &mut Reader) -> Option<Cloud
             reader.fault(node.mark, format!("{what}: `aws` and an API key are two ways; write one of them"));
         }
         (None, None) if fields.get("base_url").is_none() => {
-            let ways = "`aws: default` for what AWS's own tools find, `aws: { profile }`, `aws: { access_key_id, \
-                        secret_access_key }`, or `key:`, an API key of Bedrock";
+            let ways = "`aws: default` for what AWS's own tools find, `aws: { profile }`, \
+                        `aws: { access_key_id, secret_access_key }`, or `key:`, an API key of Bedrock";
             reader.fault(fields.mark, format!("{what}: nothing says who calls; write {ways}"));
         }
         _ => {}
@@ -132,8 +132,8 @@ fn vertex(fields: &Fields<'_>, what: &str, reader: &mut Reader) -> Option<Cloud>
     }
     let shown = ["gcp", "key", "keys", "base_url"].iter().any(|name| fields.get(name).is_some());
     if !shown {
-        let ways = "`gcp: default` for what Google's own tools find, `gcp: { credentials: \"${file:...}\" }`, or \
-                    `key:`, an access token";
+        let ways = "`gcp: default` for what Google's own tools find, \
+                    `gcp: { credentials: \"${file:...}\" }`, or `key:`, an access token";
         let text = format!("{what}: nothing says who calls; write {ways}");
         reader.fault(fields.mark, text);
     }

@@ -247,12 +247,9 @@ impl Caller {
         if self.dead {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let outgoing = self.shaped(outgoing);
-        if outgoing.left() == 0 {
-            return Ok(outgoing);
+        if let Some(nothing) = self.begin_send(outgoing, self.write_stall) {
+            return Ok(nothing);
         }
-        self.deadline.set(clock::now(), self.write_stall);
-        self.stream.start_send(outgoing);
         let Self { stream, deadline, .. } = self;
         let sent = poll_fn(|cx| match stream.poll_send(cx) {
             Poll::Pending => deadline.poll_passed(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
@@ -268,12 +265,19 @@ impl Caller {
         sent
     }
 
-    /// What goes out in the place of this, for callers who speak to us as to a cloud.
-    pub(super) fn shaped(&mut self, outgoing: Outgoing) -> Outgoing {
-        match &mut self.cloud {
+    /// Begins to send, or gives back that there is nothing to send. To callers who speak to us as to a cloud
+    /// goes what that would say; they may have to wait for more of it.
+    pub(super) fn begin_send(&mut self, outgoing: Outgoing, stall: Duration) -> Option<Outgoing> {
+        let outgoing = match &mut self.cloud {
             None => outgoing,
-            Some(call) => call.shape(&outgoing),
-        }
+            Some(call) => match call.shape(&outgoing) {
+                nothing if nothing.left() == 0 => return Some(nothing),
+                shaped => shaped,
+            },
+        };
+        self.deadline.set(clock::now(), stall);
+        self.stream.start_send(outgoing);
+        None
     }
 
     /// Tells the caller that nothing more will come, within a deadline: with TLS that takes a last record.

@@ -1,5 +1,5 @@
-//! Callers who speak to us as to Bedrock or Vertex AI: their requests become those for `/v1/messages`, and what
-//! goes out to them takes the cloud's form.
+//! Callers who speak to us as to Bedrock or Vertex AI: their requests become those for `/v1/messages`, and
+//! what goes out to them takes the cloud's form.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -40,7 +40,7 @@ impl CloudCall {
         for slice in slices.iter().take(count) {
             self.shaper.push(slice, &mut out);
         }
-        // Where whoever sends looks for a buffer to receive into there is none: this one has no room to speak of.
+        // Where whoever sends looks for a buffer to receive into there is none: this one has hardly any room.
         let shaped = Piece::Owned(Buffer::from(&out[..]));
         Outgoing::new([Piece::Nothing, Piece::Nothing, shaped, Piece::Nothing])
     }
@@ -60,8 +60,8 @@ const GONE: &[&str] = &[
 /// What the names of lines begin with that a cloud's own tools add.
 const OF_CLOUDS: &[&str] = &["x-amz-", "x-amzn-", "amz-sdk-", "x-goog-"];
 
-/// Makes of a request in a cloud's form one for `/v1/messages` or `/v1/messages/count_tokens`, head and body; any
-/// other stays as it is.
+/// Makes of a request in a cloud's form one for `/v1/messages` or `/v1/messages/count_tokens`, head and body;
+/// any other stays as it is.
 ///
 /// # Errors
 /// 400 with the name of what cannot be read, 431 for a head that has no room for two more lines.
@@ -82,8 +82,9 @@ pub(super) fn as_messages(
     }
 }
 
-/// The name here of a model in a path; empty where the path has none. The name as it stands there counts where
-/// the config has it, or sends it on to the same cloud; else Anthropic's name for that model, where it is known.
+/// The name here of a model in a path; empty where the path has none. The name as it stands there counts
+/// where the config has it, or sends it on to the same cloud; else Anthropic's name for that model, where that
+/// is known.
 fn model(
     snapshot: &Snapshot,
     principal: &Principal,

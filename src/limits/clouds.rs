@@ -59,8 +59,8 @@ pub const CREDENTIALS_RETRY_MAX_S: u64 = 60;
 /// time.
 pub const CREDENTIALS_EVERY_S: u64 = 1;
 
-/// How long the fetcher sleeps at most before it looks at the clock again: a machine may have been asleep, and
-/// a clock may have been set.
+/// How long the fetcher sleeps at most before it looks at the clock again: a machine may have been asleep,
+/// and a clock may have been set.
 pub const CREDENTIALS_LOOK: Duration = Duration::from_secs(60);
 
 /// Seconds for which a service account vouches for itself: the most that Google takes.

@@ -19,7 +19,7 @@ fn snapshot(client: &str) -> Snapshot {
     let path = std::env::temp_dir().join(name);
     let azure = format!("azure: {{ client_id: {client} }}");
     let text = format!(
-        "providers:\n  a: {{ dialect: openai_chat, base_url: \"https://x.openai.azure.com/openai/v1\", {azure} }}\n\
+        "providers:\n  a: {{ dialect: openai_chat, base_url: \"https://x.openai.azure.com/v1\", {azure} }}\n\
          models: {{ m: [a] }}\n"
     );
     std::fs::write(&path, text).unwrap();

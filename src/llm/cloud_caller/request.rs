@@ -21,8 +21,8 @@ pub struct Said {
 const OF_ANSWERS: &[&str] =
     &["max_tokens", "metadata", "service_tier", "stop_sequences", "temperature", "top_k", "top_p"];
 
-/// Makes the request of a `body` for an operation of a cloud; `model` is that of the path, empty where the body
-/// names it.
+/// Makes the request of a `body` for an operation of a cloud; `model` is that of the path, empty where the
+/// body names it.
 ///
 /// # Errors
 /// A [`Refusal`] that names what cannot be read.

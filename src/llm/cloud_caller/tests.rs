@@ -215,8 +215,8 @@ fn an_error_in_a_stream_is_an_exception_and_the_last_word() {
         ("api_error", "!internalServerException"),
     ] {
         let error = format!(
-            "event: message_start\ndata: {{}}\n\nevent: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\
-             \"{kind}\",\"message\":\"it broke\"}}}}\n\nevent: message_stop\ndata: {{}}\n\n"
+            "event: message_start\ndata: {{}}\n\nevent: error\ndata: {{\"type\":\"error\",\"error\":{{\
+             \"type\":\"{kind}\",\"message\":\"it broke\"}}}}\n\nevent: message_stop\ndata: {{}}\n\n"
         );
         let answer = chunked("200 OK", "text/event-stream", &error);
         let said = frames(&shaped(Cloud::Bedrock, Operation::Stream, &answer, 11).1);

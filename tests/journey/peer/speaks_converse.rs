@@ -1,5 +1,5 @@
-//! Bedrock's runtime with a model of another maker than Anthropic, by Converse: it plays several turns, each of
-//! which calls tools, and says at last that all is done.
+//! Bedrock's runtime with a model of another maker than Anthropic, by Converse: it plays several turns, each
+//! of which calls tools, and says at last that all is done.
 
 use std::io;
 
