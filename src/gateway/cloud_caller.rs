@@ -83,8 +83,8 @@ pub(super) fn as_messages(
 }
 
 /// The name here of a model in a path; empty where the path has none. The name as it stands there counts
-/// where the config has it, or sends it on to the same cloud; else Anthropic's name for that model, where that
-/// is known.
+/// where the config has it, or sends it on to the same cloud; else Anthropic's name for that model, where
+/// that is known.
 fn model(
     snapshot: &Snapshot,
     principal: &Principal,
