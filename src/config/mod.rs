@@ -10,6 +10,8 @@ mod books;
 mod books_file;
 pub mod cloud_file;
 mod confines_file;
+pub mod credentials;
+mod credentials_file;
 mod defaults;
 mod dialect_file;
 mod environment;

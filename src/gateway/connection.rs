@@ -10,6 +10,7 @@ use crate::call::{Endpoint, Outcome};
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, Next};
 use crate::gateway::classify::classify;
+use crate::gateway::cloud_caller::CloudCall;
 use crate::gateway::inbound;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
@@ -82,8 +83,10 @@ async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Resul
     })?;
     let (team, name) = (wanted.team.map(str::to_owned), wanted.name.map(str::to_owned));
     let form = wanted.form;
+    let cloud = wanted.cloud.map(|called| Box::new(CloudCall::new(called)));
     let ready = path.ends_with(b"readyz") || path.ends_with(b"readyz/");
     record.endpoint = wanted.endpoint;
+    caller.cloud = cloud;
     match record.endpoint {
         Endpoint::Messages | Endpoint::CountTokens | Endpoint::ChatCompletions | Endpoint::Responses => {
             serve_llm::serve(worker, caller, team.as_deref(), record).await?;

@@ -35,6 +35,11 @@ pub(super) struct Whole {
 }
 
 impl Whole {
+    /// The same request in other words, in the place of these.
+    pub(super) fn instead(self, buffer: Buffer, body: Range<usize>) -> Self {
+        Self { buffer: Rc::new(buffer), body, ..self }
+    }
+
     /// The body.
     pub(super) fn body(&self) -> &[u8] {
         self.buffer.filled().get(self.body.clone()).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! One call of a model: from the caller's request to the provider's answer.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -14,7 +15,8 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
-use crate::gateway::choice::{self, Way};
+use crate::gateway::choice::{self, Turn, Way};
+use crate::gateway::cloud_caller;
 use crate::gateway::contents::Passing;
 use crate::gateway::counting;
 use crate::gateway::destination::{self, Destination, Refused};
@@ -40,7 +42,7 @@ use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
 use crate::policy::residency::{PlacedPermit, Residency};
 use crate::route::attempts::is_better;
-use crate::route::failure::Kind;
+use crate::route::failure::{Kind, Verdict};
 use crate::route::model::Target;
 use crate::upstream::exchange::{Exchange, Failure};
 use crate::upstream::message::Message;
@@ -61,6 +63,7 @@ pub(super) async fn serve(
     let known = identify(worker, &snapshot, caller, team, record).await?;
     let principal = &*known;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
+    let whole = cloud_caller::as_messages(&snapshot, principal, caller, whole)?;
     record.request_bytes = whole.body().len() as u64;
     let (whole, mut request) = inbound::read(worker, whole, record).await?;
     let found = destination::find((&snapshot, &worker.decisions), principal, &request, record.at_ms);
@@ -134,7 +137,7 @@ impl Call<'_> {
         let mut way = Way::new(self.worker, self.snapshot, targets, (self.request, whole.body()), record);
         let mut kept: Option<Kept<'_>> = None;
         let mut whole = Some(whole);
-        while let Some(turn) = way.next(record) {
+        while let Some(turn) = self.turn(&mut way, &mut failure, record).await {
             let Some(asked) = whole.as_ref() else { break };
             let (target, provider) = (turn.target, &*turn.provider);
             let (permit, residency) = self.way;
@@ -198,6 +201,30 @@ impl Call<'_> {
         }
     }
 
+    /// The next target with what it is shown. One that there is nothing to show has failed.
+    async fn turn<'w>(
+        &self,
+        way: &mut Way<'w>,
+        failure: &mut Option<CallError>,
+        record: &mut Record,
+    ) -> Option<Turn<'w>> {
+        loop {
+            let mut turn = way.next(record)?;
+            match self.worker.purse.dress(&turn.provider).await {
+                Ok(None) => return Some(turn),
+                Ok(Some(whole)) => {
+                    turn.provider = Cow::Owned(whole);
+                    return Some(turn);
+                }
+                Err(error) => {
+                    self.goes_to(turn.target, &turn.provider, record);
+                    way.failed(&Verdict::of_silence(Kind::Unreachable), 0);
+                    *failure = Some(error);
+                }
+            }
+        }
+    }
+
     /// Answers what no connection is needed for: the demo, and counts for providers that cannot be asked.
     async fn answer_here(
         &self,
@@ -233,7 +260,8 @@ impl Call<'_> {
             return Ok((inbound::pass(of, caller, whole, model, record), None));
         }
         inbound::mark(record);
-        if let Some(cloud) = &provider.cloud {
+        let speech = self.snapshot.speech(target.provider);
+        if let (Some(cloud), None) = (&provider.cloud, speech) {
             let of = (&**cloud, &**provider);
             let stream = self.request.stream && record.endpoint.is_model_call();
             let (message, listener) = hosted::say(of, caller, whole, (model, stream), record)?;
@@ -242,9 +270,7 @@ impl Call<'_> {
         }
         let of = (self.snapshot, &**provider, &*self.worker.counting);
         let said = foreign::say(of, caller, (whole.body(), self.request), (target, model), record)?;
-        if let (Some(Said { message, interpreter }), Some(speech)) =
-            (said, self.snapshot.speech(target.provider))
-        {
+        if let (Some(Said { message, interpreter }), Some(speech)) = (said, speech) {
             let listener = Listener::Foreign(Box::new(interpreter), speech);
             return Ok((message, Some(Understood { listener, stream: self.request.stream })));
         }

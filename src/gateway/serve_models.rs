@@ -121,6 +121,7 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now
                 | Dialect::Gemini
                 | Dialect::AnthropicLenient
                 | Dialect::Bedrock
+                | Dialect::BedrockConverse
                 | Dialect::Vertex => Rc::default(),
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };
@@ -178,6 +179,8 @@ async fn ask(
     permit: &PlacedPermit,
 ) -> Option<Vec<Value>> {
     let mut out = Vec::new();
+    let whole = worker.purse.dress(provider).await.ok()?;
+    let provider = whole.as_ref().unwrap_or(provider);
     let going = Going { provider, path: "/v1/models", query: Some(b"limit=1000"), length: None };
     write_head(&mut out, &RequestHead::new(), &[], &going);
     // The API asks for its version, and there is no caller's head to take it from.

@@ -11,6 +11,7 @@ pub mod action;
 pub mod anthropic;
 pub mod anthropic_lenient;
 pub mod bedrock;
+pub mod cloud_caller;
 pub mod conversation;
 pub mod count;
 pub mod demo;

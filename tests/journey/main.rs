@@ -25,6 +25,8 @@ mod llm_paths;
 
 // Providers of other dialects.
 mod chaos;
+mod cloud_callers;
+mod cloud_credentials;
 mod clouds;
 mod counting;
 mod dialects;

@@ -424,8 +424,9 @@ impl<'a> Relay<'a> {
 
     /// Sends to the caller; nothing when it has hung up, reads nothing for too long, or time is over.
     async fn send(&self, caller: &mut Caller, outgoing: Outgoing) -> Option<Outgoing> {
-        caller.stream.start_send(outgoing);
-        caller.deadline.set(clock::now(), self.snapshot.timeouts.write_stall);
+        if let Some(nothing) = caller.begin_send(outgoing, self.snapshot.timeouts.write_stall) {
+            return Some(nothing);
+        }
         let Caller { stream, deadline, .. } = caller;
         let mut hurried = false;
         poll_fn(|cx| {

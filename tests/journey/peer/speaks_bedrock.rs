@@ -89,7 +89,8 @@ pub(crate) fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -
     Ok(After::KeepOpen)
 }
 
-fn refuse(exchange: &mut Exchange, status: u16, name: &str, message: &str) -> io::Result<After> {
+/// Refuses as AWS does.
+pub(crate) fn refuse(exchange: &mut Exchange, status: u16, name: &str, message: &str) -> io::Result<After> {
     let headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", name)];
     exchange.answer(status, &headers, json!({ "message": message }).to_string().as_bytes())?;
     Ok(After::KeepOpen)
@@ -128,7 +129,8 @@ pub(crate) fn exception(name: &str, message: &str) -> Vec<u8> {
     frame(&headers, json!({ "message": message }).to_string().as_bytes())
 }
 
-fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+/// One frame with headers of text.
+pub(crate) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let size = |length: usize| u32::try_from(length).expect("frames are small").to_be_bytes();
     let mut lines = Vec::new();
     for (name, value) in headers {
