@@ -9,6 +9,10 @@ pub enum Endpoint {
     Messages,
     /// `/v1/messages/count_tokens`
     CountTokens,
+    /// `/v1/chat/completions`
+    ChatCompletions,
+    /// `/v1/responses`
+    Responses,
     /// `/v1/models` and one of them
     Models,
     /// `/api/hello`: the client warms its connection
@@ -28,11 +32,18 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Whether a model answers, in whichever dialect.
+    pub const fn is_model_call(self) -> bool {
+        matches!(self, Self::Messages | Self::ChatCompletions | Self::Responses)
+    }
+
     /// The name in logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::ChatCompletions => "chat_completions",
+            Self::Responses => "responses",
             Self::Models => "models",
             Self::Hello => "hello",
             Self::Mcp => "mcp",
@@ -61,11 +72,13 @@ pub enum ToolMode {
     Lean,
     /// As its server wrote it.
     Raw,
+    /// Not listed: found and called through the tools of `mcp::doors`.
+    Search,
 }
 
 impl ToolMode {
     /// All of them, in the order in which people read them.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Lean, Self::Raw];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Lean, Self::Raw, Self::Search];
 
     /// The word for it in the config and in JSON.
     pub const fn name(self) -> &'static str {
@@ -73,6 +86,7 @@ impl ToolMode {
             Self::Native => "native",
             Self::Lean => "lean",
             Self::Raw => "raw",
+            Self::Search => "search",
         }
     }
 }

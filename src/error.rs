@@ -130,6 +130,7 @@ struct Inner {
     code: Code,
     context: String,
     retry_after_s: Option<u64>,
+    param: Option<Box<str>>,
     headers: Vec<(&'static str, String)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -141,6 +142,7 @@ impl CallError {
             code,
             context: String::new(),
             retry_after_s: None,
+            param: None,
             headers: Vec::new(),
             source: None,
         }))
@@ -157,6 +159,13 @@ impl CallError {
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Names the field of the request that is at fault.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<Box<str>>) -> Self {
+        self.0.param = Some(field.into());
         self
     }
 
@@ -177,6 +186,11 @@ impl CallError {
     /// Seconds after which asking again makes sense, where that is known.
     pub const fn retry_after_s(&self) -> Option<u64> {
         self.0.retry_after_s
+    }
+
+    /// The field of the request that is at fault, where that is known.
+    pub fn param(&self) -> Option<&str> {
+        self.0.param.as_deref()
     }
 
     /// Header lines for the caller's client.

@@ -109,6 +109,9 @@ pub(crate) enum ToolsCommand {
     /// Start the servers, list their tools once, and end them; exit 1 when one of them cannot be listed
     #[command(after_help = TOOLS_EXAMPLES)]
     List(ToolsList),
+    /// Count what the definitions of tools take of a prompt, in each mode that `tools:` may have
+    #[command(after_help = COST_HELP)]
+    Cost(ToolsCost),
     /// List what is pinned: every tool that was seen, how it stands, and what looks odd about it
     #[command(after_help = PINS_EXAMPLES)]
     Pins(ToolsPins),
@@ -178,6 +181,27 @@ pub(crate) struct ToolsList {
     pub(crate) server: Option<String>,
     /// How long servers have to start and to list, all at the same time; packages that have to be fetched
     /// first may need more
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
+    pub(crate) timeout: u64,
+    /// Show the lines of the log as well, and what servers write to standard error
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `tollgate tools cost`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsCost {
+    /// The one server to start
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// Count the lists in the `.json` files of this folder instead, each the result of a `tools/list`; no
+    /// config is read and no server is started
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "timeout", "verbose"])]
+    pub(crate) corpus: Option<PathBuf>,
+    /// How long servers have to start and to list, all at the same time
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
     pub(crate) timeout: u64,
     /// Show the lines of the log as well, and what servers write to standard error
@@ -338,6 +362,21 @@ A config to begin with (./tollgate.yaml):
     platform: { models: [claude-sonnet-*, claude-haiku-*] }
 
 Exit codes: 0 done, 1 refused or faulty, 2 not understood.";
+
+const COST_HELP: &str = "\
+Examples:
+  tollgate tools cost
+  tollgate tools cost --server github --timeout 120
+  tollgate tools cost --corpus ./lists --json | jq .totals
+
+What a client that sends all definitions at once puts into its prompt: name, description and input
+schema of each tool. RAW is as servers wrote them, NATIVE the same in fewer bytes, LEAN first sentences
+and types; beside them how they stand against RAW. AS SET is what the config says for callers whose team
+says nothing. SIGNATURES is a line for each tool, and NAMES what a client shows that loads definitions
+when they are wanted, as Claude Code does: there, modes change only what is loaded.
+In the mode `search` no definitions are sent but those of the tools that find others.
+
+Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
 
 const TOOLS_EXAMPLES: &str = "\
 Examples:

@@ -30,6 +30,7 @@ mod show;
 mod spend;
 mod table;
 mod tools;
+mod tools_cost;
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,7 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Key { command } => key::run(config, command, output),
         Command::Tools { command } => match command {
             ToolsCommand::List(wish) => tools::run(config, &wish, output),
+            ToolsCommand::Cost(wish) => tools_cost::run(config, &wish, output),
             ToolsCommand::Pins(wish) => pins::list(config, &wish, output),
             ToolsCommand::Diff(wish) => pins::diff(config, &wish, output),
             ToolsCommand::Approve(wish) => pins::decide(config, pins::Word::Approve, &wish, output),

@@ -165,7 +165,7 @@ pub(crate) fn section(provider: &Provider) -> &'static str {
             section_of_host(&provider.site.origin.host).unwrap_or("openai")
         }
         Dialect::Gemini => section_of_host(&provider.site.origin.host).unwrap_or("gemini"),
-        Dialect::Bedrock => "bedrock",
+        Dialect::Bedrock | Dialect::BedrockConverse => "bedrock",
         Dialect::Vertex => "vertex",
     }
 }

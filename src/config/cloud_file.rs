@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::credentials_file;
 use crate::config::faults::Mark;
 use crate::config::providers::Surroundings;
 use crate::config::reader::{At, Fields, Reader};
@@ -17,7 +18,7 @@ use crate::upstream::sigv4::Signer;
 
 /// The keys of a provider that are a cloud's. `region` says where a provider may run, which need not be
 /// where it is asked: a profile may spread its model.
-pub(crate) const CLOUD_KEYS: &[&str] = &["aws_region", "aws", "project", "location"];
+pub(crate) const CLOUD_KEYS: &[&str] = &["aws_region", "aws", "project", "location", "gcp", "azure"];
 
 /// A provider in a cloud.
 #[derive(Clone, Debug)]
@@ -50,17 +51,22 @@ pub(crate) fn read(
     reader: &mut Reader,
 ) -> Option<Option<Cloud>> {
     let (own, name): (&[&str], &str) = match dialect? {
-        Dialect::Bedrock => (&["aws_region", "aws"], "bedrock"),
-        Dialect::Vertex => (&["project", "location"], "vertex"),
+        Dialect::Bedrock | Dialect::BedrockConverse => (&["aws_region", "aws"], "bedrock"),
+        Dialect::Vertex => (&["project", "location", "gcp"], "vertex"),
+        Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses => (&["azure"], ""),
         _ => (&[], ""),
     };
     for key in CLOUD_KEYS.iter().filter(|key| !own.contains(key)) {
         if let Some(node) = fields.get(key) {
-            let whose = if matches!(*key, "aws_region" | "aws") { "bedrock" } else { "vertex" };
+            let whose = match *key {
+                "aws_region" | "aws" => "bedrock` or `bedrock_converse",
+                "azure" => "anthropic`, `openai_chat` or `openai_responses",
+                _ => "vertex",
+            };
             reader.fault(node.mark, format!("{what}.{key}: only a provider of `{whose}` has it, remove it"));
         }
     }
-    if own.is_empty() {
+    if name.is_empty() {
         return Some(None);
     }
     if let Some(node) = fields.get("auth") {
@@ -78,16 +84,19 @@ fn bedrock(fields: &Fields<'_>, what: &str, reader: &mut Reader) -> Option<Cloud
         return None;
     }
     let keys = match fields.get("aws") {
+        // Where they are fetched from is read with all other sources.
+        Some(node) if credentials_file::is_chain(node) => None,
         Some(node) => Some(read_keys(node, &format!("{what}.aws"), reader)?),
         None => None,
     };
     let shown = fields.get("key").or_else(|| fields.get("keys"));
-    match (&keys, shown) {
+    match (fields.get("aws"), shown) {
         (Some(_), Some(node)) => {
             reader.fault(node.mark, format!("{what}: `aws` and an API key are two ways; write one of them"));
         }
         (None, None) if fields.get("base_url").is_none() => {
-            let ways = "`key:`, an API key of Bedrock, or `aws: { access_key_id, secret_access_key }`";
+            let ways = "`aws: default` for what AWS's own tools find, `aws: { profile }`, \
+                        `aws: { access_key_id, secret_access_key }`, or `key:`, an API key of Bedrock";
             reader.fault(fields.mark, format!("{what}: nothing says who calls; write {ways}"));
         }
         _ => {}
@@ -121,9 +130,11 @@ fn vertex(fields: &Fields<'_>, what: &str, reader: &mut Reader) -> Option<Cloud>
         reader.fault(project.mark, format!("{what}.project: expected the id of a project of Google Cloud"));
         return None;
     }
-    let shown = ["key", "keys", "base_url"].iter().any(|name| fields.get(name).is_some());
+    let shown = ["gcp", "key", "keys", "base_url"].iter().any(|name| fields.get(name).is_some());
     if !shown {
-        let text = format!("{what}: nothing says who calls; write `key:`, an access token");
+        let ways = "`gcp: default` for what Google's own tools find, \
+                    `gcp: { credentials: \"${file:...}\" }`, or `key:`, an access token";
+        let text = format!("{what}: nothing says who calls; write {ways}");
         reader.fault(fields.mark, text);
     }
     Some(Cloud::Vertex { project, location })
@@ -162,7 +173,9 @@ impl Surroundings<'_> {
     /// The cloud of a provider with its secrets; nothing after a fault.
     pub(crate) fn cloud(&mut self, written: &Cloud, what: &str, reader: &mut Reader) -> Option<cloud::Cloud> {
         match written {
-            Cloud::Bedrock { keys: None, .. } => Some(cloud::Cloud::Bedrock { signer: None }),
+            Cloud::Bedrock { region, keys: None } => {
+                Some(cloud::Cloud::Bedrock { signer: None, region: region.value.clone() })
+            }
             Cloud::Bedrock { region, keys: Some(AwsKeys { id, secret, token }) } => {
                 let mut find = |source: &At<Source>, name: &str| {
                     self.finder.find(source, &format!("{what}.aws.{name}"), reader)
@@ -180,7 +193,7 @@ impl Surroundings<'_> {
                     region: region.value.clone(),
                     service: bedrock::SERVICE,
                 };
-                Some(cloud::Cloud::Bedrock { signer: Some(signer) })
+                Some(cloud::Cloud::Bedrock { signer: Some(signer), region: region.value.clone() })
             }
             Cloud::Vertex { project, location } => Some(cloud::Cloud::Vertex {
                 project: project.value.clone(),

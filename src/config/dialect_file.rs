@@ -19,6 +19,7 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("openai_responses", Dialect::OpenAiResponses),
     ("gemini", Dialect::Gemini),
     ("bedrock", Dialect::Bedrock),
+    ("bedrock_converse", Dialect::BedrockConverse),
     ("vertex", Dialect::Vertex),
     ("demo", Dialect::Demo),
 ];
@@ -142,6 +143,7 @@ pub(crate) fn read_takes(
         Dialect::AnthropicLenient => LENIENT_KEYS,
         Dialect::OpenAiResponses => speeches::RESPONSES_KEYS,
         Dialect::Gemini => speeches::GEMINI_KEYS,
+        Dialect::BedrockConverse => speeches::CONVERSE_KEYS,
         Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex | Dialect::Demo => {
             let who = "only a provider of another dialect than Anthropic's own";
             reader.fault(node.mark, format!("{what}: {who} has differences to tell"));
@@ -293,7 +295,11 @@ fn written(node: &Node) -> Vec<(String, String)> {
 /// The header that a provider of a dialect wants its key in, where nothing is written.
 pub(crate) const fn usual_auth(dialect: Dialect) -> Auth {
     match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Bedrock | Dialect::Vertex => Auth::Bearer,
+        Dialect::OpenAiChat
+        | Dialect::OpenAiResponses
+        | Dialect::Bedrock
+        | Dialect::BedrockConverse
+        | Dialect::Vertex => Auth::Bearer,
         Dialect::Gemini => Auth::GoogApiKey,
         Dialect::Anthropic | Dialect::AnthropicLenient | Dialect::Demo => Auth::ApiKey,
     }
@@ -311,6 +317,7 @@ pub(crate) fn speech(dialect: Dialect, (name, host): (&str, &str), takes: Option
         Dialect::OpenAiChat => Some(chat(openai, takes)),
         Dialect::OpenAiResponses => Some(speeches::responses(name, openai, takes)),
         Dialect::Gemini => Some(speeches::gemini(takes)),
+        Dialect::BedrockConverse => Some(speeches::converse(takes)),
     }
 }
 

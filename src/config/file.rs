@@ -5,6 +5,7 @@ use crate::call::ToolMode;
 use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::cloud_file::{self, CLOUD_KEYS, Cloud};
+use crate::config::credentials_file;
 use crate::config::dialect_file::{self, Takes};
 use crate::config::guard_file::{self, Guard};
 use crate::config::identity_file::{self, Identity, ROLES};
@@ -82,6 +83,8 @@ pub(crate) struct Provider {
     pub(crate) key: Option<At<Source>>,
     /// Several in the place of `key`.
     pub(crate) keys: Vec<At<Source>>,
+    /// Where they are fetched from in the place of both.
+    pub(crate) source: Option<At<credentials_file::Written>>,
     pub(crate) auth: Option<Auth>,
     pub(crate) proxy: Option<At<Source>>,
     pub(crate) stand: Stand,
@@ -329,6 +332,7 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
     let base_url = base_url.or_else(|| cloud.as_ref().map(Cloud::base_url));
     let key = fields.get("key").and_then(|node| secrets::read(node, &format!("{what}.key"), reader));
     let keys = routes_file::read_keys(&fields, &what, reader);
+    let source = credentials_file::read(&fields, &what, reader);
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
     let auth = fields.get("auth").and_then(|node| {
         let words = [
@@ -354,7 +358,7 @@ fn read_provider(name: At<String>, node: &Node, reader: &mut Reader) -> Option<P
         _ => {}
     }
     let takes = dialect_file::read_takes(&fields, &what, dialect?, reader);
-    Some(Provider { name, dialect: dialect?, takes, cloud, base_url, key, keys, auth, proxy, stand })
+    Some(Provider { name, dialect: dialect?, takes, cloud, base_url, key, keys, source, auth, proxy, stand })
 }
 
 fn read_keys(node: &Node, reader: &mut Reader) -> Vec<Key> {

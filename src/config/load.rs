@@ -9,6 +9,7 @@ use sha2::Digest;
 use crate::call::ToolMode;
 use crate::config::atomic;
 use crate::config::cloud_file::ShownCloud;
+use crate::config::credentials::ShownCredentials;
 use crate::config::defaults;
 use crate::config::environment::Environment;
 use crate::config::faults::{Faults, Mark};
@@ -330,12 +331,14 @@ fn shown_provider(provider: &Provider, file: &File) -> ShownProvider {
             Dialect::OpenAiResponses => "openai_responses",
             Dialect::Gemini => "gemini",
             Dialect::Bedrock => "bedrock",
+            Dialect::BedrockConverse => "bedrock_converse",
             Dialect::Vertex => "vertex",
             Dialect::Demo => "demo",
         },
         cloud: written.and_then(|one| one.cloud.as_ref()).map(ShownCloud::of),
         takes: takes.map(|takes| takes.written.clone()).unwrap_or_default(),
         base_url: (provider.dialect != Dialect::Demo).then(url),
+        credentials: provider.source.as_ref().map(|chain| ShownCredentials::of(chain)),
         key: provider.credential.as_ref().map(|_| MASK),
         keys: provider.keys(),
         auth: provider.credential.as_ref().map(|credential| match credential.header {

@@ -6,6 +6,7 @@ use crate::config::faults::Mark;
 use crate::config::pinning;
 use crate::config::places_file::{self, Stand};
 use crate::config::reader::{At, Fields, Reader, quoted};
+use crate::config::results_file;
 use crate::config::secrets::{self, Source};
 use crate::config::template::{self, Syntax, Template};
 use crate::config::tool_modes;
@@ -59,7 +60,8 @@ pub(crate) struct Endpoint {
 }
 
 /// Keys that every server may have, then those of each way to reach one.
-const KEYS: &[&str] = &["trusted", "call_timeout_ms", "prefix", "tools", "region", "tenancy", "pin"];
+const KEYS: &[&str] =
+    &["trusted", "call_timeout_ms", "prefix", "tools", "results", "region", "tenancy", "pin"];
 const PROGRAM_KEYS: &[&str] =
     &["command", "type", "args", "env", "cwd", "user", "limits", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
@@ -85,6 +87,7 @@ const ALL_KEYS: &[&str] = &[
     "idle_s",
     "prefix",
     "tools",
+    "results",
     "region",
     "tenancy",
     "pin",
@@ -154,7 +157,9 @@ pub(crate) fn read_server(
     let tools = fields.get("tools").map(|node| read_tools(node, &format!("{what}.tools"), reader));
     let proxy = fields.get("proxy").and_then(|node| secrets::read(node, &format!("{what}.proxy"), reader));
     let (mode, tools) = tools.unwrap_or_default();
-    let presentation = Presentation { prefix: prefix.unwrap_or_default(), mode, tools };
+    let results = fields.get("results");
+    let results = results.and_then(|node| results_file::read(node, &format!("{what}.results"), reader));
+    let presentation = Presentation { prefix: prefix.unwrap_or_default(), mode, tools, results };
     let stand = places_file::read_stand(&fields, &what, reader);
     let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
     let pin = fields.get("pin").and_then(|node| pinning::read_word(node, &format!("{what}.pin"), reader));
@@ -379,7 +384,7 @@ fn read_overrides(node: &Node, what: &str, reader: &mut Reader) -> Vec<ToolOverr
 }
 
 fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Option<ToolOverride> {
-    let fields = reader.fields(node, what, &["rename", "hide", "description", "class", "mode"])?;
+    let fields = reader.fields(node, what, &["rename", "hide", "description", "class", "mode", "results"])?;
     let hide = fields.get("hide").and_then(|node| reader.yes_or_no(node, &format!("{what}.hide")));
     let rename = fields.get("rename").and_then(|node| {
         let what = format!("{what}.rename");
@@ -411,7 +416,9 @@ fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Op
     });
     let (name, hide) = (name.to_owned(), hide.unwrap_or_default());
     let mode = fields.get("mode").and_then(|node| tool_modes::read(node, &format!("{what}.mode"), reader));
-    Some(ToolOverride { name, rename, hide, description, class, mode })
+    let results = fields.get("results");
+    let results = results.and_then(|node| results_file::read(node, &format!("{what}.results"), reader));
+    Some(ToolOverride { name, rename, hide, description, class, mode, results })
 }
 
 /// Reads `mcp:`.

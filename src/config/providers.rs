@@ -19,6 +19,8 @@ use crate::net::reach::{Allow, Reach};
 use crate::net::tls::ClientTls;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
+use crate::upstream::cloud::Cloud;
+use crate::upstream::credentials::chain::Chain;
 use crate::upstream::provider::{Credential, Dialect, Provider, Spare};
 use crate::upstream::site::{Origin, Proxy, Site};
 
@@ -39,6 +41,16 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) warnings: Vec<String>,
     /// What may be reached beside the Internet.
     pub(crate) allow: Arc<Allow>,
+    /// What credentials are fetched from.
+    pub(crate) chains: Vec<Arc<Chain>>,
+}
+
+/// The region of AWS that a provider is asked in.
+fn region_of(cloud: Option<&Cloud>) -> Option<&str> {
+    match cloud {
+        Some(Cloud::Bedrock { region, .. }) => Some(region),
+        Some(Cloud::Vertex { .. }) | None => None,
+    }
 }
 
 /// The providers of a config that names none: what the environment has keys for, else the demo.
@@ -58,6 +70,7 @@ pub(crate) fn suggested(environment: &Environment, warnings: &mut Vec<String>) -
         base_url: None,
         key: None,
         keys: Vec::new(),
+        source: None,
         auth: None,
         proxy: None,
         stand: Stand::default(),
@@ -115,6 +128,10 @@ impl Surroundings<'_> {
             Some(cloud) => Some(Arc::new(self.cloud(cloud, &what, reader)?)),
             None => None,
         };
+        let source = match &written.source {
+            Some(source) => Some(self.chain(source, (&what, region_of(cloud.as_deref())), reader)?),
+            None => None,
+        };
         let more = spare.iter().filter_map(|key| self.finder.find(key, &format!("{what}.keys"), reader));
         let more = more.map(|key| credential(written.auth.unwrap_or(usual), &key)).collect();
         let credential = match key {
@@ -122,7 +139,7 @@ impl Surroundings<'_> {
             Some(key) => Some(credential(written.auth.unwrap_or(usual), &key?)),
         };
         let spare = Spare::new(credential.as_ref(), more);
-        if credential.is_some() && !origin.https && !proxy::is_loopback(&origin.host) {
+        if (credential.is_some() || source.is_some()) && !origin.https && !proxy::is_loopback(&origin.host) {
             self.warnings.push(format!("{what}: its key goes over the network unencrypted (http)"));
         }
         let speech =
@@ -133,7 +150,7 @@ impl Surroundings<'_> {
         let Stand { regions, tenancy } = &written.stand;
         let place = Place::of_provider(name.as_str(), regions, *tenancy);
         let dialect = written.dialect;
-        let provider = Provider { name, dialect, cloud, site, base_path, credential, spare, place };
+        let provider = Provider { name, dialect, cloud, site, base_path, credential, spare, place, source };
         Some((provider, speech))
     }
 
@@ -221,5 +238,6 @@ fn demo(name: ProviderName, stand: &Stand) -> Provider {
         credential: None,
         spare: Spare::default(),
         place,
+        source: None,
     }
 }

@@ -121,6 +121,7 @@ impl<'e> Resolver<'e> {
             finder: Finder { environment, folder, files: Vec::new(), only: None },
             warnings: Vec::new(),
             allow: Arc::default(),
+            chains: Vec::new(),
         };
         Self { folder, environment, shared, shown_servers: Vec::new(), facts: Sha256::new() }
     }
@@ -176,6 +177,7 @@ impl<'e> Resolver<'e> {
             self.facts.update(Sha256::digest(fact));
         }
         let snapshot = Snapshot {
+            credentials: Arc::new(self.shared.sources()),
             spending,
             contents: contents(file),
             guards: guard_file::guards(file),
@@ -361,6 +363,9 @@ impl<'e> Resolver<'e> {
         let spare = provider.spare.credentials.iter().map(|credential| Some(&credential.value));
         for secret in [credential, password].into_iter().chain(spare) {
             self.facts.update(Sha256::digest(secret.map_or("", |secret| secret.expose())));
+        }
+        for fact in provider.source.iter().flat_map(|chain| chain.facts()) {
+            self.facts.update(Sha256::digest(fact.expose()));
         }
         for secret in provider.cloud.iter().flat_map(|cloud| cloud.secrets()) {
             self.facts.update(Sha256::digest(secret.expose()));

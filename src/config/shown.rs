@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::cloud_file::ShownCloud;
+use crate::config::credentials::ShownCredentials;
 use crate::config::guard_file::ShownGuard;
 use crate::config::shown_books::ShownBooks;
 use crate::config::shown_identity::ShownIdentity;
@@ -93,6 +94,9 @@ pub struct ShownProvider {
     pub cloud: Option<ShownCloud>,
     /// Where it is; absent for the demo.
     pub base_url: Option<String>,
+    /// Where what it is shown is fetched from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<ShownCredentials>,
     /// The mask, if it has a key.
     pub key: Option<&'static str>,
     /// How many it has.
@@ -280,6 +284,9 @@ fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::
     if let Some(cloud) = &provider.cloud {
         write!(f, ", {cloud}")?;
     }
+    if let Some(credentials) = &provider.credentials {
+        write!(f, ", {}", credentials.from)?;
+    }
     if let Some(url) = &provider.base_url {
         write!(f, ", base_url: {}", word(url))?;
     }
@@ -300,7 +307,10 @@ fn write_provider(provider: &ShownProvider, f: &mut fmt::Formatter<'_>) -> fmt::
     for entry in provider.stand.entries() {
         write!(f, ", {entry}")?;
     }
-    writeln!(f, " }}")
+    match &provider.credentials {
+        Some(credentials) => writeln!(f, " }} # credentials: {}", credentials.asked.join(", then ")),
+        None => writeln!(f, " }}"),
+    }
 }
 
 pub(crate) fn list(items: &[String]) -> String {

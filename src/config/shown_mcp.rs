@@ -9,6 +9,7 @@ use crate::call::{Class, ToolMode};
 use crate::config::confines_file::{shown_bounds, shown_user};
 use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::pinning::Pinning;
+use crate::config::results_file::ShownRule;
 use crate::config::shown::{MASK, list, shown_origin, shown_proxy, word};
 use crate::config::shown_places::ShownStand;
 use crate::config::snapshot::{Mcp, McpServer};
@@ -42,12 +43,15 @@ pub struct ShownServer {
     pub prefix: String,
     /// `trust_on_first_use`, `approve` or `off`.
     pub pin: &'static str,
-    /// How its definitions are written: `native`, `lean` or `raw`; absent where callers' teams decide.
+    /// How its definitions are written: a word of `ToolMode`; absent where callers' teams decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_mode: Option<&'static str>,
     /// What is different about its tools, in written order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ShownTool>,
+    /// What is done to results of its tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<ShownRule>,
     /// Where it runs.
     #[serde(flatten)]
     pub stand: ShownStand,
@@ -113,6 +117,9 @@ pub struct ShownTool {
     /// How its definition is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<&'static str>,
+    /// What is done to its results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<ShownRule>,
 }
 
 /// `mcp:`.
@@ -126,7 +133,7 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
-    /// How definitions of tools are written: `native`, `lean` or `raw`.
+    /// How definitions of tools are written: `native`, `lean`, `raw` or `search`.
     pub tools: &'static str,
 }
 
@@ -208,6 +215,7 @@ impl ShownServer {
             pin: pin.word(),
             tool_mode: resolved.presentation.mode.map(ToolMode::name),
             tools: resolved.presentation.tools.iter().map(ShownTool::of).collect(),
+            results: resolved.presentation.results.as_deref().map(ShownRule::of),
             stand: ShownStand::of(&server.place),
         }
     }
@@ -215,9 +223,10 @@ impl ShownServer {
 
 impl ShownTool {
     fn of(tool: &ToolOverride) -> Self {
-        let ToolOverride { name, rename, hide, description, class, mode } = tool.clone();
+        let ToolOverride { name, rename, hide, description, class, mode, results } = tool.clone();
         let (class, mode) = (class.map(Class::name), mode.map(ToolMode::name));
-        Self { name, rename, hide, description, class, mode }
+        let results = results.as_deref().map(ShownRule::of);
+        Self { name, rename, hide, description, class, mode, results }
     }
 }
 
@@ -332,6 +341,7 @@ impl fmt::Display for ShownServer {
         if !self.tools.is_empty() {
             entries.push(format!("tools: {}", mapping(self.tools.iter().map(ToString::to_string))));
         }
+        entries.extend(self.results.as_ref().map(ToString::to_string));
         write!(f, "  {}: {}", word(&self.name), mapping(entries.into_iter()))
     }
 }
@@ -344,7 +354,8 @@ impl fmt::Display for ShownTool {
         let description = self.description.as_ref().map(|text| format!("description: {}", word(text)));
         let class = self.class.map(|class| format!("class: {class}"));
         let mode = self.mode.map(|mode| format!("mode: {mode}"));
-        let all = [rename, hide, description, class, mode].into_iter().flatten();
+        let results = self.results.as_ref().map(ToString::to_string);
+        let all = [rename, hide, description, class, mode, results].into_iter().flatten();
         write!(f, "{}: {}", word(&self.name), mapping(all))
     }
 }

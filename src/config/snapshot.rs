@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::ToolMode;
+use crate::config::credentials::Sources;
 use crate::config::defaults;
 use crate::config::identity::Identity;
 use crate::config::pinning::Pinning;
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub routes: Table,
     /// The providers, in written order; `route::model::Target.provider` points into it.
     pub providers: Vec<Arc<Provider>>,
+    /// Where what they are shown comes from, where that ends after a while.
+    pub credentials: Arc<Sources>,
     /// How each of them is spoken to; nothing where it speaks as callers do.
     pub speeches: Vec<Option<Speech>>,
     /// The MCP side.

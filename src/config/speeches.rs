@@ -1,7 +1,9 @@
 //! How providers of OpenAI's Responses and of Gemini are spoken to, by what `takes` says of them.
 
 use crate::config::dialect_file::Takes;
-use crate::llm::speech::{Gemini, Responses, Speech, Thinks};
+use crate::llm::bedrock::converse::Target as ConverseTarget;
+use crate::llm::openai_chat::{CacheMarks, MidSystem, UnknownFields};
+use crate::llm::speech::{Converse, Gemini, Responses, Speech, Thinks};
 use crate::llm::{gemini, openai_responses};
 
 /// The keys of `takes` of a provider of Responses.
@@ -56,6 +58,24 @@ pub(crate) const GEMINI_KEYS: &[&str] = &[
     "stop_sequences",
     "sampling",
     "tools",
+    "unknown_fields",
+];
+
+/// The keys of `takes` of a provider of Converse.
+pub(crate) const CONVERSE_KEYS: &[&str] = &[
+    "images",
+    "files",
+    "result_media",
+    "mid_system",
+    "cache_marks",
+    "max_output_tokens",
+    "stop_sequences",
+    "sampling",
+    "efforts",
+    "json_schema",
+    "named_choice",
+    "strict_tools",
+    "reasoning_back",
     "unknown_fields",
 ];
 
@@ -135,5 +155,31 @@ pub(crate) fn gemini(takes: &Takes) -> Speech {
         second: with(Target::gemini_2("")),
         generation: takes.generation,
         thinks: levels.or(budget),
+    }))
+}
+
+/// A provider of Converse. What a model takes that is none of Amazon's own is not known by its name: what is
+/// written holds for all of its models.
+pub(crate) fn converse(takes: &Takes) -> Speech {
+    let with = |base: ConverseTarget<'static>| ConverseTarget {
+        images: takes.flag("images", base.images),
+        files: takes.flag("files", base.files),
+        files_in_results: takes.flag("result_media", base.files_in_results),
+        system_in_place: takes.mid_system.map_or(base.system_in_place, |it| it == MidSystem::InPlace),
+        cache_points: takes.cache_marks.map_or(base.cache_points, |it| it == CacheMarks::Breakpoints),
+        max_tokens_max: takes.number("max_output_tokens").or(base.max_tokens_max),
+        stops_max: takes.count("stop_sequences", base.stops_max),
+        sampling: takes.flag("sampling", base.sampling),
+        json_schema: takes.flag("json_schema", base.json_schema),
+        forced_choice: takes.flag("named_choice", base.forced_choice),
+        strict_tools: takes.flag("strict_tools", base.strict_tools),
+        reasoning_back: takes.flag("reasoning_back", base.reasoning_back),
+        drop_unknown: takes.unknown == Some(UnknownFields::Drop),
+        ..base
+    };
+    Speech::Converse(Box::new(Converse {
+        nova: with(ConverseTarget::nova()),
+        others: with(ConverseTarget::plain()),
+        efforts: takes.efforts.clone().unwrap_or_default().into_boxed_slice(),
     }))
 }

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use crate::call::Endpoint;
 use crate::clock;
 use crate::error::{CallError, Code};
+use crate::gateway::cloud_caller::CloudCall;
+use crate::gateway::inbound;
 use crate::gateway::record::Record;
 use crate::gateway::serve_mcp;
 use crate::gateway::worker::{Phase, Worker};
@@ -19,6 +21,7 @@ use crate::http::head::{Framing, Method, Progress, RequestHead, ResponseHead, Ve
 use crate::http::refusal::Refusal;
 use crate::limits::{self, Timeouts};
 use crate::llm::anthropic;
+use crate::llm::inward;
 use crate::net::buffer::Buffer;
 use crate::net::deadline::Deadline;
 use crate::net::outgoing::{Outgoing, Piece};
@@ -51,6 +54,8 @@ pub(super) struct Caller {
     write_stall: Duration,
     /// Whether the request in hand still stands in the stream's input.
     pub(super) in_input: bool,
+    /// The request in hand, where it is in a cloud's form; what is answered takes that form, too.
+    pub(super) cloud: Option<Box<CloudCall>>,
     worker: Rc<Worker>,
 }
 
@@ -81,6 +86,7 @@ impl Caller {
             fresh: true,
             write_stall: timeouts.write_stall,
             in_input: false,
+            cloud: None,
             worker,
         }
     }
@@ -88,6 +94,7 @@ impl Caller {
     /// Waits for the next request head.
     pub(super) async fn next_request(&mut self, worker: &Worker, timeouts: &Timeouts) -> Next {
         self.started = clock::now();
+        self.cloud = None;
         // A head that cannot be read must not be answered as the one before it.
         self.head.method = Method::Other;
         let mut begun = !self.stream.input().is_empty();
@@ -201,16 +208,21 @@ impl Caller {
         self.send(outgoing).await.map(drop)
     }
 
-    /// Refuses the request for the reason that `error` gives: in Anthropic's envelope, or as JSON-RPC.
+    /// Refuses the request for the reason that `error` gives: in the envelope of the caller's dialect, or as
+    /// JSON-RPC.
     pub(super) async fn refuse(&mut self, record: &mut Record, error: &CallError) -> io::Result<()> {
         let mut body = Vec::with_capacity(256);
         let mut extra: Vec<(&str, &[u8])> = Vec::new();
+        let id = record.id.shown();
         if record.endpoint == Endpoint::Mcp {
             serve_mcp::write_error(&mut body, error);
             let challenged = error.header_lines().iter().any(|(name, _)| *name == "www-authenticate");
             if error.code() == Code::Unauthenticated && !challenged {
                 extra.push(("www-authenticate", b"Bearer realm=\"tollgate\""));
             }
+        } else if inbound::dialect_of(record.endpoint).is_some() {
+            inward::write_error(&mut body, error);
+            extra.push(("x-request-id", &id));
         } else {
             anthropic::error::write(&mut body, error, record.id);
         }
@@ -242,8 +254,9 @@ impl Caller {
         if self.dead {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.deadline.set(clock::now(), self.write_stall);
-        self.stream.start_send(outgoing);
+        if let Some(nothing) = self.begin_send(outgoing, self.write_stall) {
+            return Ok(nothing);
+        }
         let Self { stream, deadline, .. } = self;
         let sent = poll_fn(|cx| match stream.poll_send(cx) {
             Poll::Pending => deadline.poll_passed(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
@@ -257,6 +270,21 @@ impl Caller {
             self.unread = false;
         }
         sent
+    }
+
+    /// Begins to send, or gives back that there is nothing to send. To callers who speak to us as to a cloud
+    /// goes what that would say; they may have to wait for more of it.
+    pub(super) fn begin_send(&mut self, outgoing: Outgoing, stall: Duration) -> Option<Outgoing> {
+        let outgoing = match &mut self.cloud {
+            None => outgoing,
+            Some(call) => match call.shape(&outgoing) {
+                nothing if nothing.left() == 0 => return Some(nothing),
+                shaped => shaped,
+            },
+        };
+        self.deadline.set(clock::now(), stall);
+        self.stream.start_send(outgoing);
+        None
     }
 
     /// Tells the caller that nothing more will come, within a deadline: with TLS that takes a last record.

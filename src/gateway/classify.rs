@@ -8,6 +8,7 @@ use crate::error::Code;
 use crate::gateway::metadata;
 use crate::gateway::serve_mcp::Form;
 use crate::http::head::Method;
+use crate::llm::cloud_caller::{self, Called, Operation};
 
 /// What a request wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) struct Wanted<'a> {
     pub(super) name: Option<&'a str>,
     /// The transport of an MCP endpoint.
     pub(super) form: Form,
+    /// What is asked of a cloud, where it is asked in a cloud's form.
+    pub(super) cloud: Option<Called<'a>>,
 }
 
 /// Finds what is wanted, or the code to refuse with.
@@ -48,8 +51,11 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
             Form::SseStream => method == Method::Get,
             Form::SsePost => method == Method::Post,
         };
-        let wanted = Wanted { endpoint: Endpoint::Mcp, team, name, form };
+        let wanted = Wanted { endpoint: Endpoint::Mcp, team, name, form, cloud: None };
         return if allowed { Ok(wanted) } else { Err(Code::MethodNotAllowed) };
+    }
+    if let Some(called) = cloud_caller::read(rest) {
+        return of_cloud(method, team, called);
     }
     let rest = match rest.strip_prefix("/anthropic") {
         Some(inner) if inner.starts_with('/') => inner,
@@ -59,6 +65,8 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
     let (endpoint, name) = match rest {
         "/v1/messages" => (Endpoint::Messages, None),
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, None),
+        "/v1/chat/completions" => (Endpoint::ChatCompletions, None),
+        "/v1/responses" => (Endpoint::Responses, None),
         "/v1/models" => (Endpoint::Models, None),
         "/api/hello" => (Endpoint::Hello, None),
         "/healthz" | "/readyz" if team.is_none() => (Endpoint::Health, None),
@@ -71,15 +79,27 @@ pub(super) fn classify(method: Method, path: &[u8]) -> Result<Wanted<'_>, Code> 
     };
     let allowed = match endpoint {
         Endpoint::Messages | Endpoint::CountTokens => method == Method::Post,
+        Endpoint::ChatCompletions | Endpoint::Responses => method == Method::Post,
         // What there is, and by which method, stands in a table of its own.
         Endpoint::Admin => true,
         _ => matches!(method, Method::Get | Method::Head),
     };
     if allowed {
-        Ok(Wanted { endpoint, team, name, form: Form::Streamable })
+        Ok(Wanted { endpoint, team, name, form: Form::Streamable, cloud: None })
     } else {
         Err(Code::MethodNotAllowed)
     }
+}
+
+/// What a path of a cloud's wants.
+fn of_cloud<'a>(method: Method, team: Option<&'a str>, called: Called<'a>) -> Result<Wanted<'a>, Code> {
+    let (endpoint, allowed) = match called.operation {
+        Operation::Profiles => (Endpoint::Models, method == Method::Get),
+        Operation::Count => (Endpoint::CountTokens, method == Method::Post),
+        Operation::Whole | Operation::Stream => (Endpoint::Messages, method == Method::Post),
+    };
+    let wanted = Wanted { endpoint, team, name: None, form: Form::Streamable, cloud: Some(called) };
+    if allowed { Ok(wanted) } else { Err(Code::MethodNotAllowed) }
 }
 
 /// Finds the resource that metadata is wanted of: all of us, or an address of MCP.
@@ -95,7 +115,7 @@ fn well_known(method: Method, inner: &str) -> Result<Wanted<'_>, Code> {
         return Err(Code::MethodNotAllowed);
     }
     let (endpoint, name) = (Endpoint::WellKnown, Some(resource));
-    Ok(Wanted { endpoint, team: None, name, form: Form::Streamable })
+    Ok(Wanted { endpoint, team: None, name, form: Form::Streamable, cloud: None })
 }
 
 /// Takes apart what follows `/mcp`: nothing, a server, and behind either the two addresses of HTTP+SSE.
@@ -123,7 +143,8 @@ mod tests {
 
     fn check(method: Method, path: &str, expected: Result<(Endpoint, Option<&str>, Option<&str>), Code>) {
         let form = Form::Streamable;
-        let expected = expected.map(|(endpoint, team, name)| Wanted { endpoint, team, name, form });
+        let expected =
+            expected.map(|(endpoint, team, name)| Wanted { endpoint, team, name, form, cloud: None });
         assert_eq!(classify(method, path.as_bytes()), expected, "{path}");
     }
 
@@ -133,6 +154,9 @@ mod tests {
             for end in ["", "/"] {
                 let path = format!("{prefix}/v1/messages{end}");
                 check(Method::Post, &path, Ok((Endpoint::Messages, None, None)));
+                let path = format!("{prefix}/v1/chat/completions{end}");
+                check(Method::Post, &path, Ok((Endpoint::ChatCompletions, None, None)));
+                check(Method::Post, &format!("{prefix}/v1/responses"), Ok((Endpoint::Responses, None, None)));
                 let path = format!("/t/payments{prefix}/v1/messages/count_tokens{end}");
                 check(Method::Post, &path, Ok((Endpoint::CountTokens, Some("payments"), None)));
             }
@@ -142,6 +166,24 @@ mod tests {
         check(Method::Head, "/t/a/api/hello", Ok((Endpoint::Hello, Some("a"), None)));
         check(Method::Get, "/readyz", Ok((Endpoint::Health, None, None)));
         check(Method::Get, "/admin/spend/", Ok((Endpoint::Admin, None, Some("spend"))));
+    }
+
+    #[test]
+    fn addresses_of_clouds() {
+        let check = |path: &str, endpoint, team, model| {
+            let wanted = classify(Method::Post, path.as_bytes()).unwrap();
+            let called = wanted.cloud.map(|called| called.model);
+            assert_eq!((wanted.endpoint, wanted.team, called), (endpoint, team, Some(model)), "{path}");
+        };
+        check("/model/m%3A0/invoke", Endpoint::Messages, None, "m%3A0");
+        check("/bedrock/model/m/count-tokens", Endpoint::CountTokens, None, "m");
+        let models = "projects/p/locations/l/publishers/anthropic/models";
+        check(&format!("/t/a/v1/{models}/m:rawPredict"), Endpoint::Messages, Some("a"), "m");
+        check(&format!("/{models}/count-tokens:rawPredict"), Endpoint::CountTokens, None, "");
+        let profiles = classify(Method::Get, b"/inference-profiles").unwrap();
+        assert_eq!((profiles.endpoint, profiles.name), (Endpoint::Models, None));
+        check_refused(Method::Get, "/model/m/invoke");
+        check_refused(Method::Post, "/inference-profiles");
     }
 
     #[test]

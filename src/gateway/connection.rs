@@ -10,10 +10,13 @@ use crate::call::{Endpoint, Outcome};
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, Next};
 use crate::gateway::classify::classify;
+use crate::gateway::cloud_caller::CloudCall;
+use crate::gateway::inbound;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::worker::Worker;
 use crate::gateway::{metadata, serve_admin, serve_llm, serve_mcp, serve_models, serve_platform};
+use crate::http::head::Method;
 use crate::limits;
 use crate::net::stream::Stream;
 
@@ -71,13 +74,21 @@ pub(super) async fn serve(worker: Rc<Worker>, mut stream: Stream) {
 async fn one(worker: &Worker, caller: &mut Caller, record: &mut Record) -> Result<(), CallError> {
     let input = caller.stream.input();
     let (path, _) = caller.head.path_and_query(input);
-    let wanted = classify(caller.head.method, path)?;
+    let wanted = classify(caller.head.method, path).inspect_err(|_code| {
+        // Also what is told of a wrong method is told in the dialect of the address.
+        let posted = classify(Method::Post, path).map_or(Endpoint::Other, |wanted| wanted.endpoint);
+        if inbound::dialect_of(posted).is_some() {
+            record.endpoint = posted;
+        }
+    })?;
     let (team, name) = (wanted.team.map(str::to_owned), wanted.name.map(str::to_owned));
     let form = wanted.form;
+    let cloud = wanted.cloud.map(|called| Box::new(CloudCall::new(called)));
     let ready = path.ends_with(b"readyz") || path.ends_with(b"readyz/");
     record.endpoint = wanted.endpoint;
+    caller.cloud = cloud;
     match record.endpoint {
-        Endpoint::Messages | Endpoint::CountTokens => {
+        Endpoint::Messages | Endpoint::CountTokens | Endpoint::ChatCompletions | Endpoint::Responses => {
             serve_llm::serve(worker, caller, team.as_deref(), record).await?;
         }
         Endpoint::Models => {

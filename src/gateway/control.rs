@@ -81,10 +81,22 @@ impl Running {
         });
         let heads = Arc::clone(&self.published.current().1.heads);
         let Self {
-            cores, mailboxes, log, log_thread, ledger, indexer, contents, books, herald, issuers, ..
+            cores,
+            mailboxes,
+            log,
+            log_thread,
+            ledger,
+            indexer,
+            contents,
+            books,
+            herald,
+            issuers,
+            credentials,
+            ..
         } = self;
         drop(books);
         issuers.end();
+        credentials.end();
         // Cores that would not end are left behind: the process ends now.
         if cores.iter().all(std::thread::JoinHandle::is_finished) {
             for core in cores {
@@ -130,6 +142,7 @@ impl Running {
                     }
                     self.published.sweep();
                     self.issuers.tell(&self.published.current().1.identity);
+                    self.credentials.tell(&self.published.current().1.credentials);
                     self.herald.tell(self.ledger.newest_head(), &self.published.current().1.heads);
                     // A file that is being written changes from look to look: it is read once it rests.
                     let changed = self.watch.changed();

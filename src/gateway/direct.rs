@@ -17,6 +17,7 @@ use crate::gateway::hub::ask::{About, Charged, Final, HeadFacts, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::showcase::{Shown, Way};
 use crate::gateway::sieve::Sieve;
+use crate::gateway::trim::Trim;
 use crate::gateway::worker::Worker;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
@@ -134,7 +135,7 @@ fn begin<'w>(
     mut about: About,
 ) -> Option<Lane<'w>> {
     let doc = post.body;
-    let name = message::text(doc, params.name.clone()?)?;
+    let name = message::text(doc, params.name.clone()?).filter(|name| shown.view.door(name).is_none())?;
     // What is held is refused by the hub, which says why.
     let entry = shown.view.find(ItemKind::Tool, &name).filter(|entry| entry.held.is_none())?;
     let way = shown.ways.get(entry.server).filter(|way| way.direct)?;
@@ -200,6 +201,7 @@ fn begin<'w>(
         begun: clock::now(),
         ended: false,
         sieve: Sieve::new(guarding.results, true, true),
+        trim: Trim::new(entry, server, &post.principal.key_id, &worker.showcase),
         next: None,
         permit,
         _pass: pass,
@@ -333,6 +335,8 @@ pub(super) struct Call<'w> {
     ended: bool,
     /// What is done with what is found in what the server says.
     sieve: Option<Sieve>,
+    /// What is done to its result, by order of the config.
+    trim: Option<Trim>,
     /// What follows at once, when something has to be said before it.
     next: Option<Reply>,
     permit: PlacedPermit,
@@ -419,6 +423,10 @@ impl Call<'_> {
         let mut mark = String::new();
         if let Some(sieve) = &self.sieve {
             (mark, last) = sieve.last(&self.id, last);
+        }
+        if let Some((trimmed, body)) = self.trim.as_ref().and_then(|trim| trim.last(&last)) {
+            guard::add_mark(&mut mark, &trimmed);
+            last.body = body;
         }
         self.end(outcome, keep.then(|| Bytes::copy_from_slice(&last.body)));
         let last = Reply::Final(Box::new(last));

@@ -9,17 +9,20 @@ use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
 use crate::gateway::counting::Counting;
+use crate::gateway::hosted;
 use crate::gateway::record::Record;
 use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::json::Fault;
 use crate::llm::anthropic::request::{self, Request};
 use crate::llm::anthropic::strip;
+use crate::llm::bedrock;
 use crate::llm::conversation;
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::said::{Failure, Kind};
 use crate::llm::speech::{Answering, Ask, Interpreter, Spoken};
 use crate::net::buffer::Buffer;
 use crate::route::model::Target;
+use crate::secret::Secret;
 use crate::upstream::message::Message;
 use crate::upstream::provider::{Dialect, Provider};
 
@@ -54,7 +57,10 @@ pub(super) fn say(
     record.guess = Some(guess);
     let answering = Answering { call: record.id, model: &record.model, input_tokens, stream: request.stream };
     let interpreter = Interpreter::new(ear, &answering);
-    write_head(&mut caller.out, provider, &path, (said.len() as u64, request.stream));
+    let whole_path = || format!("{}{path}", provider.base_path);
+    let signed = provider.cloud.as_ref().map(|cloud| hosted::signed(cloud, provider, (&whole_path(), &said)));
+    let lines = signed.unwrap_or_default();
+    write_signed_head(&mut caller.out, provider, &path, (said.len() as u64, request.stream), &lines);
     let head = Buffer::from(&caller.out[..]);
     let length = said.len();
     let said = Rc::new(Buffer::from(&said[..]));
@@ -103,17 +109,35 @@ pub(super) fn without_foreign_thinking(
 
 /// Nothing of the caller's own head goes to a provider of another dialect: it speaks of Anthropic's features,
 /// and of the caller's machine.
-fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, (length, stream): (u64, bool)) {
+pub(super) fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, body: (u64, bool)) {
+    write_signed_head(out, provider, path, body, &[]);
+}
+
+/// The same with the lines of a signature.
+fn write_signed_head(
+    out: &mut Vec<u8>,
+    provider: &Provider,
+    path: &str,
+    (length, stream): (u64, bool),
+    signed: &[(&'static str, Secret)],
+) {
     let credential = provider.credential.as_ref().map(|own| (own.header, own.value.expose()));
-    let accept: &[u8] = if stream { b"text/event-stream, application/json" } else { b"application/json" };
+    let accept: &[u8] = if stream && provider.dialect == Dialect::BedrockConverse {
+        bedrock::EVENT_STREAM.as_bytes()
+    } else if stream {
+        b"text/event-stream, application/json"
+    } else {
+        b"application/json"
+    };
     let mut extra: Vec<(&str, &[u8])> = vec![
         ("content-type", b"application/json"),
         ("accept", accept),
         ("user-agent", USER_AGENT.as_bytes()),
     ];
-    if provider.dialect == Dialect::AnthropicLenient {
+    if matches!(provider.dialect, Dialect::AnthropicLenient | Dialect::Anthropic) {
         extra.push(("anthropic-version", b"2023-06-01"));
     }
+    extra.extend(signed.iter().map(|(name, value)| (*name, value.expose().as_bytes())));
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     out.clear();
     encode::request_head(

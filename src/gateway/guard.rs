@@ -197,7 +197,11 @@ pub(super) fn check_request(snapshot: &Snapshot, record: &mut Record, body: &[u8
         return Ok(());
     }
     let refused = |text: String| CallError::new(Code::Forbidden).context(text);
-    let found = match document::messages(body, scan.kinds) {
+    // What cannot be said in Anthropic's form is looked through as a whole.
+    let untold = record.tongue.as_ref().is_some_and(|tongue| tongue.is_untold());
+    let found =
+        if untold { document::arguments(body, scan.kinds) } else { document::messages(body, scan.kinds) };
+    let found = match found {
         Ok(found) => found,
         // The provider would say so as well, but it would have it by then.
         Err(_) if scan.act == Act::Refuse => {

@@ -16,6 +16,7 @@ use crate::llm::anthropic::hosted::{self, Count, Hosted, Wanted};
 use crate::llm::bedrock::{self, Form};
 use crate::llm::vertex;
 use crate::net::buffer::Buffer;
+use crate::secret::Secret;
 use crate::upstream::cloud::Cloud;
 use crate::upstream::message::Message;
 use crate::upstream::provider::Provider;
@@ -125,18 +126,27 @@ impl Asked<'_> {
     }
 }
 
+/// The lines that make a request of JSON a signed one, where its cloud wants that: `path` is the whole of it.
+pub(super) fn signed(
+    cloud: &Cloud,
+    provider: &Provider,
+    (path, body): (&str, &[u8]),
+) -> Vec<(&'static str, Secret)> {
+    match cloud {
+        Cloud::Bedrock { signer: Some(signer), .. } => {
+            let headers = [("content-type", "application/json"), ("host", &*provider.site.host)];
+            let of = sigv4::Request { method: "POST", path, headers: &headers, body };
+            signer.sign(&of, clock::unix_s(clock::wall()))
+        }
+        Cloud::Bedrock { signer: None, .. } | Cloud::Vertex { .. } => Vec::new(),
+    }
+}
+
 /// Nothing of the caller's own head goes to a cloud but the betas, which have been read.
 fn write_head(out: &mut Vec<u8>, cloud: &Cloud, provider: &Provider, request: &Out) {
     const JSON: &str = "application/json";
     let path = format!("{}{}", provider.base_path, request.path);
-    let signed = match cloud {
-        Cloud::Bedrock { signer: Some(signer) } => {
-            let headers = [("content-type", JSON), ("host", &*provider.site.host)];
-            let of = sigv4::Request { method: "POST", path: &path, headers: &headers, body: &request.body };
-            signer.sign(&of, clock::unix_s(clock::wall()))
-        }
-        Cloud::Bedrock { signer: None } | Cloud::Vertex { .. } => Vec::new(),
-    };
+    let signed = signed(cloud, provider, (&path, &request.body));
     let mut extra: Vec<(&str, &[u8])> = vec![
         ("content-type", JSON.as_bytes()),
         ("accept", request.accept.as_bytes()),

@@ -14,6 +14,7 @@ use crate::gateway::contents::Passing;
 use crate::gateway::counting::Guess;
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::hub::ask::{About, Charged};
+use crate::gateway::inbound::Tongue;
 use crate::gateway::log::Level;
 use crate::gateway::offers::Weighed;
 use crate::gateway::worker::Worker;
@@ -49,6 +50,7 @@ static NO_CALL: About = About {
     marks: String::new(),
     charged: Charged { cost_pico: 0, budgets: Vec::new() },
     place: None,
+    sought: String::new(),
 };
 
 /// One call.
@@ -109,6 +111,8 @@ pub(super) struct Record {
     pub(super) passing: Option<Passing>,
     /// Looks at the uses of tools in the answer, where rules hold for the caller.
     pub(super) watch: Option<Box<Watch>>,
+    /// How the caller speaks, where that is not Anthropic's dialect.
+    pub(super) tongue: Option<Box<Tongue>>,
     /// What has become of the bodies.
     pub(super) content: &'static str,
     /// The definitions of tools that it brings along.
@@ -172,6 +176,7 @@ impl Record {
             policy: Policy::default(),
             passing: None,
             watch: None,
+            tongue: None,
             content: "",
             tools: None,
             guess: None,
@@ -222,7 +227,7 @@ impl Record {
         let refused = self.outcome == Outcome::Refused;
         match self.endpoint {
             _ if refused && self.is_strange() => Some(Kind::Refusal),
-            Endpoint::Messages => Some(Kind::ModelCall),
+            Endpoint::Messages | Endpoint::ChatCompletions | Endpoint::Responses => Some(Kind::ModelCall),
             Endpoint::CountTokens => Some(Kind::CountTokens),
             Endpoint::Models => Some(Kind::ModelList),
             Endpoint::Mcp => {
@@ -288,6 +293,7 @@ impl Record {
             offers: self.offers(),
             policy: &self.rules,
             marks: redacted(&self.marks),
+            sought: self.sought(mcp),
         }
     }
 
@@ -302,6 +308,11 @@ impl Record {
     fn thing<'a>(&self, mcp: &'a About) -> Cow<'a, str> {
         let is_place = kind_of_method(mcp.method) == Some(Kind::ResourceRead);
         if is_place && self.policy == Policy::Off { Cow::default() } else { redacted(&mcp.name) }
+    }
+
+    /// What a search sought, in the words of a model.
+    fn sought<'a>(&self, mcp: &'a About) -> Cow<'a, str> {
+        if self.policy == Policy::Off { Cow::default() } else { redacted(&mcp.sought) }
     }
 
     /// Counts the call and writes its line. Looks of probes and warm-ups are counted only.

@@ -28,14 +28,36 @@ pub(super) struct Whole {
     pub(super) buffer: Rc<Buffer>,
     /// Where the body lies in the filled bytes.
     pub(super) body: Range<usize>,
+    /// The request as it came, where this is what was made of it.
+    came: Option<Box<Self>>,
     /// Its part of the budget, given back when the request is let go.
     _share: Share,
 }
 
 impl Whole {
+    /// The same request in other words, in the place of these.
+    pub(super) fn instead(self, buffer: Buffer, body: Range<usize>) -> Self {
+        Self { buffer: Rc::new(buffer), body, ..self }
+    }
+
     /// The body.
     pub(super) fn body(&self) -> &[u8] {
         self.buffer.filled().get(self.body.clone()).unwrap_or_default()
+    }
+
+    /// The same request with another body, which has its own part of the budget.
+    pub(super) fn said_anew(self, body: &[u8], share: Share) -> Self {
+        let head = self.buffer.filled().get(..self.body.start).unwrap_or_default();
+        let mut buffer = Buffer::with_room(head.len() + body.len());
+        buffer.extend(head);
+        buffer.extend(body);
+        let body = head.len()..buffer.len();
+        Self { buffer: Rc::new(buffer), body, came: Some(Box::new(self)), _share: share }
+    }
+
+    /// The request as it came.
+    pub(super) fn as_it_came(&self) -> &Self {
+        self.came.as_deref().unwrap_or(self)
     }
 }
 
@@ -83,7 +105,7 @@ pub(super) async fn take_within(
     share.shrink(buffer.room());
     caller.unread = false;
     caller.in_input = false;
-    Ok(Whole { buffer: Rc::new(buffer), body, _share: share })
+    Ok(Whole { buffer: Rc::new(buffer), body, came: None, _share: share })
 }
 
 async fn of_length(

@@ -5,6 +5,7 @@ use crate::error::{CallError, Code};
 use crate::gateway::caller::Caller;
 use crate::gateway::counting;
 use crate::gateway::destination;
+use crate::gateway::inbound;
 use crate::gateway::record::Record;
 use crate::llm::demo;
 
@@ -22,6 +23,10 @@ pub(super) async fn answer(
         (Endpoint::CountTokens, _) => ("application/json", demo::count_tokens(body)),
         (_, false) => ("application/json", demo::message(body, record.id)),
         (_, true) => ("text/event-stream", demo::events(body, record.id).concat()),
+    };
+    let answer = match inbound::voice(record, stream) {
+        Some(mut voice) => voice.say(&answer, true),
+        None => answer,
     };
     let notice = record.notice.clone();
     let mut extra: Vec<(&str, &[u8])> = vec![("x-tollgate-demo", b"true")];

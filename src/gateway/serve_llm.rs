@@ -1,5 +1,6 @@
 //! One call of a model: from the caller's request to the provider's answer.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -14,7 +15,8 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
-use crate::gateway::choice::{self, Way};
+use crate::gateway::choice::{self, Turn, Way};
+use crate::gateway::cloud_caller;
 use crate::gateway::contents::Passing;
 use crate::gateway::counting;
 use crate::gateway::destination::{self, Destination, Refused};
@@ -23,6 +25,7 @@ use crate::gateway::foreign::{self, Said};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::hosted;
 use crate::gateway::identify::identify;
+use crate::gateway::inbound;
 use crate::gateway::log::Level;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
@@ -34,19 +37,19 @@ use crate::gateway::{serve_demo, stream_back};
 use crate::http::encode::{self, Fields, UpstreamRequest};
 use crate::http::head::RequestHead;
 use crate::ledger::content::Part;
-use crate::llm::anthropic::request::{self, Request};
+use crate::llm::anthropic::request::Request;
 use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
 use crate::policy::residency::{PlacedPermit, Residency};
 use crate::route::attempts::is_better;
-use crate::route::failure::Kind;
+use crate::route::failure::{Kind, Verdict};
 use crate::route::model::Target;
 use crate::upstream::exchange::{Exchange, Failure};
 use crate::upstream::message::Message;
 use crate::upstream::pool::Connection;
 use crate::upstream::provider::{Dialect, Provider};
 
-/// Serves `/v1/messages` and `/v1/messages/count_tokens`.
+/// Serves `/v1/messages`, `/v1/messages/count_tokens`, and the same in OpenAI's dialects.
 ///
 /// # Errors
 /// What the caller is to be told, as long as no answer has begun.
@@ -60,10 +63,9 @@ pub(super) async fn serve(
     let known = identify(worker, &snapshot, caller, team, record).await?;
     let principal = &*known;
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
+    let whole = cloud_caller::as_messages(&snapshot, principal, caller, whole)?;
     record.request_bytes = whole.body().len() as u64;
-    let mut request = request::read(whole.body())
-        .map_err(|refusal| CallError::new(Code::BadRequest).context(refusal.to_string()))?;
-    record.model.clone_from(&request.model);
+    let (whole, mut request) = inbound::read(worker, whole, record).await?;
     let found = destination::find((&snapshot, &worker.decisions), principal, &request, record.at_ms);
     let destination = found.map_err(|Refused { error, decision }| {
         record.decision = decision;
@@ -86,12 +88,13 @@ pub(super) async fn serve(
     let asked = choice::Asked { request: &request, body: whole.body(), class };
     choice::narrow(worker, &snapshot, asked, (record, &residency), &mut plan)?;
     worker.books.admit()?;
-    if record.endpoint == Endpoint::Messages {
+    if record.endpoint.is_model_call() {
+        record.watch = Watch::new(worker, &snapshot, principal, whole.body());
+        inbound::narrow(&snapshot, record, &mut plan)?;
         record.provider = plan
             .targets
             .first()
             .and_then(|target| Some(snapshot.providers.get(target.provider)?.name.clone()));
-        record.watch = Watch::new(worker, &snapshot, principal, whole.body());
         record.tools = worker.weigh(&snapshot, principal, (whole.body(), &request));
         let charge = worker.meter.reserve(&snapshot, record, &request, &plan.targets)?;
         let estimate = charge.estimate_pico;
@@ -100,8 +103,8 @@ pub(super) async fn serve(
     } else {
         worker.open(record, 0).await?;
     }
-    if record.endpoint == Endpoint::Messages && record.policy.keeps_bodies() {
-        let body = Bytes::copy_from_slice(whole.body());
+    if record.endpoint.is_model_call() && record.policy.keeps_bodies() {
+        let body = Bytes::copy_from_slice(whole.as_it_came().body());
         record.content = worker.contents.put(record.id, Part::Request, record.policy, body);
         record.passing = Passing::new(record.policy);
     }
@@ -134,7 +137,7 @@ impl Call<'_> {
         let mut way = Way::new(self.worker, self.snapshot, targets, (self.request, whole.body()), record);
         let mut kept: Option<Kept<'_>> = None;
         let mut whole = Some(whole);
-        while let Some(turn) = way.next(record) {
+        while let Some(turn) = self.turn(&mut way, &mut failure, record).await {
             let Some(asked) = whole.as_ref() else { break };
             let (target, provider) = (turn.target, &*turn.provider);
             let (permit, residency) = self.way;
@@ -198,6 +201,30 @@ impl Call<'_> {
         }
     }
 
+    /// The next target with what it is shown. One that there is nothing to show has failed.
+    async fn turn<'w>(
+        &self,
+        way: &mut Way<'w>,
+        failure: &mut Option<CallError>,
+        record: &mut Record,
+    ) -> Option<Turn<'w>> {
+        loop {
+            let mut turn = way.next(record)?;
+            match self.worker.purse.dress(&turn.provider).await {
+                Ok(None) => return Some(turn),
+                Ok(Some(whole)) => {
+                    turn.provider = Cow::Owned(whole);
+                    return Some(turn);
+                }
+                Err(error) => {
+                    self.goes_to(turn.target, &turn.provider, record);
+                    way.failed(&Verdict::of_silence(Kind::Unreachable), 0);
+                    *failure = Some(error);
+                }
+            }
+        }
+    }
+
     /// Answers what no connection is needed for: the demo, and counts for providers that cannot be asked.
     async fn answer_here(
         &self,
@@ -207,7 +234,8 @@ impl Call<'_> {
         record: &mut Record,
     ) -> Option<Result<(), CallError>> {
         if provider.dialect == Dialect::Demo {
-            return Some(serve_demo::answer(caller, asked.body(), self.request.stream, record).await);
+            let stream = self.request.stream;
+            return Some(serve_demo::answer(caller, asked.body(), stream, record).await);
         }
         let speech = self.snapshot.speech(target.provider)?;
         if record.endpoint != Endpoint::CountTokens {
@@ -226,21 +254,29 @@ impl Call<'_> {
         record: &mut Record,
     ) -> Result<(Message, Option<Understood<'_>>), CallError> {
         let model = self.model_of(target);
-        if let Some(cloud) = &provider.cloud {
+        if inbound::passes(self.snapshot, target, record) {
+            let of = (self.snapshot.speech(target.provider), &**provider);
+            let model = target.model.as_deref().or(self.meant.as_deref());
+            return Ok((inbound::pass(of, caller, whole, model, record), None));
+        }
+        inbound::mark(record);
+        let speech = self.snapshot.speech(target.provider);
+        if let (Some(cloud), None) = (&provider.cloud, speech) {
             let of = (&**cloud, &**provider);
-            let stream = self.request.stream && record.endpoint == Endpoint::Messages;
+            let stream = self.request.stream && record.endpoint.is_model_call();
             let (message, listener) = hosted::say(of, caller, whole, (model, stream), record)?;
+            let listener = inbound::of_cloud(listener, record, stream);
             return Ok((message, Some(Understood { listener, stream })));
         }
         let of = (self.snapshot, &**provider, &*self.worker.counting);
         let said = foreign::say(of, caller, (whole.body(), self.request), (target, model), record)?;
-        if let (Some(Said { message, interpreter }), Some(speech)) =
-            (said, self.snapshot.speech(target.provider))
-        {
+        if let (Some(Said { message, interpreter }), Some(speech)) = (said, speech) {
             let listener = Listener::Foreign(Box::new(interpreter), speech);
             return Ok((message, Some(Understood { listener, stream: self.request.stream })));
         }
-        Ok((self.message(caller, whole, (target, provider), record.endpoint)?, None))
+        let message = self.message(caller, whole, (target, provider), record.endpoint)?;
+        let stream = self.request.stream;
+        Ok((message, inbound::native(record, stream).map(|listener| Understood { listener, stream })))
     }
 
     /// The model's name at a target.
@@ -312,11 +348,12 @@ impl Call<'_> {
         let bytes = whole.buffer.filled();
         let model = target.model.as_deref().or(self.meant.as_deref());
         let own = foreign::without_foreign_thinking(self.snapshot, whole.body(), model)?;
-        let splice = model.and_then(|model| request::splice(whole.body(), self.request, model));
-        let length = match (&own, &splice) {
-            (Some(own), _) => own.len(),
-            (None, Some(splice)) => splice.total_bytes(),
-            (None, None) => whole.body().len(),
+        let (length, pieces) = match own {
+            Some(own) => {
+                let length = own.len();
+                (length, [Some((Rc::new(Buffer::from(&own[..])), 0..length)), None, None])
+            }
+            None => inbound::spliced(whole, self.request, model),
         };
         let (_, query) = caller.head.path_and_query(bytes);
         let path = match endpoint {
@@ -324,32 +361,14 @@ impl Call<'_> {
             _ => "/v1/messages",
         };
         let mut out = std::mem::take(&mut caller.out);
-        write_head(
-            &mut out,
-            &caller.head,
-            bytes,
-            &Going { provider, path, query, length: Some(length as u64) },
-        );
+        let going = Going { provider, path, query, length: Some(length as u64) };
+        match inbound::dialect_of(endpoint) {
+            None => write_head(&mut out, &caller.head, bytes, &going),
+            Some(_) => foreign::write_head(&mut out, provider, path, (length as u64, self.request.stream)),
+        }
         let head = Buffer::from(&out[..]);
         caller.out = out;
-        if let Some(own) = own {
-            let own = Rc::new(Buffer::from(&own[..]));
-            return Ok(Message::with_body(head, [Some((own, 0..length)), None, None]));
-        }
-        let part = |from: usize, to: usize| Some((Rc::clone(&whole.buffer), from..to));
-        let (start, end) = (whole.body.start, whole.body.end);
-        Ok(match splice {
-            None => Message::with_body(head, [part(start, end), None, None]),
-            Some(splice) => {
-                let model = Rc::new(Buffer::from(splice.model.as_bytes()));
-                let model_bytes = model.len();
-                let (before, after) = (start + splice.before.len(), end - splice.after.len());
-                Message::with_body(
-                    head,
-                    [part(start, before), Some((model, 0..model_bytes)), part(after, end)],
-                )
-            }
-        })
+        Ok(Message::with_body(head, pieces))
     }
 
     /// Sends the request and waits for the answer's head; nothing when the caller hangs up meanwhile, which

@@ -264,7 +264,7 @@ async fn list(caller: &mut Caller, record: &mut Record, id: &[u8], result: Bytes
 
 /// What a record keeps of a caller's words.
 fn bounded(mut about: Box<About>) -> Box<About> {
-    for text in [&mut about.name, &mut about.tool_use_id] {
+    for text in [&mut about.name, &mut about.tool_use_id, &mut about.sought] {
         if text.len() > limits::RECORD_TEXT_BYTES_MAX {
             *text = kept(text.as_bytes());
         }

@@ -56,6 +56,7 @@ pub(super) async fn serve(
             .into_iter()
             .find(|entry| id_of(entry) == Some(wanted))
             .ok_or_else(|| CallError::new(Code::NotFound).context("there is no such model for your key"))?,
+        None if is_openai(&record.client) => of_openai(&models),
         None => {
             let end = |entry: Option<&Value>| entry.and_then(id_of).map(str::to_owned);
             let (first, last) = (end(models.first()), end(models.last()));
@@ -64,6 +65,18 @@ pub(super) async fn serve(
     };
     let sent = caller.reply(record, 200, "application/json", &[], body.to_string().as_bytes()).await;
     sent.map_err(|fault| CallError::new(Code::RequestTimeout).source(fault))
+}
+
+/// Whether a client, by its own word, is an SDK of OpenAI's, which reads lists in another form.
+fn is_openai(client: &str) -> bool {
+    client.starts_with("OpenAI/") || client.starts_with("AsyncOpenAI/")
+}
+
+/// The list as OpenAI has it.
+fn of_openai(models: &[Value]) -> Value {
+    let entry = |id: &str| json!({ "id": id, "object": "model", "created": 0, "owned_by": "tollgate" });
+    let models: Vec<Value> = models.iter().filter_map(id_of).map(entry).collect();
+    json!({ "object": "list", "data": models })
 }
 
 /// The names that the config writes out, then what the providers of its patterns list themselves. A
@@ -108,6 +121,7 @@ async fn listed(worker: &Worker, snapshot: &Snapshot, principal: &Principal, now
                 | Dialect::Gemini
                 | Dialect::AnthropicLenient
                 | Dialect::Bedrock
+                | Dialect::BedrockConverse
                 | Dialect::Vertex => Rc::default(),
                 Dialect::Anthropic => of_provider(worker, snapshot, provider, &permit, until).await,
             };
@@ -165,6 +179,8 @@ async fn ask(
     permit: &PlacedPermit,
 ) -> Option<Vec<Value>> {
     let mut out = Vec::new();
+    let whole = worker.purse.dress(provider).await.ok()?;
+    let provider = whole.as_ref().unwrap_or(provider);
     let going = Going { provider, path: "/v1/models", query: Some(b"limit=1000"), length: None };
     write_head(&mut out, &RequestHead::new(), &[], &going);
     // The API asks for its version, and there is no caller's head to take it from.

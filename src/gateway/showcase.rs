@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::gateway::leftovers::Leftovers;
 use crate::gateway::marks::Marked;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
@@ -43,6 +44,8 @@ type Whose = (ViewKey, Option<ServerName>);
 pub(super) struct Showcase {
     /// What callers without sessions were told of asking.
     pub(super) marked: Marked,
+    /// What was cut from results.
+    pub(super) leftovers: Arc<Leftovers>,
     number: AtomicU64,
     shown: Mutex<HashMap<Whose, Arc<Shown>>>,
 }

@@ -21,6 +21,7 @@ use crate::gateway::charge::Limits;
 use crate::gateway::clerk::Clerk;
 use crate::gateway::contents::Contents;
 use crate::gateway::counting::Counter;
+use crate::gateway::credentials;
 use crate::gateway::herald::Herald;
 use crate::gateway::hub;
 use crate::gateway::hub::ask::Ask;
@@ -112,6 +113,7 @@ pub struct Running {
     pub(super) contents: Contents,
     pub(super) herald: Herald,
     pub(super) issuers: issuers::Keeper,
+    pub(super) credentials: credentials::Keeper,
     pub(super) limits: Limits,
     pub(super) books: Books,
     pub(super) ids: Ids,
@@ -141,6 +143,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
     let (counter, budget) = (Counter::start()?, Budget::new(limits::BODIES_BYTES_MAX));
     let mut issuers = issuers::Keeper::new(log.clone());
     issuers.tell(&snapshot.identity);
+    let credentials = credentials::Keeper::new(log.clone(), &snapshot.credentials);
     let (config_version, published) = (snapshot.version.clone(), Arc::new(Published::new(snapshot)));
     let (mailboxes, receivers, hub_mail) = mailboxes(sockets.len());
     let (hub, asks) = channel(limits::MCP_ASKS_MAX);
@@ -167,6 +170,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
             heads: Arc::clone(&accounts.herald.counts),
             contents: accounts.contents.clone(),
             key_sets: Arc::clone(&issuers.sets),
+            wallet: Arc::clone(&credentials.wallet),
         };
         let core = Core { choice: fixed.engine, sockets, mail, parts, report: report.clone() };
         cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(move || core.run())?);
@@ -193,6 +197,7 @@ pub fn start(loaded: Loaded, path: Option<&Path>) -> Result<Running, StartFault>
         contents,
         herald,
         issuers,
+        credentials,
         limits,
         books,
         ids: Ids::default(),

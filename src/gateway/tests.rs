@@ -129,6 +129,7 @@ fn parts(upstream: SocketAddr, folder: &Path, books: Books, log: Sink) -> Parts 
         heads: Arc::default(),
         contents: Contents::new(folder, 1, log),
         key_sets: Arc::default(),
+        wallet: Arc::default(),
         limits: Limits { budgets: Budgets::new(&[]).unwrap(), rates: Rates::new(&[]).unwrap() },
     }
 }

@@ -24,6 +24,7 @@ use crate::gateway::clerk::Clerk;
 use crate::gateway::connection;
 use crate::gateway::contents::Contents;
 use crate::gateway::counting::{Counter, Counting};
+use crate::gateway::credentials::{Purse, Wallet};
 use crate::gateway::deprecated::Told;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers::KeySets;
@@ -123,6 +124,8 @@ pub(super) struct Worker {
     pub(super) contents: Contents,
     /// Those who have signed in.
     pub(super) sign_ins: SignIns,
+    /// What providers are shown that ends after a while.
+    pub(super) purse: Purse,
     /// Refusals of those whom nobody knows.
     pub(super) strangers: Strangers,
     /// Who looks things up in the ledger.
@@ -173,6 +176,7 @@ pub(super) struct Parts {
     pub(super) heads: Arc<HeadCounts>,
     pub(super) contents: Contents,
     pub(super) key_sets: Arc<KeySets>,
+    pub(super) wallet: Arc<Wallet>,
 }
 
 impl Worker {
@@ -205,6 +209,7 @@ impl Worker {
             heads: parts.heads,
             contents: parts.contents,
             sign_ins: SignIns::new(parts.key_sets),
+            purse: Purse::new(parts.wallet),
             strangers: Strangers::default(),
             meter: Meter::new(&parts.limits),
             told: Told::default(),

@@ -170,4 +170,6 @@ pub struct Entry {
     /// What was found, masked or held in what was said, and by which rule, such as `masked mail 3`; never the
     /// thing itself.
     pub marks: String,
+    /// What a search for tools sought; of a call of a tool that such a search has found, the words of that.
+    pub sought: String,
 }

@@ -12,7 +12,7 @@ pub mod record;
 mod view;
 
 // From a core to the disk.
-mod background;
+pub(crate) mod background;
 mod chain;
 pub mod delivered;
 mod files;

@@ -56,6 +56,7 @@ pub struct Note<'a> {
     pub offers: Vec<Offer>,
     pub policy: &'a str,
     pub marks: Cow<'a, str>,
+    pub sought: Cow<'a, str>,
 }
 
 impl Note<'_> {
@@ -88,6 +89,7 @@ impl Note<'_> {
         value(38, &self.offers, out);
         text(39, self.policy, out);
         text(40, &self.marks, out);
+        text(41, &self.sought, out);
     }
 
     /// Appends what of it is known before the call goes out, with what is reserved for it in pico-dollars.

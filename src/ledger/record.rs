@@ -177,6 +177,7 @@ impl Entry {
             offers: Vec::new(),
             policy: String::new(),
             marks: String::new(),
+            sought: String::new(),
         }
     }
 }

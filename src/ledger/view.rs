@@ -154,7 +154,8 @@ impl Serialize for Entry {
         if !self.offers.is_empty() {
             form.serialize_entry("offers", &self.offers)?;
         }
-        texts(&mut form, &[("policy", &self.policy), ("marks", &self.marks)])?;
+        let last = [("policy", &self.policy), ("marks", &self.marks), ("sought", &self.sought)];
+        texts(&mut form, &last)?;
         form.end()
     }
 }

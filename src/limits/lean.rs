@@ -1,5 +1,7 @@
 //! The bounds of what is made smaller for models: schemas, descriptions, results.
 
+use std::time::Duration;
+
 /// Layers of a schema that is made smaller. The deepest of 1,800 published tools has 22, references followed;
 /// the walks over it are recursive.
 pub const LEAN_SCHEMA_DEPTH_MAX: usize = 64;
@@ -40,6 +42,13 @@ pub const RESULT_CUT_BYTES_MIN: usize = 256;
 
 /// Content blocks of one result that are looked into; a result has one or two, a gallery has dozens.
 pub const RESULT_BLOCKS_MAX: usize = 64;
+
+/// Bytes of cut results that are kept for those who read on; then the oldest go. A result of many rows has a
+/// few hundred kilobytes.
+pub const RESULTS_KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a cut result is kept: a model reads on within its next turns, or never.
+pub const RESULTS_KEPT_FOR: Duration = Duration::from_secs(30 * 60);
 
 const _: () = {
     assert!(RESULT_PATH_STEPS_MAX < u64::BITS as usize);

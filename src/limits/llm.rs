@@ -62,6 +62,10 @@ pub const REFUSAL_READ_BYTES_MAX: usize = 64 * 1024;
 /// mixed, and blocks go out one after the other.
 pub const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Tokens of an answer whose caller sets no bound, as callers of OpenAI's dialects may: what agents write in
+/// one turn, which every model of Anthropic's can, and a budget can reserve.
+pub const INWARD_OUTPUT_TOKENS: u64 = 16 * 1024;
+
 /// Bytes of what a provider says of an error that are kept for the ledger.
 pub const ERROR_DETAIL_BYTES_MAX: usize = 4 * 1024;
 

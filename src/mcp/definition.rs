@@ -10,6 +10,7 @@ use crate::call::{Class, ToolMode};
 use crate::json::{Fault, Field, Kind, Value, fields, fields_at, text, write_string};
 use crate::limits;
 use crate::mcp::canonical::{Ambiguous, canonical, name};
+use crate::mcp::changes::Changes;
 use crate::mcp::lean::shape::{Parts, Shape, Shapes};
 use crate::mcp::param_headers::{self, ParamHeader};
 
@@ -187,21 +188,6 @@ struct Places {
     only_as_task: Option<Range<usize>>,
 }
 
-/// What is written differently for callers. Nothing by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes<'a> {
-    /// In place of its name or URI.
-    pub key: Option<&'a str>,
-    /// In place of its description, also where it has none.
-    pub description: Option<&'a str>,
-    /// Parts in another shape; a description given here goes before.
-    pub shape: Option<&'a Shape>,
-    /// Without an `outputSchema` that is not an object at its root, which legacy callers refuse.
-    pub legacy: bool,
-    /// With the mark that has Claude Code ask a person before each call.
-    pub asks: bool,
-}
-
 /// The member of `_meta` by which Claude Code asks a person before each call, whatever the person's own rules
 /// allow (measured with 2.1.330).
 const ASKS: &str = "anthropic/requiresUserInteraction";
@@ -349,9 +335,7 @@ impl Definition {
                 put(&self.places.description, description);
             }
         }
-        if let Some(place) = self.places.loose_output.clone().filter(|_| changes.legacy) {
-            cuts.push((place, Cow::Borrowed(b"")));
-        }
+        cuts.extend(self.output(changes));
         if let Some(place) = self.places.only_as_task.clone() {
             cuts.push((place, Cow::Borrowed(b"\"optional\"")));
         }
@@ -373,6 +357,19 @@ impl Definition {
             for byte in written.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
                 *byte = b' ';
             }
+        }
+    }
+
+    /// What to write in place of `outputSchema`, or of the member.
+    fn output<'s>(&self, changes: Changes<'s>) -> Option<(Range<usize>, Cow<'s, [u8]>)> {
+        let loose = self.places.loose_output.clone();
+        match loose.filter(|_| changes.legacy) {
+            Some(member) => Some((member, Cow::Borrowed(b""))),
+            None if changes.any_output => {
+                let any: &[u8] = if self.has_loose_output() { b"{}" } else { b"{\"type\":\"object\"}" };
+                Some((self.places.output_schema.clone()?, Cow::Borrowed(any)))
+            }
+            None => None,
         }
     }
 

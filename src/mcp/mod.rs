@@ -10,8 +10,10 @@
 
 pub mod bridge;
 pub mod canonical;
+pub mod changes;
 pub mod definition;
 pub mod diff;
+pub mod doors;
 pub mod edit;
 pub mod fault;
 pub mod headers;

@@ -1,6 +1,9 @@
 //! How the tools of one server appear to callers: their prefix, and what people changed about single tools.
 
+use std::sync::Arc;
+
 use crate::call::{Class, ToolMode};
+use crate::mcp::lean::results::Rule;
 
 /// How the tools of one server appear, as a person wrote it: not yet held against the tools that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub struct Presentation {
     pub mode: Option<ToolMode>,
     /// Changes to single tools, in written order; at most `limits::MCP_TOOL_OVERRIDES_MAX`.
     pub tools: Vec<ToolOverride>,
+    /// What is done to results of its tools.
+    pub results: Option<Arc<Rule>>,
 }
 
 /// What stands before the names of a server's tools at `/mcp`, where all servers appear as one.
@@ -44,4 +49,6 @@ pub struct ToolOverride {
     pub class: Option<Class>,
     /// How its definition is written, whatever holds for its server.
     pub mode: Option<ToolMode>,
+    /// What is done to its results, in place of what holds for its server.
+    pub results: Option<Arc<Rule>>,
 }

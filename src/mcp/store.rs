@@ -108,7 +108,8 @@ mod tests {
     use super::Store;
     use crate::limits;
     use crate::mcp::canonical::Ambiguous;
-    use crate::mcp::definition::{Annotations, Broken, Changes, Definition, ItemKind, TaskSupport};
+    use crate::mcp::changes::Changes;
+    use crate::mcp::definition::{Annotations, Broken, Definition, ItemKind, TaskSupport};
 
     fn tool(name: &str) -> String {
         format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)

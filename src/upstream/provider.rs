@@ -8,6 +8,7 @@ use crate::ids::ProviderName;
 use crate::policy::residency::Place;
 use crate::secret::Secret;
 use crate::upstream::cloud::Cloud;
+use crate::upstream::credentials::chain::{Chain, Given};
 use crate::upstream::site::Site;
 
 /// The wire format that a provider speaks.
@@ -25,6 +26,8 @@ pub enum Dialect {
     Gemini,
     /// Anthropic's models on Amazon Bedrock, by InvokeModel.
     Bedrock,
+    /// Models of all makers on Amazon Bedrock, by Converse.
+    BedrockConverse,
     /// Anthropic's models on Vertex AI, by rawPredict.
     Vertex,
     /// The built-in scripted model: no connection is made.
@@ -59,6 +62,9 @@ pub struct Provider {
     pub spare: Spare,
     /// Where it runs.
     pub place: Arc<Place>,
+    /// Where what we show it comes from, when that ends after a while: then nothing is shown before it has
+    /// been fetched, see [`Provider::with`].
+    pub source: Option<Arc<Chain>>,
 }
 
 /// The keys of a provider that has several.
@@ -86,6 +92,21 @@ impl Spare {
 }
 
 impl Provider {
+    /// The same provider, showing what its source has given.
+    #[must_use]
+    pub fn with(&self, given: &Given) -> Self {
+        match given {
+            Given::Keys(keys) => {
+                let cloud = self.cloud.as_ref().map(|cloud| Arc::new(cloud.signing(keys)));
+                Self { cloud, ..self.clone() }
+            }
+            Given::Token(token) => {
+                let value = Secret::new(format!("Bearer {}", token.expose()));
+                Self { credential: Some(Credential { header: "authorization", value }), ..self.clone() }
+            }
+        }
+    }
+
     /// How many keys there are.
     pub fn keys(&self) -> usize {
         usize::from(self.credential.is_some()) + self.spare.credentials.len()

@@ -47,6 +47,34 @@ fn an_upstream_that_dies_between_events_is_told() {
 }
 
 #[test]
+fn a_body_that_ends_well_without_the_last_event_is_told() {
+    let beginning = sse::message_start("claude-any") + &sse::text_start() + &sse::text_delta("so far");
+    let close = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+    for_each_engine(|engine| {
+        for counted in [true, false] {
+            let events = beginning.clone();
+            let upstream = Peer::start(move |_, exchange| {
+                if counted {
+                    exchange.start_events()?;
+                    exchange.chunk(events.as_bytes())?;
+                    exchange.end_chunks()?;
+                    return Ok(After::KeepOpen);
+                }
+                exchange.raw(close.as_bytes())?;
+                exchange.raw(events.as_bytes())?;
+                Ok(After::Close)
+            });
+            let gateway = Gateway::start(engine, &upstream.url());
+            let reply = once(gateway.addr(), &messages(KEY, "claude-any", true));
+            assert!(reply.body.starts_with(beginning.as_bytes()), "what came is passed on: {reply:?}");
+            last_error(&reply.body);
+            let call = gateway.log().calls(1).remove(0);
+            assert_eq!(call["outcome"], "upstream_cut", "{call}");
+        }
+    });
+}
+
+#[test]
 fn an_error_that_the_upstream_tells_itself_passes_and_is_recorded() {
     for_each_engine(|engine| {
         let stream = sse::message_start("claude-any")

@@ -256,6 +256,42 @@ fn tools_are_listed_without_a_gateway() {
 }
 
 #[test]
+fn what_tools_cost_is_counted_in_every_mode() {
+    let folder = with_servers("  lean: { command: python3, args: [server.py], tools: lean }\n");
+    let counted = run(&folder, &["tools", "cost"]).succeeded();
+    let rows: Vec<Vec<&str>> = counted.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((rows[0][0], rows[1][0], rows[2][0], rows[3][0]), ("SERVER", "notes", "lean", "all"));
+    let told = run(&folder, &["tools", "cost", "--json"]).succeeded();
+    let json: Value = serde_json::from_str(&told.stdout).expect("it is JSON");
+    let of = |row: &Value, what: &str| row[what].as_u64().unwrap_or_else(|| panic!("no {what}: {row}"));
+    let (notes, lean, all) = (&json["servers"][0], &json["servers"][1], &json["totals"]);
+    for row in [notes, lean] {
+        assert_eq!(of(row, "tools"), 2, "{row}");
+        assert!(of(row, "raw") >= of(row, "native") && of(row, "native") > of(row, "lean"), "{row}");
+        assert!(of(row, "lean") > of(row, "names") && of(row, "names") > 0, "{row}");
+    }
+    assert_eq!((of(notes, "as_set"), of(lean, "as_set")), (of(notes, "native"), of(lean, "lean")), "{json}");
+    assert_eq!(of(all, "as_set"), of(notes, "native") + of(lean, "lean"), "{json}");
+
+    // Lists in files say the same, without a config or a server.
+    let lists = Folder::new();
+    let schema = r#""inputSchema":{"type":"object"}"#;
+    let tool = format!(r#"{{"name":"read_note","description":"Reads a note. Then more.",{schema}}}"#);
+    lists.write("one.json", &format!("{{\"tools\":[{tool}]}}"));
+    lists.write("two.json", &format!("{{\"tools\":[{tool},{}]}}", tool.replace("read", "drop")));
+    lists.write("beside.txt", "no list");
+    let told = run(&lists, &["tools", "cost", "--corpus", ".", "--json"]).succeeded();
+    let json: Value = serde_json::from_str(&told.stdout).expect("it is JSON");
+    assert_eq!((&json["servers"][0]["name"], &json["servers"][1]["name"]), (&"one".into(), &"two".into()));
+    assert_eq!(json["totals"]["tools"], 3, "{json}");
+    assert!(json["totals"].get("as_set").is_none(), "nobody has set anything: {json}");
+    lists.write("three.json", "{}");
+    let refused = run(&lists, &["tools", "cost", "--corpus", "."]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("three.json"), "{refused:?}");
+}
+
+#[test]
 fn a_dead_server_hides_no_other() {
     let dead = "  dead: { command: python3, args: [-c, \"import sys; sys.exit('no token')\"] }\n  \
                 gone: { url: \"http://127.0.0.1:9/mcp\" }";

@@ -13,7 +13,10 @@ use crate::claude_code::{claude, result};
 use crate::client::{Client, Reply, messages, once, post};
 use crate::gateway::{Engine, Folder, Gateway, KEY, for_each_engine, tollgate};
 use crate::peer::scripted_turns::{self, DONE};
-use crate::peer::{After, Exchange, Peer, Seen, answers_status, speaks_bedrock, speaks_vertex};
+use crate::peer::{
+    After, Exchange, Peer, Seen, answers_status, speaks_bedrock, speaks_converse, speaks_vertex,
+};
+use crate::program::eventually;
 use crate::{peers, program, sse};
 
 /// One run takes a few seconds on a quiet machine.
@@ -115,8 +118,9 @@ fn plays_three_tools(start: impl Fn(Vec<Vec<scripted_turns::Use>>) -> Peer, serv
         assert!(seen.header("x-app").is_none() && seen.header("x-api-key").is_none(), "{seen:?}");
         assert!(body.get("model").is_none() || seen.path().contains("count-tokens"), "{body}");
     }
-    let calls = gateway.log().calls(seen.len());
-    let asked = calls.iter().find(|call| call["stop_reason"] == "end_turn").expect("a call is logged");
+    let ended = || gateway.log().all("call").into_iter().find(|call| call["stop_reason"] == "end_turn");
+    eventually("a call is logged", DEADLINE, || ended().is_some());
+    let asked = ended().expect("a call is logged");
     assert_eq!((&asked["status"], &asked["input_tokens"]), (&json!(200), &json!(11)), "{asked}");
     check_cloud(&seen);
 }
@@ -152,6 +156,67 @@ fn claude_code_calls_tools_over_bedrock_with_signed_requests() {
 #[test]
 fn claude_code_calls_tools_over_vertex() {
     for_each_engine(|engine| plays_three_tools(speaks_vertex::start, |url| vertex(engine, url)));
+}
+
+/// A gateway before models of other makers on Bedrock.
+fn converse(engine: Engine, upstream: &str) -> Gateway {
+    let place = "dialect: bedrock_converse, aws_region: eu-central-1";
+    run(engine, &format!("{place}, base_url: \"{upstream}\", {SIGNED}"), "eu.amazon.nova-pro-v1:0")
+}
+
+#[test]
+fn claude_code_calls_tools_of_another_maker_over_converse() {
+    for_each_engine(|engine| {
+        let bash = |command: &str| json!({ "command": command, "description": "print a marker" });
+        let upstream = speaks_converse::start(vec![
+            vec![
+                ("toolu_01", "Bash", bash("echo marker-$((40+2))")),
+                ("toolu_02", "Bash", bash("echo \"łódź 😀\"; exit 3")),
+            ],
+            vec![("toolu_03", "Bash", bash("echo marker-$((50+2))"))],
+        ]);
+        let gateway = converse(engine, &upstream.url());
+        let home = Folder::new();
+        let args = ["--allowedTools", "Bash", "--", "Run the markers."];
+        let outcome = program::run(claude(home.path(), &gateway.url(), KEY).args(args), DEADLINE).succeeded();
+        let result = result(&outcome.stdout);
+        assert_eq!((&result["is_error"], &result["result"]), (&json!(false), &json!(DONE)), "{result}");
+        assert_eq!(result["num_turns"], 4, "two calls at once, one more, the end: {result}");
+        let seen = posts(&upstream);
+        let bodies = seen.iter().map(|seen| serde_json::from_slice::<Value>(&seen.body).expect("it is JSON"));
+        let last = bodies.rev().find(|body| body["toolConfig"].is_object()).expect("tools were offered");
+        for (id, wanted) in [("toolu_01", "marker-42"), ("toolu_02", "łódź 😀"), ("toolu_03", "marker-52")]
+        {
+            let told = speaks_converse::result(&last, id).expect("the call has a result").to_string();
+            assert!(told.contains(wanted), "{id}: {told}");
+        }
+        assert_eq!(wrong_signatures(&seen, SECRET), "");
+        assert!(seen.iter().any(|seen| seen.target == "/model/eu.amazon.nova-pro-v1%3A0/converse-stream"));
+        let whole = ask(&gateway, false);
+        assert!(whole.head.status == 200 && whole.text().contains(DONE), "{whole:?}");
+        let last = posts(&upstream).pop().expect("it was asked");
+        assert_eq!(last.target, "/model/eu.amazon.nova-pro-v1%3A0/converse");
+        assert!(count(&gateway).text().starts_with("{\"input_tokens\":"), "it is counted here");
+    });
+}
+
+#[test]
+fn what_converse_refuses_is_told_in_anthropics_words() {
+    for (status, name, shown, kind) in [
+        (429, "ThrottlingException", 429, "rate_limit_error"),
+        (400, "ValidationException", 400, "invalid_request_error"),
+        (403, "AccessDeniedException", 502, "api_error"),
+    ] {
+        let headers: &'static [(&'static str, &'static str)] =
+            Box::leak(Box::new([("Content-Type", "application/json"), ("x-amzn-ErrorType", name)]));
+        let upstream = answers_status::start(status, headers, "{\"message\":\"arn:SECRET\"}");
+        let gateway = converse(Engine::Epoll, &upstream.url());
+        for stream in [false, true] {
+            let reply = ask(&gateway, stream);
+            reply.refusal(shown, kind);
+            assert!(!reply.text().contains("SECRET"), "{reply:?}");
+        }
+    }
 }
 
 /// A gateway before Vertex AI.

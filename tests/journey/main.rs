@@ -16,6 +16,7 @@ mod peer;
 mod peers;
 mod program;
 mod sse;
+mod targets;
 
 // The model side, byte for byte.
 mod llm_errors;
@@ -23,9 +24,15 @@ mod llm_fidelity;
 mod llm_paths;
 
 // Providers of other dialects.
+mod chaos;
+mod cloud_callers;
+mod cloud_credentials;
 mod clouds;
 mod counting;
 mod dialects;
+mod features;
+mod openai_callers;
+mod sdks;
 mod vendors;
 
 // The way to the upstream.
@@ -56,8 +63,11 @@ mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;
 mod mcp_pins;
+mod mcp_results;
 mod mcp_sessions;
 mod mcp_tasks;
+mod mcp_tool_modes;
+mod mcp_tool_search;
 mod policies;
 
 // Where calls may run, and which model they get.

@@ -52,7 +52,7 @@ fn a_crowd_of_callers_costs_a_server_one_list() {
 }
 
 /// A server whose tools are `one`, and after a turn of the switch `one` and `two`, which it tells of.
-fn changeable(era: Era) -> (Peer, Arc<(Mutex<bool>, Condvar)>) {
+pub(crate) fn changeable(era: Era) -> (Peer, Arc<(Mutex<bool>, Condvar)>) {
     let switch = Arc::new((Mutex::new(false), Condvar::new()));
     let theirs = Arc::clone(&switch);
     let server = speaks_mcp::start(era, move |asked, exchange| match (era, &*asked.method) {

@@ -1,7 +1,9 @@
 """One of the Python SDKs of MCP as a client of a URL: it lists, calls, reads and gets, and reports one JSON line.
 
-Usage: mcp_client.py VERSION URL KEY
+Usage: mcp_client.py VERSION URL KEY [definitions | calls JSON]
 VERSION is the one that is installed; `2.3.0-legacy` and `2.3.0-modern` do not find out the era by themselves.
+With `definitions` it reports all of each tool, and what `test_echo` says to `text`; with `calls` the names of
+the tools, and what came of each `[name, arguments]` of a list.
 """
 
 import asyncio
@@ -11,10 +13,21 @@ import sys
 
 
 async def main() -> None:
-    version, url, key = sys.argv[1:]
+    version, url, key, *what = sys.argv[1:]
     headers = {"x-tollgate-key": key}
     async with today(version, url, headers) if version.startswith("2.") else former(version, url, headers) as client:
         tools = (await client.list_tools()).tools
+        if what[:1] == ["calls"]:
+            answers = [await answer(client, name, arguments) for name, arguments in json.loads(what[1])]
+            print(json.dumps({"tools": [tool.name for tool in tools], "answers": answers}))
+            return
+        if what:
+            called = await client.call_tool("test_echo", {"text": "text"})
+            print(json.dumps({
+                "tools": [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools],
+                "called": called.content[0].text,
+            }))
+            return
         called = await client.call_tool("test_simple_text", {})
         resources = (await client.list_resources()).resources
         read = await client.read_resource(uri(version, "test://static-text"))
@@ -28,6 +41,15 @@ async def main() -> None:
             "prompts": [prompt.name for prompt in prompts],
             "got": got.messages[0].content.text,
         }))
+
+
+async def answer(client, name: str, arguments: dict) -> dict:
+    try:
+        result = await client.call_tool(name, arguments)
+    except Exception as why:
+        return {"refused": str(why)}
+    said = result.model_dump(mode="json", by_alias=True)
+    return {"text": "".join(part["text"] for part in said["content"]), "is_error": bool(said.get("isError"))}
 
 
 def uri(version: str, text: str):

@@ -46,6 +46,26 @@ impl Sdk {
         serde_json::from_str(line).unwrap_or_else(|why| panic!("{self:?}: {why}: {outcome:?}"))
     }
 
+    /// All of each tool at `url` as `key` sees it, and what `test_echo` says to `text`. For Python.
+    #[track_caller]
+    pub(crate) fn definitions(self, url: &str, key: &str) -> Value {
+        let mut command = self.script("mcp_client");
+        let outcome = program::run(command.args([url, key, "definitions"]), DEADLINE).succeeded();
+        let line = outcome.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|why| panic!("{self:?}: {why}: {outcome:?}"))
+    }
+
+    /// The names of the tools at `url` as `key` sees them, and what comes of each `[name, arguments]` of
+    /// `calls`. For Python.
+    #[track_caller]
+    pub(crate) fn calls(self, url: &str, key: &str, calls: &Value) -> Value {
+        let mut command = self.script("mcp_client");
+        let calls = calls.to_string();
+        let outcome = program::run(command.args([url, key, "calls", &calls]), DEADLINE).succeeded();
+        let line = outcome.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|why| panic!("{self:?}: {why}: {outcome:?}"))
+    }
+
     /// The names of the tools at `url`, for servers that have other fixtures.
     #[track_caller]
     pub(crate) fn tools(self, url: &str) -> Vec<String> {

@@ -44,6 +44,10 @@ def later(version: str, transport: str) -> None:
 
     @server.tool()
     def test_echo(text: str) -> str:
+        """Says it again.
+
+        Word for word, whatever it is.
+        """
         return text
 
     @server.resource("test://static-text", mime_type="text/plain")

@@ -111,6 +111,9 @@ const MCP_PYTHON: &[(&str, &[&str])] = &[
     ("2.3.0", &[]),
 ];
 
+/// Anthropic's SDK for TypeScript.
+const ANTHROPIC_TYPESCRIPT: &[&str] = &["@anthropic-ai/sdk@1.12.0"];
+
 /// What the packages from npm need was published before this day: a run next year installs the same.
 const NPM_BEFORE: &str = "2026-11-22";
 
@@ -251,6 +254,12 @@ pub(crate) fn openai_python() -> &'static Path {
 pub(crate) fn jwt_python() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| python_with("jwt", JWT))
+}
+
+/// The folder in whose `node_modules` Anthropic's SDK for TypeScript is.
+pub(crate) fn anthropic_typescript() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| npm("anthropic-typescript", ANTHROPIC_TYPESCRIPT))
 }
 
 /// The folder in whose `node_modules` the TypeScript SDKs are.

@@ -155,16 +155,22 @@ fn claude_code_gets_a_real_answer() {
 /// The same model by another dialect: what the SDK gets is said anew.
 #[test]
 fn the_sdk_gets_the_same_by_chat_completions() {
-    gets_the_same_by("openai_chat");
+    gets_the_same_by("openai_chat", "");
 }
 
 /// And by its own form of Messages, of which it has not all.
 #[test]
 fn the_sdk_gets_the_same_by_lenient_messages() {
-    gets_the_same_by("anthropic_lenient");
+    gets_the_same_by("anthropic_lenient", "");
 }
 
-fn gets_the_same_by(dialect: &str) {
+/// And by its form of Responses, whose events do not say which item they are of.
+#[test]
+fn the_sdk_gets_the_same_by_responses() {
+    gets_the_same_by("openai_responses", "/v1");
+}
+
+fn gets_the_same_by(dialect: &str, path: &str) {
     let _alone = alone();
     let model = Model::start();
     let folder = Folder::new();
@@ -172,7 +178,7 @@ fn gets_the_same_by(dialect: &str) {
         "tollgate.yaml",
         &format!(
             "listen: 127.0.0.1:0\ndata_dir: ./data\nengine: epoll\nthreads: 1\n\
-             providers:\n  local: {{ dialect: {dialect}, base_url: \"{}\" }}\n\
+             providers:\n  local: {{ dialect: {dialect}, base_url: \"{}{path}\" }}\n\
              models:\n  claude-local: [local]\nkeys:\n  - {{ name: main, secret: {KEY} }}\n",
             model.url
         ),

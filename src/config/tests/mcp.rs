@@ -110,8 +110,10 @@ fn servers_behind_http() {
         description: Some("Finds\nthings.".to_owned()),
         class: None,
         mode: Some(ToolMode::Raw),
+        results: None,
     };
-    let expected = Presentation { prefix: Prefix::Always, mode: None, tools: vec![hidden, search] };
+    let expected =
+        Presentation { prefix: Prefix::Always, tools: vec![hidden, search], ..Presentation::default() };
     assert_eq!(github.presentation, expected);
     let old = &loaded.snapshot.mcp.servers[2];
     assert!(matches!(&old.server.transport, Transport::Sse(remote) if remote.path == "/sse"), "{old:?}");
@@ -434,4 +436,32 @@ fn a_changed_document_or_mcp_json_is_taken_up() {
     folder.write(".mcp.json", MCP_JSON);
     assert!(watch.changed());
     assert_eq!(reload_in(None, &loaded.fixed, &environment).unwrap().snapshot.mcp.servers.len(), 4);
+}
+
+#[test]
+fn what_is_done_to_results_is_said_of_servers_and_of_tools() {
+    let text = "mcp_servers:\n  a:\n    command: a\n    \
+                results: { minify: true, drop: ['$..noise', \"$['a b'][0]\"], max_rows: 40 }\n    \
+                tools: { list_*: { results: { keep: ['.items[*].name'], max_bytes: 4096 } } }\n";
+    let loaded = good(text, &[]);
+    let presentation = &loaded.snapshot.mcp.servers[0].presentation;
+    let (all, one) =
+        (presentation.results.as_ref().unwrap(), presentation.tools[0].results.as_ref().unwrap());
+    assert!(all.minify && all.keep.is_empty() && all.drop.len() == 2 && !one.minify && one.keep.len() == 1);
+    assert_eq!((all.caps.rows_max, all.caps.bytes_max), (Some(40), None));
+    assert_eq!((one.caps.rows_max, one.caps.bytes_max), (None, Some(4096)));
+    let json = serde_json::to_value(&loaded.shown).unwrap();
+    let shown = &json["mcp_servers"][0]["results"];
+    assert_eq!((&shown["drop"][1], &shown["max_rows"]), (&"$['a b'][0]".into(), &40.into()), "{shown}");
+    assert_eq!(json["mcp_servers"][0]["tools"][0]["results"]["keep"][0], "$.items[*].name");
+    let told = loaded.shown.to_string();
+    assert!(
+        told.contains("results: { minify: true, drop: [\"$..noise\", \"$['a b'][0]\"], max_rows: 40 }"),
+        "{told}"
+    );
+    // What is shown can be written into a config.
+    assert!(
+        told.contains("results: { minify: false, keep: [\"$.items[*].name\"], max_bytes: 4096 }"),
+        "{told}"
+    );
 }

@@ -203,10 +203,29 @@ fn endpoints_and_grants_that_do_not_hold() {
         "mcp: { tools: full }\nteams: { t: { tools: [lean] } }\n\
          mcp_servers:\n  a: { command: a, tools: short }\n  b: { command: b, tools: { x: { mode: 1 } } }",
         &[
-            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, found \"full\"",
+            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, search, found \"full\"",
             "tollgate.yaml:2: teams.t.tools: expected a text, found a list",
-            "tollgate.yaml:4: mcp_servers.a.tools: expected one of native, lean, raw, found \"short\"",
-            "tollgate.yaml:5: mcp_servers.b.tools.x.mode: expected one of native, lean, raw, found \"1\"",
+            "tollgate.yaml:4: mcp_servers.a.tools: expected one of native, lean, raw, search, \
+             found \"short\"",
+            "tollgate.yaml:5: mcp_servers.b.tools.x.mode: expected one of native, lean, raw, search, \
+             found \"1\"",
+        ],
+    );
+    check(
+        "mcp_servers:\n  a: { command: a, results: { minify: 1, keep: [a.], max_rows: 0, max_bytes: 9 } }\n  \
+         b: { command: b, tools: { x: { results: { rows: 1, drop: [$] } } } }",
+        &[
+            "tollgate.yaml:2: mcp_servers.a.results.minify: expected one of true, false, found \"1\"",
+            "tollgate.yaml:2: mcp_servers.a.results.keep: a step begins with `.`, `..` or `[` (at byte 0), \
+             as in `$.items[*].name` or `..url`",
+            "tollgate.yaml:2: mcp_servers.a.results.max_rows: expected a whole number from 1 to 8388608, \
+             found \"0\"",
+            "tollgate.yaml:2: mcp_servers.a.results.max_bytes: expected a whole number from 256 to 8388608, \
+             found \"9\"",
+            "tollgate.yaml:3: unknown key \"rows\" in mcp_servers.b.tools.x.results; \
+             known here: minify, keep, drop, max_rows, max_bytes",
+            "tollgate.yaml:3: mcp_servers.b.tools.x.results.drop: a path needs at least one step: \
+             `$` alone is the whole result",
         ],
     );
     check(

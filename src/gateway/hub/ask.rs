@@ -130,6 +130,8 @@ pub(in crate::gateway) struct About {
     pub(in crate::gateway) charged: Charged,
     /// Where the server runs.
     pub(in crate::gateway) place: Option<Arc<Place>>,
+    /// What a search sought: this one, or the one that has found the tool.
+    pub(in crate::gateway) sought: String,
 }
 
 /// What a call of a tool is charged.

@@ -10,6 +10,7 @@ use crate::gateway::hub::ask::{About, Charged, Final, Reply};
 use crate::gateway::hub::failures;
 use crate::gateway::hub::session::Session;
 use crate::gateway::sieve::Sieve;
+use crate::gateway::trim::Trim;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::mcp::bridge::levels::Level;
@@ -61,11 +62,18 @@ pub(super) struct Leg {
     pub(super) progress: Option<Vec<u8>>,
     /// What is done with what is found in its result.
     pub(super) sieve: Option<Sieve>,
+    /// What is done to a result, by order of the config.
+    pub(super) trim: Option<Trim>,
+    /// The search that has found the tool which is called.
+    pub(super) sought: String,
 }
 
 impl Leg {
     /// Says what the call is about.
-    pub(super) async fn about(&self, about: About) {
+    pub(super) async fn about(&self, mut about: About) {
+        if about.sought.is_empty() {
+            about.sought.clone_from(&self.sought);
+        }
         // Whoever has hung up needs no telling, here and below.
         drop(self.reply.send(Reply::About(Box::new(about))).await);
     }
@@ -141,6 +149,10 @@ impl Leg {
             let (mark, sifted) = sieve.last(&self.id, last);
             self.mark(mark).await;
             last = sifted;
+        }
+        if let Some((mark, body)) = self.trim.as_ref().and_then(|trim| trim.last(&last)) {
+            self.mark(mark).await;
+            last.body = body;
         }
         drop(self.reply.send(Reply::Final(Box::new(last))).await);
     }

@@ -24,6 +24,7 @@ use crate::gateway::hub::run::{self, Ending, Run};
 use crate::gateway::hub::streams;
 use crate::gateway::hub::tasks;
 use crate::gateway::hub::watch;
+use crate::gateway::trim::Trim;
 use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::definition::ItemKind;
@@ -86,6 +87,8 @@ pub(super) async fn call(
         })
     });
     leg.sieve = watch::sieve(hub, caller, question.method);
+    let trim = |entry| Trim::new(entry, &peer.server.name, &caller.principal.key_id, &hub.showcase);
+    leg.trim = entry.and_then(trim);
     about.decision = match &permit {
         Ok((_, decision)) | Err((_, decision)) => decision.clone(),
     };
@@ -461,7 +464,8 @@ async fn resume(hub: &Hub, caller: &Caller, leg: Leg, question: &Question, handl
     }
 }
 
-fn tool_use_id(question: &Question) -> Option<String> {
+/// Claude Code's id of the call.
+pub(super) fn tool_use_id(question: &Question) -> Option<String> {
     question.text(question.params.meta.as_ref()?.tool_use_id.as_ref())
 }
 

@@ -15,7 +15,7 @@ use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::post::Asking;
 use crate::gateway::hub::session::Session;
-use crate::gateway::hub::{calls, modern, noted, streams};
+use crate::gateway::hub::{doors, modern, noted, streams};
 use crate::limits;
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::message::{self, Kind};
@@ -26,7 +26,14 @@ use crate::mcp::version::Version;
 /// Opens a session.
 pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question) {
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
-    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress: None, sieve: None };
+    let leg = Leg {
+        reply: asking.reply.clone(),
+        id: id.clone(),
+        progress: None,
+        sieve: None,
+        trim: None,
+        sought: String::new(),
+    };
     let capabilities = question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}");
     if let Err(error) = small(&question) {
         let mut body = Vec::new();
@@ -124,7 +131,14 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
     let meta = question.params.meta.as_ref();
     let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
-    let leg = Leg { reply: asking.reply.clone(), id: id.clone(), progress, sieve: None };
+    let leg = Leg {
+        reply: asking.reply.clone(),
+        id: id.clone(),
+        progress,
+        sieve: None,
+        trim: None,
+        sought: String::new(),
+    };
     let about =
         About { method: question.method.name(), version: session.version.as_str(), ..About::default() };
     match question.method {
@@ -173,7 +187,7 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
                 _ => {
                     let cancelled = Rc::new(Notify::new());
                     let _known = Known::new(&session, id.clone(), &cancelled);
-                    calls::call(hub, &caller, leg, question, &seen, cancelled).await;
+                    doors::call(hub, &caller, leg, question, &seen, cancelled).await;
                 }
             }
         }
@@ -300,7 +314,14 @@ pub(super) async fn post_sse(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>
 /// `initialize` where the session is the stream: what is agreed upon replaces the session under its id.
 async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Session>, question: &Question) {
     let id = question.at(question.read.id.as_ref()).unwrap_or_default().to_vec();
-    let leg = Leg { reply: asking.reply.clone(), id, progress: None, sieve: None };
+    let leg = Leg {
+        reply: asking.reply.clone(),
+        id,
+        progress: None,
+        sieve: None,
+        trim: None,
+        sought: String::new(),
+    };
     if let Err(error) = small(question) {
         return leg.refuse(&caller(asking, session), &error).await;
     }

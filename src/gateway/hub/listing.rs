@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::channel::OUR_INFO;
+use crate::gateway::hub::finder::{self, Places};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::refresh;
 use crate::gateway::showcase::{Shown, Way};
@@ -21,6 +22,7 @@ use crate::mcp::bridge::opening::{
     Keeping, ServerCapabilities, merge_instructions, write_discover_result, write_initialize_result,
 };
 use crate::mcp::definition::ItemKind;
+use crate::mcp::doors::Door;
 use crate::mcp::list::ServerLists;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Admission, Allow, Entry, Part, Plan, Scope, View};
@@ -50,6 +52,8 @@ pub(super) struct Seen {
     pub(super) is_all: bool,
     /// With the tools that the caller may not call: made when somebody calls one.
     whole: OnceCell<View>,
+    /// Where its tools stand in the index.
+    pub(super) places: Places,
 }
 
 impl Seen {
@@ -240,7 +244,11 @@ pub(super) async fn seen(
     let mode = key.0.tools().unwrap_or(snapshot.mcp.tools);
     let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, mode, ttl_ms }));
     show(hub, &snapshot, &key, &view, &peers);
-    let seen = Rc::new(Seen { view, peers, is_all: scope.is_none(), whole: OnceCell::new() });
+    if view.has_door(Door::Find) {
+        finder::begin(hub);
+    }
+    let (whole, places) = (OnceCell::new(), Places::default());
+    let seen = Rc::new(Seen { view, peers, is_all: scope.is_none(), whole, places });
     let mut views = hub.views.0.borrow_mut();
     if views.len() >= limits::MCP_VIEWS_MAX {
         // Those who still call have theirs made once more.

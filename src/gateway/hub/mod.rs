@@ -11,9 +11,11 @@ mod caller;
 mod calls;
 mod channel;
 mod compose;
+mod doors;
 mod drive;
 mod events;
 pub(super) mod failures;
+mod finder;
 mod held;
 mod legacy;
 mod listing;
@@ -51,6 +53,7 @@ use crate::gateway::books::Books;
 use crate::gateway::charge::{Limits, Meter};
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::hub::events::Changed;
+use crate::gateway::hub::finder::Finder;
 use crate::gateway::hub::held::Talks;
 use crate::gateway::hub::listing::Views;
 use crate::gateway::hub::park::Lot;
@@ -123,6 +126,7 @@ pub(super) struct Hub {
     parked: Rc<Lot>,
     talks: Talks,
     views: Views,
+    finder: Finder,
     /// Calls under way and bytes of their messages, by key.
     held: RefCell<HashMap<Arc<str>, (usize, usize)>>,
     /// What has been decided so far.
@@ -216,6 +220,7 @@ impl Hub {
             parked: Rc::default(),
             talks: Talks::default(),
             views: Views::default(),
+            finder: Finder::default(),
             held: RefCell::default(),
             repeats,
             decisions: Table::default(),
@@ -309,6 +314,7 @@ impl Hub {
     /// Forgets what was made of the lists, here and on the cores.
     fn forget_views(&self) {
         self.views.forget();
+        self.finder.forget();
         self.showcase.clear();
     }
 

@@ -9,6 +9,7 @@ use crate::gateway::hub::ask::About;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::calls;
 use crate::gateway::hub::compose::Question;
+use crate::gateway::hub::doors;
 use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::streams::{self, ListenFilter};
 use crate::mcp::definition::ItemKind;
@@ -51,7 +52,10 @@ pub(super) async fn take(
         }
         Method::ToolsCall => {
             let tool = question.text(question.params.name.as_ref()).unwrap_or_default();
-            if let Some(found) = seen.view.find(ItemKind::Tool, &tool) {
+            // A door has no parameters that are headers, and who calls by one knows of no others.
+            let tool =
+                seen.view.find(ItemKind::Tool, &tool).filter(|_| doors::door(&question, &seen).is_none());
+            if let Some(found) = tool {
                 let arguments = question.at(question.params.arguments.as_ref());
                 let headers = params.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
                 if let Err(why) = mirror::check(found.definition.param_headers(), arguments, &headers) {
@@ -59,7 +63,7 @@ pub(super) async fn take(
                     return leg.refuse(caller, &RpcError::header_mismatch(why.to_string())).await;
                 }
             }
-            calls::call(hub, caller, leg, question, &seen, Rc::new(Notify::new())).await;
+            doors::call(hub, caller, leg, question, &seen, Rc::new(Notify::new())).await;
         }
         _ => calls::call(hub, caller, leg, question, &seen, Rc::new(Notify::new())).await,
     }

@@ -97,6 +97,7 @@ fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
         tool_use_id: kept(about.tool_use_id.as_bytes()),
         decision: record::redacted(&about.decision).into_owned(),
         marks: about.marks,
+        sought: record::redacted(&about.sought).into_owned(),
         ..Entry::new(id, kind, clock::unix_ms(clock::wall()))
     })
 }

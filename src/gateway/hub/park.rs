@@ -52,14 +52,14 @@ type Waiting = (Arc<str>, Sender<Resume>);
 
 impl Lot {
     /// Hands a retry to its call; gives it back when there is none any more.
-    pub(super) fn resume(&self, handle: u64, resume: Resume) -> Result<(), Resume> {
+    pub(super) fn resume(&self, handle: u64, resume: Resume) -> Result<(), Box<Resume>> {
         let held = self.0.borrow();
         match held.get(&handle) {
             Some((_, call)) => call.try_send(resume).map_err(|unsent| match unsent {
                 tokio::sync::mpsc::error::TrySendError::Full(resume)
-                | tokio::sync::mpsc::error::TrySendError::Closed(resume) => resume,
+                | tokio::sync::mpsc::error::TrySendError::Closed(resume) => Box::new(resume),
             }),
-            None => Err(resume),
+            None => Err(Box::new(resume)),
         }
     }
 

@@ -166,7 +166,8 @@ async fn modern_post(hub: &Rc<Hub>, asking: Asking, question: Question) {
         log_level: level.and_then(|level| Level::parse(&level)),
     };
     let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
-    let leg = Leg { reply: asking.reply.clone(), id, progress, sieve: None };
+    let leg =
+        Leg { reply: asking.reply.clone(), id, progress, sieve: None, trim: None, sought: String::new() };
     modern::take(hub, &caller, leg, question, &asking.facts.params).await;
 }
 

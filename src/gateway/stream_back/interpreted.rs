@@ -14,12 +14,14 @@ use crate::gateway::caller::Caller;
 use crate::gateway::destination;
 use crate::gateway::foreign;
 use crate::gateway::guard;
+use crate::gateway::inbound;
 use crate::gateway::read_along::Reader;
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
+use crate::gateway::stream_back::confession::broken;
 use crate::gateway::stream_back::listener::Listener;
-use crate::gateway::stream_back::{Begun, End, Relay, broken, next_room, note_status};
+use crate::gateway::stream_back::{Begun, End, Relay, next_room, note_status};
 use crate::gateway::worker::{Phase, Worker};
 use crate::http::encode::{self, Fields, RelayedResponse};
 use crate::http::head::{Framing, ResponseHead};
@@ -73,6 +75,7 @@ pub(in crate::gateway) async fn relay(
     } else {
         relay.reader = Reader::Document(Box::default());
     }
+    relay.voice = inbound::voice(record, understood.stream);
     worker.streams.set(worker.streams.get() + 1);
     let run = Run { relay: &mut relay, provider, listener: &mut understood.listener, whole, clean: false };
     let ended = run.run(caller, &mut connection, (&head, input, understood.stream), record).await;
@@ -95,6 +98,9 @@ pub(in crate::gateway) async fn relay(
             caller.answer = head;
             let in_body = understood.listener.wait_ms().map(|wait| wait.div_ceil(1000));
             let retry_after_s = retry_after_s.or(in_body);
+            // An answer that begins well and breaks off has kept the provider at work.
+            let told = |failure: &Why| matches!(failure, Why::Told(it) if it.kind != Kind::CutShort);
+            record.unanswered = (200..300).contains(&caller.answer.status) && !told(&failure);
             // Nothing has been said yet, so what was settled about the connection is open again.
             caller.keep_alive = kept_alive;
             Err(match failure {
@@ -178,7 +184,9 @@ impl Run<'_, '_, '_> {
                 }
                 begun = pinged || self.listener.is_committed();
                 if begun && !stream {
-                    self.relay.framing = Framing::Length(said.len() as u64);
+                    if self.relay.voice.is_none() {
+                        self.relay.framing = Framing::Length(said.len() as u64);
+                    }
                     self.relay.held = Some(self.front(caller, record));
                 }
                 if begun {
@@ -200,6 +208,13 @@ impl Run<'_, '_, '_> {
             raw = match self.relay.receive(caller, connection).await {
                 Ok(true) => connection.stream.take_input(),
                 Ok(false) => {
+                    // Half a document is one that broke off, whatever stands in it.
+                    if let Err(fault) = self.relay.decoder.on_eof()
+                        && !stream
+                    {
+                        let why = Why::Broken(Outcome::UpstreamCut, fault.text().to_owned());
+                        return Err(Unsaid { failure: why, clean: false });
+                    }
                     self.listener.finish(&mut said);
                     Buffer::empty()
                 }
@@ -253,6 +268,8 @@ impl Run<'_, '_, '_> {
         if let Some(passing) = &mut record.passing {
             passing.push(body);
         }
+        let voiced = relay.voice.as_mut().map(|voice| voice.say(body, over));
+        let body = voiced.as_deref().unwrap_or(body);
         relay.bytes += body.len() as u64;
         relay.last = body.last().copied().unwrap_or(relay.last);
         let out = guard::framed(body, relay.framing == Framing::Chunked, over);
@@ -294,6 +311,9 @@ impl Run<'_, '_, '_> {
             ("x-tollgate-request-id", &id),
             ("date", &date),
         ];
+        if record.tongue.is_some() {
+            own.push(("x-request-id", &id));
+        }
         if events {
             own.push(("cache-control", b"no-cache"));
         }

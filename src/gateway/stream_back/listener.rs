@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::llm::bedrock;
+use crate::llm::inward::Native;
 use crate::llm::said::Failure;
 use crate::llm::speech::{Interpreter, Speech};
 use crate::llm::vertex;
@@ -14,6 +15,8 @@ pub(in crate::gateway) enum Listener<'a> {
     Bedrock(Box<bedrock::Answer>),
     /// Of Vertex AI, whose answers are Anthropic's and whose refusals are Google's.
     Vertex(Refused),
+    /// Of whoever answers in Anthropic's form, for a caller that does not speak it.
+    Native(Box<Native>),
 }
 
 /// An answer with an error status.
@@ -29,7 +32,7 @@ impl Listener<'_> {
     /// Whether it listens to an answer with this status; else the answer goes on as it comes.
     pub(in crate::gateway) const fn hears(&self, status: u16) -> bool {
         match self {
-            Self::Foreign(..) | Self::Bedrock(_) => true,
+            Self::Foreign(..) | Self::Bedrock(_) | Self::Native(_) => true,
             Self::Vertex(_) => status >= 400,
         }
     }
@@ -40,6 +43,7 @@ impl Listener<'_> {
             Self::Foreign(interpreter, speech) => interpreter.refused(status, speech),
             Self::Bedrock(answer) => answer.refused(status, name),
             Self::Vertex(refused) => refused.status = status,
+            Self::Native(native) => native.refused(status),
         }
     }
 
@@ -48,6 +52,7 @@ impl Listener<'_> {
         match self {
             Self::Foreign(interpreter, _) => interpreter.push(bytes, out),
             Self::Bedrock(answer) => answer.push(bytes, out),
+            Self::Native(native) => native.push(bytes, out),
             Self::Vertex(Refused { body, .. }) => {
                 let room = limits::REFUSAL_READ_BYTES_MAX.saturating_sub(body.len());
                 body.extend(bytes.iter().take(room));
@@ -60,6 +65,7 @@ impl Listener<'_> {
         match self {
             Self::Foreign(interpreter, _) => interpreter.finish(out),
             Self::Bedrock(answer) => answer.finish(out),
+            Self::Native(native) => native.finish(out),
             Self::Vertex(Refused { status, body, failure }) => {
                 failure.get_or_insert_with(|| vertex::read_error(*status, body));
             }
@@ -71,6 +77,7 @@ impl Listener<'_> {
         match self {
             Self::Foreign(interpreter, _) => interpreter.is_committed(),
             Self::Bedrock(answer) => answer.is_committed(),
+            Self::Native(native) => native.is_committed(),
             Self::Vertex(_) => false,
         }
     }
@@ -80,6 +87,7 @@ impl Listener<'_> {
         match self {
             Self::Foreign(interpreter, _) => interpreter.is_over(),
             Self::Bedrock(answer) => answer.is_over(),
+            Self::Native(native) => native.is_over(),
             Self::Vertex(refused) => refused.failure.is_some(),
         }
     }
@@ -88,7 +96,7 @@ impl Listener<'_> {
     pub(super) fn served(&self) -> Option<&str> {
         match self {
             Self::Foreign(interpreter, _) => interpreter.served(),
-            Self::Bedrock(_) | Self::Vertex(_) => None,
+            Self::Bedrock(_) | Self::Vertex(_) | Self::Native(_) => None,
         }
     }
 
@@ -96,7 +104,7 @@ impl Listener<'_> {
     pub(super) fn counted(&self) -> u64 {
         match self {
             Self::Foreign(interpreter, _) => interpreter.counted(),
-            Self::Bedrock(_) | Self::Vertex(_) => 0,
+            Self::Bedrock(_) | Self::Vertex(_) | Self::Native(_) => 0,
         }
     }
 
@@ -104,7 +112,7 @@ impl Listener<'_> {
     pub(super) fn wait_ms(&self) -> Option<u64> {
         match self {
             Self::Foreign(interpreter, _) => interpreter.wait_ms(),
-            Self::Bedrock(_) | Self::Vertex(_) => None,
+            Self::Bedrock(_) | Self::Vertex(_) | Self::Native(_) => None,
         }
     }
 
@@ -113,6 +121,7 @@ impl Listener<'_> {
         match self {
             Self::Foreign(interpreter, _) => interpreter.failure(),
             Self::Bedrock(answer) => answer.failure(),
+            Self::Native(native) => native.failure(),
             Self::Vertex(refused) => refused.failure.as_ref(),
         }
     }

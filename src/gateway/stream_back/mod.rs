@@ -4,6 +4,7 @@
 //! place, the kernel empties it, and only then is more received. So a slow caller holds the provider, the
 //! memory of a stream is that one buffer, and relaying an event allocates nothing.
 
+mod confession;
 pub(super) mod interpreted;
 pub(super) mod listener;
 
@@ -16,12 +17,13 @@ use std::time::Instant;
 use crate::call::Outcome;
 use crate::clock;
 use crate::config::snapshot::Snapshot;
-use crate::error::{CallError, Code};
+use crate::error::CallError;
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::counting;
 use crate::gateway::destination;
 use crate::gateway::guard;
-use crate::gateway::read_along::Reader;
+use crate::gateway::inbound;
+use crate::gateway::read_along::{NO_END, Reader};
 use crate::gateway::record::{Record, kept};
 use crate::gateway::request_body::Whole;
 use crate::gateway::serve_llm::note_first_byte;
@@ -30,16 +32,21 @@ use crate::http::body::Decoder;
 use crate::http::encode::{self, CHUNK_END, CHUNK_HEADROOM, Fields, LAST_CHUNK, RelayedResponse};
 use crate::http::head::{Framing, ResponseHead};
 use crate::limits;
-use crate::llm::anthropic;
 use crate::llm::anthropic::guard::Form;
 use crate::llm::anthropic::stream::UsageReader;
+use crate::llm::inward::Voice;
 use crate::net::buffer::Buffer;
 use crate::net::outgoing::Outgoing;
 use crate::upstream::pool::Connection;
 use crate::upstream::provider::Provider;
 
+use confession::broken;
+
 /// What keeps a caller's watchdog quiet while the model thinks. The same bytes as the provider's own.
 const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+/// The same for callers whose dialect has no event for it: a comment.
+const PING_COMMENT: &[u8] = b": ping\n\n";
 
 /// Bytes of room that one receive of an answer gets at least.
 const LEAST: usize = 1024;
@@ -139,6 +146,10 @@ struct Relay<'a> {
     held: Option<Buffer>,
     /// The model that answers, where that is not the one that the answer names.
     served: Option<Box<str>>,
+    /// The body of a stream is over, and its last event has not come.
+    endless: bool,
+    /// Who says the answer in the caller's dialect, where that is not Anthropic's.
+    voice: Option<Box<Voice>>,
 }
 
 impl<'a> Relay<'a> {
@@ -164,6 +175,8 @@ impl<'a> Relay<'a> {
             over: None,
             held: None,
             served: None,
+            endless: false,
+            voice: None,
         }
     }
 
@@ -182,8 +195,10 @@ impl<'a> Relay<'a> {
             kept(if upstream_id.is_empty() { header("x-request-id") } else { upstream_id });
         let encoded = !matches!(header("content-encoding"), b"" | b"identity");
         let content_type = header("content-type");
+        let along = inbound::along(record).filter(|_| (200..300).contains(&head.status));
         self.reader = match content_type.get(..17).unwrap_or(content_type) {
             _ if encoded => Reader::Opaque,
+            _ if record.tongue.is_some() => along.map_or(Reader::Opaque, Reader::Along),
             kind if kind.eq_ignore_ascii_case(b"text/event-stream") => Reader::Events(Box::default()),
             kind if kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json")) => {
                 Reader::Document(Box::default())
@@ -194,8 +209,12 @@ impl<'a> Relay<'a> {
             watch.begin(match self.reader {
                 Reader::Events(_) => Some(Form::Events),
                 Reader::Document(_) => Some(Form::Document),
-                Reader::Opaque => None,
+                Reader::Along(_) | Reader::Opaque => None,
             });
+        }
+        if matches!((&self.reader, self.framing), (Reader::Along(along), Framing::Length(_)) if along.hides())
+        {
+            self.framing = if caller.takes_chunks() { Framing::Chunked } else { Framing::UntilClose };
         }
         caller.keep_alive &= self.framing != Framing::UntilClose;
         let id = record.id.shown();
@@ -266,6 +285,9 @@ impl<'a> Relay<'a> {
             if done {
                 return End::Done { clean };
             }
+            if self.endless {
+                return End::Broken(Outcome::UpstreamCut, NO_END.to_owned());
+            }
             if let Some(over) = &self.over {
                 return End::Broken(Outcome::OverBudget, over.message().to_owned());
             }
@@ -330,8 +352,8 @@ impl<'a> Relay<'a> {
 
     /// Has what the answer has cost so far covered; where a budget has no more, the answer ends here.
     fn charge(&mut self, record: &mut Record) {
-        if let (Some(charge), Reader::Events(reader)) = (record.charge.as_mut(), &self.reader) {
-            self.over = charge.heard(reader.answer()).err();
+        if let (Some(charge), Some(answer)) = (record.charge.as_mut(), self.reader.so_far()) {
+            self.over = charge.heard(answer).err();
         }
     }
 
@@ -349,13 +371,17 @@ impl<'a> Relay<'a> {
         let received = buffer.len();
         let decoded = self.decoder.decode(buffer.filled_mut()).map_err(|fault| fault.text().to_owned())?;
         let clean = decoded.consumed == received;
-        let done = decoded.done;
         let body = buffer.filled().get(decoded.body.clone()).unwrap_or_default();
         self.reader.push(body);
+        self.endless = decoded.done && self.reader.lacks_end(record.status);
+        let done = decoded.done && !self.endless;
         let instead = match &mut record.watch {
             Some(watch) => watch.pass(body, done)?,
-            None => None,
+            None => self.reader.instead(body, done),
         };
+        if done {
+            self.reader.finish();
+        }
         let body = instead.as_deref().unwrap_or(body);
         if let Some(passing) = &mut record.passing {
             passing.push(body);
@@ -398,8 +424,9 @@ impl<'a> Relay<'a> {
 
     /// Sends to the caller; nothing when it has hung up, reads nothing for too long, or time is over.
     async fn send(&self, caller: &mut Caller, outgoing: Outgoing) -> Option<Outgoing> {
-        caller.stream.start_send(outgoing);
-        caller.deadline.set(clock::now(), self.snapshot.timeouts.write_stall);
+        if let Some(nothing) = caller.begin_send(outgoing, self.snapshot.timeouts.write_stall) {
+            return Some(nothing);
+        }
         let Caller { stream, deadline, .. } = caller;
         let mut hurried = false;
         poll_fn(|cx| {
@@ -442,7 +469,7 @@ impl<'a> Relay<'a> {
                 }
                 Wake::Due => {
                     self.pinged = clock::now();
-                    let chunk = self.own_event(PING);
+                    let chunk = self.own_event(if self.voice.is_some() { PING_COMMENT } else { PING });
                     let outgoing = match self.held.take() {
                         Some(front) => Outgoing::two(front, chunk),
                         None => Outgoing::one(chunk),
@@ -497,18 +524,19 @@ impl<'a> Relay<'a> {
 
     /// Whether the event that ends a stream has passed.
     fn said_all(&self) -> bool {
-        matches!(&self.reader, Reader::Events(reader) if reader.finished() && reader.between_events())
+        self.reader.said_all()
     }
 
     /// The provider closed: that may be how its answer ends, or it may have said all it had to.
     async fn at_eof(&mut self, caller: &mut Caller, record: &mut Record) -> End {
-        if let Err(fault) = self.decoder.on_eof()
-            && (!self.said_all() || matches!(self.framing, Framing::Length(_)))
-        {
-            return End::Broken(Outcome::UpstreamCut, fault.text().to_owned());
+        let counted = !self.said_all() || matches!(self.framing, Framing::Length(_));
+        let fault = self.decoder.on_eof().err().filter(|_| counted).map(|fault| fault.text());
+        if let Some(why) = fault.or_else(|| self.reader.lacks_end(record.status).then_some(NO_END)) {
+            return End::Broken(Outcome::UpstreamCut, why.to_owned());
         }
+        self.reader.finish();
         let held = match record.watch.as_mut().map_or(Ok(Vec::new()), |watch| watch.finish()) {
-            Ok(held) => held,
+            Ok(held) => self.reader.instead(b"", true).unwrap_or(held),
             Err(why) => return End::Broken(Outcome::UpstreamCut, why),
         };
         self.book(record).await;
@@ -540,8 +568,7 @@ impl<'a> Relay<'a> {
         record: &Record,
     ) -> bool {
         let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
-        let Reader::Events(reader) = &self.reader else { return false };
-        if !fits || reader.finished() {
+        if !fits {
             return false;
         }
         let made;
@@ -552,30 +579,13 @@ impl<'a> Relay<'a> {
                 &made
             }
         };
-        let mut event = Vec::with_capacity(256);
-        // Inside an event, its unfinished line is ended without ending the event: the `event: error` that
-        // follows renames it, so that half an event is never taken for a whole one.
-        if !matches!(self.last, b'\n' | b'\r') {
-            event.push(b'\n');
-        }
-        anthropic::error::write_event(&mut event, error, record.id);
+        let of = (&self.reader, self.voice.as_deref());
+        let Some(event) = confession::event(of, self.last, error, record.id) else { return false };
         let mut last = self.own_event(&event);
         if self.framing == Framing::Chunked {
             last.extend(LAST_CHUNK);
         }
         caller.send(Outgoing::one(last)).await.is_ok()
-    }
-}
-
-/// What a caller is told of an answer that breaks off.
-fn broken(outcome: Outcome, provider: &Provider) -> CallError {
-    let name = &provider.name;
-    match outcome {
-        Outcome::Drained => CallError::from(Code::Draining),
-        Outcome::UpstreamStalled => CallError::new(Code::UpstreamTimeout)
-            .context(format!("provider {name} fell silent inside its answer")),
-        _ => CallError::new(Code::UpstreamBroken)
-            .context(format!("provider {name} broke off inside its answer")),
     }
 }
 

@@ -154,7 +154,7 @@ pub fn offers_csv(report: &OfferReport, wish: &OfferWish) -> String {
 /// The names of the columns of [`csv`].
 pub const CSV_HEAD: &str = "position,time,id,kind,key,team,user,session,agent,prompt,client,provider,model,\
     served_model,region,method,server,tool,class,status,outcome,stop_reason,input,output,cache_read,\
-    cache_write_5m,cache_write_1h,cost_usd,took_ms,decision,error,actions,policy,marks";
+    cache_write_5m,cache_write_1h,cost_usd,took_ms,decision,error,actions,policy,marks,sought";
 
 /// An entry as a line of CSV (RFC 4180) without its end; `time` is in UTC. Texts that a spreadsheet would
 /// take for a formula begin with a `'`, and what would steer a terminal is replaced.
@@ -197,6 +197,7 @@ pub fn csv(hit: &Hit) -> String {
         cell(&actions.join(" ")),
         cell(&entry.policy),
         cell(&entry.marks),
+        cell(&entry.sought),
     ];
     cells.join(",")
 }

@@ -130,7 +130,7 @@ fn word(text: &str) -> Cow<'_, str> {
 pub(super) fn texts(entry: &Entry) -> impl Iterator<Item = &str> {
     let own = [&entry.server, &entry.tool, &entry.user, &entry.error, &entry.decision, &entry.marks];
     let actions = entry.actions.iter().flat_map(|action| [&action.name, &action.detail]);
-    own.into_iter().chain(actions).map(String::as_str)
+    own.into_iter().chain(actions).chain([&entry.sought]).map(String::as_str)
 }
 
 /// Gives the words of an entry, its first `limits::INDEX_WORDS_OF_ENTRY_MAX`, each with the one before it in

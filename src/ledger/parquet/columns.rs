@@ -94,7 +94,7 @@ const fn always(column: Column) -> Column {
 }
 
 /// All columns, in this order. Names stay; new ones come last.
-pub(super) const COLUMNS: [Column; 46] = [
+pub(super) const COLUMNS: [Column; 47] = [
     always(number("position", |hit| Value::Number(hit.position))),
     always(text("id", |hit| Value::Made(hit.entry.id.to_string()))),
     always(text("kind", |hit| Value::Text(hit.entry.kind.name()))),
@@ -146,6 +146,7 @@ pub(super) const COLUMNS: [Column; 46] = [
     text("content", |hit| Value::Text(&hit.entry.content)),
     text("policy", |hit| Value::Text(&hit.entry.policy)),
     text("marks", |hit| Value::Text(&hit.entry.marks)),
+    text("sought", |hit| Value::Text(&hit.entry.sought)),
 ];
 
 fn class(entry: &Entry) -> &'static str {

@@ -62,6 +62,7 @@ fn noted<'a>(entry: &'a Entry, budgets: [&'a [String]; 2]) -> Note<'a> {
         offers: entry.offers.clone(),
         policy: &entry.policy,
         marks: entry.marks.as_str().into(),
+        sought: entry.sought.as_str().into(),
     }
 }
 

@@ -110,7 +110,7 @@ fn tokens() -> impl Strategy<Value = Tokens> {
 pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
     let head = (call_id(), kind(), class(), tokens(), any::<u16>());
     let lists = (vec(text(), 0..4), vec(action(), 0..4), vec(offer(), 0..4));
-    (head, vec(text(), 27), vec(number(), 6), lists).prop_map(|(head, texts, numbers, lists)| {
+    (head, vec(text(), 28), vec(number(), 6), lists).prop_map(|(head, texts, numbers, lists)| {
         let (id, kind, class, tokens, status) = head;
         let mut texts = texts.into_iter();
         let mut text = || texts.next().unwrap();
@@ -155,6 +155,7 @@ pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
             offers: lists.2,
             policy: text(),
             marks: text(),
+            sought: text(),
         }
     })
 }

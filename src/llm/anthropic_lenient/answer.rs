@@ -31,6 +31,11 @@ impl StreamReader {
         Self(Frame::new(Blocks { reading, ..Blocks::default() }))
     }
 
+    /// A reader of one answer in which ids of calls are Anthropic's own and stay as they are.
+    pub(in crate::llm) fn of_own_form() -> Self {
+        Self(Frame::new(Blocks { keeps_ids: true, ..Blocks::default() }))
+    }
+
     /// Takes the next bytes and tells what they say.
     pub fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(&Event<'_>)) {
         self.0.push(bytes, each);
@@ -51,6 +56,8 @@ impl StreamReader {
 #[derive(Clone, Debug, Default)]
 struct Blocks {
     reading: Reading,
+    /// Ids of calls stay as they are.
+    keeps_ids: bool,
     started: bool,
     /// Calls in the order in which they began, at most `limits::CALLS_OF_ANSWER_MAX`.
     calls: Vec<Call>,
@@ -226,7 +233,11 @@ impl Blocks {
                 let place = self.calls.len();
                 let nonce = self.reading.nonce;
                 let taken = members.id.is_empty() || self.calls.iter().any(|call| call.id == *members.id);
-                let id = if taken { names::made(nonce, place) } else { names::to_caller(&members.id, nonce) };
+                let id = match taken {
+                    true => names::made(nonce, place),
+                    false if self.keeps_ids => members.id.to_string(),
+                    false => names::to_caller(&members.id, nonce),
+                };
                 let name = self.reading.names.original(&members.name);
                 each(&Event::ToolStarted { index: place, id: &id, name });
                 self.calls.push(Call { block, id: members.id.to_string(), input, ended: false });

@@ -21,6 +21,8 @@
 //! order was, and input that stands where a block begins is told as what it is.
 
 mod answer;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod request;
 mod target;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::llm::anthropic_lenient::tools;
 use crate::llm::anthropic_lenient::turns::Turns;
 use crate::llm::conversation::{Conversation, Refusal, Thinking, Why};
 use crate::llm::foreign::fields::{self, Care};
+use crate::llm::foreign::tools::runnable;
 use crate::llm::foreign::{Translated, request};
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::written::Writer;
@@ -15,6 +16,7 @@ use crate::llm::written::Writer;
 /// A [`Refusal`] that names what the target cannot take.
 pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result<Translated, Refusal> {
     let mut losses = Losses::default();
+    runnable(conversation, &[], &|_| false)?;
     fields::judge(conversation, Care { handled: &[], carried: &[], unknown: target.unknown }, &mut losses)?;
     let names = request::names(conversation, &mut losses);
     let mut out = Writer::with_room(request::room(conversation));

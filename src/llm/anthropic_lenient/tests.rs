@@ -1,14 +1,16 @@
 //! The dialect row by row: requests as they go out, answers as they come back, and what holds for all.
 
+use proptest::prelude::*;
 use serde_json::{Value as Tree, json};
 
-use super::{Reading, StreamReader, Target, read_error, translate};
-use crate::ids::CallId;
+use super::fuzz::{anthropic, fuzz_lenient_request, fuzz_lenient_stream, plain_server};
+use super::{Target, read_error, translate};
+use crate::corpus::replay;
 use crate::llm::conversation;
 use crate::llm::foreign::CacheMarks;
 use crate::llm::loss::Treatment;
+use crate::llm::said::Kind;
 use crate::llm::said::fuzz::{End, check};
-use crate::llm::said::{Kind, Setup, StreamWriter};
 
 // === requests ===
 
@@ -26,30 +28,6 @@ fn translated(target: &Target<'_>, members: &Tree) -> Result<(Tree, Vec<(String,
     plain_server(&tree);
     let losses = made.losses.kinds().iter().map(|loss| (loss.what.to_string(), loss.treatment));
     Ok((tree, losses.collect()))
-}
-
-/// What a server asks that takes nothing but the plain form.
-fn plain_server(request: &Tree) {
-    assert!(request["max_tokens"].as_u64() > Some(0) && request["model"].is_string());
-    let mut before = "";
-    for message in request["messages"].as_array().unwrap() {
-        let role = message["role"].as_str().unwrap();
-        assert!(["user", "assistant"].contains(&role) && role != before, "{request}");
-        before = role;
-        let blocks = message["content"].as_array().unwrap();
-        assert!(!blocks.is_empty(), "{request}");
-        for block in blocks {
-            let kind = block["type"].as_str().unwrap();
-            let known = ["text", "image", "document", "tool_use", "tool_result", "thinking"];
-            assert!(known.contains(&kind), "{request}");
-            assert!(
-                block["cache_control"].is_null() || block["cache_control"] == json!({"type": "ephemeral"})
-            );
-        }
-    }
-    for tool in request["tools"].as_array().into_iter().flatten() {
-        assert!(tool["input_schema"].is_object() && tool["type"].is_null(), "{request}");
-    }
 }
 
 fn sent(members: &Tree) -> (Tree, Vec<(String, Treatment)>) {
@@ -251,16 +229,7 @@ fn stream() -> String {
 
 /// What the caller reads of `bytes` that come in pieces of `step`.
 fn said(bytes: &[u8], step: usize) -> String {
-    let setup = Setup { call: CallId(9), model: "claude-x".into(), input_tokens: 11, ..Setup::default() };
-    let mut writer = StreamWriter::new(setup);
-    let mut reader = StreamReader::new(Reading { nonce: 9, ..Reading::default() });
-    let mut out = Vec::new();
-    for piece in bytes.chunks(step) {
-        reader.push(piece, &mut |event| writer.take(event, &mut out));
-    }
-    reader.finish(&mut |event| writer.take(event, &mut out));
-    assert!(reader.finished() && writer.finished());
-    String::from_utf8(out).unwrap()
+    String::from_utf8(anthropic(bytes, step)).unwrap()
 }
 
 #[test]
@@ -337,4 +306,24 @@ fn reasons_to_stop_are_kept() {
         let text = said(document.as_bytes(), 11);
         assert!(text.contains(wanted), "{text}");
     }
+}
+
+// === what holds for all ===
+
+proptest! {
+    #[test]
+    fn torn_answers_and_requests_hold(cut in 0..2_000_usize, with in ".{0,6}", seed in any::<u8>()) {
+        let stream = stream();
+        let at = stream.floor_char_boundary(cut.min(stream.len()));
+        let (before, after) = stream.split_at(at);
+        let torn = [&[seed], before.as_bytes(), with.as_bytes(), after.as_bytes()].concat();
+        fuzz_lenient_stream(&torn);
+        fuzz_lenient_request(&torn);
+    }
+}
+
+#[test]
+fn the_fuzz_corpora_replay() {
+    replay("lenient_request", 3, fuzz_lenient_request);
+    replay("lenient_stream", 3, fuzz_lenient_stream);
 }

@@ -8,7 +8,7 @@
 //! translations that are JSON.
 
 mod blocks;
-mod named;
+pub(in crate::llm) mod named;
 mod read;
 mod refusal;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::llm::written::{Raw, Written};
 /// The members of an object. Those of the names that were asked for wait to be taken; what nobody takes is
 /// told as [`Other`].
 #[derive(Debug)]
-pub(super) struct Named<'a> {
+pub(in crate::llm) struct Named<'a> {
     body: &'a [u8],
     names: &'static [&'static str],
     values: [Option<Value>; NAMES_MAX],
@@ -24,7 +24,7 @@ const NAMES_MAX: usize = 20;
 
 impl<'a> Named<'a> {
     /// Reads the object at `span` of `body`. `place` says in a refusal where that is.
-    pub(super) fn read(
+    pub(in crate::llm) fn read(
         body: &'a [u8],
         span: Range<usize>,
         names: &'static [&'static str],
@@ -54,19 +54,19 @@ impl<'a> Named<'a> {
     }
 
     /// The value of the member `name`, once; `null` is as good as nothing.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
+    pub(in crate::llm) fn take(&mut self, name: &'static str) -> Option<Value> {
         let index = self.names.iter().position(|known| *known == name)?;
         self.values.get_mut(index)?.take().filter(|value| value.kind != Kind::Null)
     }
 
     /// The same as it was written.
-    pub(super) fn raw(&mut self, name: &'static str) -> Option<Raw<'a>> {
+    pub(in crate::llm) fn raw(&mut self, name: &'static str) -> Option<Raw<'a>> {
         let value = self.take(name)?;
         Some(Raw::new(value.kind, value.bytes(self.body)))
     }
 
     /// The text of the member `name`.
-    pub(super) fn text(
+    pub(in crate::llm) fn text(
         &mut self,
         name: &'static str,
         place: &dyn Fn(&str) -> String,
@@ -81,7 +81,7 @@ impl<'a> Named<'a> {
     }
 
     /// The text of the member `name`, which has to be there.
-    pub(super) fn needed(
+    pub(in crate::llm) fn needed(
         &mut self,
         name: &'static str,
         place: &dyn Fn(&str) -> String,
@@ -90,7 +90,7 @@ impl<'a> Named<'a> {
     }
 
     /// Whether the member `name` is `true`.
-    pub(super) fn flag(
+    pub(in crate::llm) fn flag(
         &mut self,
         name: &'static str,
         place: &dyn Fn(&str) -> String,
@@ -104,7 +104,7 @@ impl<'a> Named<'a> {
     }
 
     /// The whole number that the member `name` is.
-    pub(super) fn number(
+    pub(in crate::llm) fn number(
         &mut self,
         name: &'static str,
         place: &dyn Fn(&str) -> String,
@@ -115,7 +115,7 @@ impl<'a> Named<'a> {
     }
 
     /// Adds what nobody has taken to `others`, each name once for `place`.
-    pub(super) fn leave(self, place: &'static str, others: &mut Vec<Other<'a>>) {
+    pub(in crate::llm) fn leave(self, place: &'static str, others: &mut Vec<Other<'a>>) {
         let known =
             self.names.iter().zip(self.values).filter_map(|(name, value)| Some((name.as_bytes(), value?)));
         for (name, value) in known.chain(self.extra) {

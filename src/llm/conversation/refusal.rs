@@ -63,6 +63,6 @@ impl From<Fault> for Refusal {
 
 impl From<Refusal> for CallError {
     fn from(refusal: Refusal) -> Self {
-        Self::new(Code::BadRequest).context(refusal.to_string())
+        Self::new(Code::BadRequest).context(refusal.to_string()).at(refusal.place)
     }
 }

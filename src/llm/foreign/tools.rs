@@ -34,18 +34,14 @@ impl<'c, 'a> Shelf<'c, 'a> {
     ) -> Result<Self, Refusal> {
         let (shown, run_there) = (Vec::new(), Vec::new());
         let mut shelf = Self { shown, run_there, hidden: BTreeMap::new(), seen: BTreeSet::new() };
+        runnable(conversation, handled, runs)?;
         for (index, tool) in conversation.tools.iter().enumerate() {
             if let Some(kind) = tool.kind {
                 let kind = kind.text();
                 if handled.contains(&&*kind) {
                     losses.note(format!("tools.{kind}"), Treatment::Enforced);
-                } else if runs(&kind) {
-                    shelf.run_there.push(tool);
                 } else {
-                    let why = Why::Unsupported(
-                        "only tools with a schema of their own can be offered to its models",
-                    );
-                    return Err(Refusal::new(format!("tools.{index}.type ({kind})"), why));
+                    shelf.run_there.push(tool);
                 }
                 continue;
             }
@@ -101,6 +97,27 @@ impl<'c, 'a> Shelf<'c, 'a> {
     pub(in crate::llm) fn tell_hidden(&self, losses: &mut Losses) {
         self.hidden.values().for_each(|_| losses.note("tools.defer_loading", Treatment::Emulated));
     }
+}
+
+/// Looks for tools that nobody would run. It is done before their fields are judged: of a tool that is no
+/// good here, its name says more than a field.
+///
+/// # Errors
+/// The first of them, by its type.
+pub(in crate::llm) fn runnable(
+    conversation: &Conversation<'_>,
+    handled: &[&str],
+    runs: &dyn Fn(&str) -> bool,
+) -> Result<(), Refusal> {
+    let kinds = conversation.tools.iter().enumerate().filter_map(|(index, tool)| Some((index, tool.kind?)));
+    for (index, kind) in kinds {
+        let kind = kind.text();
+        if !handled.contains(&&*kind) && !runs(&kind) {
+            let why = Why::Unsupported("only tools with a schema of their own can be offered to its models");
+            return Err(Refusal::new(format!("tools.{index}.type ({kind})"), why));
+        }
+    }
+    Ok(())
 }
 
 /// Whether tools come in the middle of the conversation.

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use crate::llm::conversation::{Conversation, Refusal, Thinking as Asked};
 use crate::llm::foreign::fields::{self, Care};
 use crate::llm::foreign::parts::{Ground, Part, parts_of};
+use crate::llm::foreign::tools::runnable;
 use crate::llm::foreign::{CacheMarks, Translated, effort, request};
 use crate::llm::gemini::parts::write_part;
 use crate::llm::gemini::schema;
 use crate::llm::gemini::target::{Target, Thinking};
-use crate::llm::gemini::tools::{self, SEARCH_FIELDS};
+use crate::llm::gemini::tools::{self, SEARCH_FIELDS, runs};
 use crate::llm::gemini::turns::Turns;
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::names::Names;
@@ -48,6 +49,7 @@ pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result
     let mut losses = Losses::default();
     let Target { handled, unknown, .. } = *target;
     let carried = if target.google_search { SEARCH_FIELDS } else { &[] };
+    runnable(conversation, handled, &|kind| runs(target, kind))?;
     fields::judge(conversation, Care { handled, carried, unknown }, &mut losses)?;
     let names = request::names(conversation, &mut losses);
     // The API keeps prefixes by itself, so there is nothing to write.

@@ -578,7 +578,7 @@ fn the_web_is_searched_by_google_or_not_at_all() {
         (three(), json!([narrow]), "tools.allowed_domains: "),
         (three(), json!([search, tool("Read")]), "tools.web_search: "),
         (three(), json!([fetch]), "tools.0.type (web_fetch_20250910): "),
-        (unable.clone(), json!([search]), "tools.max_uses: "),
+        (unable.clone(), json!([search]), "tools.0.type (web_search_20250305): "),
         (unable, json!([plain]), "tools.0.type (web_search_20250305): "),
     ] {
         let message = refused(&target, &json!({"tools": tools}));

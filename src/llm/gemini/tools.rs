@@ -15,6 +15,11 @@ const SEARCH: &str = "web_search_";
 pub(super) const SEARCH_FIELDS: &[&str] =
     &["tools.max_uses", "tools.user_location", "tools.allowed_domains", "tools.blocked_domains"];
 
+/// Whether the provider runs tools of this type.
+pub(super) fn runs(target: &Target<'_>, kind: &str) -> bool {
+    target.google_search && kind.starts_with(SEARCH)
+}
+
 /// Writes `tools` and `toolConfig`, as far as there are any tools.
 ///
 /// # Errors
@@ -26,8 +31,7 @@ pub(super) fn write(
     out: &mut Writer,
     losses: &mut Losses,
 ) -> Result<(), Refusal> {
-    let runs = |kind: &str| target.google_search && kind.starts_with(SEARCH);
-    let mut shelf = Shelf::of(conversation, target.handled, &runs, losses)?;
+    let mut shelf = Shelf::of(conversation, target.handled, &|kind| runs(target, kind), losses)?;
     shelf.find_all(conversation, losses);
     let searches = !shelf.run_there.is_empty();
     search_fields(conversation, target, losses)?;

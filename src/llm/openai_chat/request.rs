@@ -2,6 +2,7 @@
 
 use crate::llm::conversation::{Conversation, Refusal, Why};
 use crate::llm::foreign::fields::{self, Care};
+use crate::llm::foreign::tools::runnable;
 use crate::llm::foreign::{Translated, effort, request};
 use crate::llm::loss::Losses;
 use crate::llm::openai_chat::target::{MaxTokensField, Target};
@@ -16,6 +17,7 @@ use crate::llm::written::Writer;
 pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result<Translated, Refusal> {
     let mut losses = Losses::default();
     let Target { handled, unknown, .. } = *target;
+    runnable(conversation, handled, &|_| false)?;
     fields::judge(conversation, Care { handled, carried: &[], unknown }, &mut losses)?;
     let names = request::names(conversation, &mut losses);
     let mut out = Writer::with_room(request::room(conversation));

@@ -509,7 +509,7 @@ fn what_cannot_be_dropped_is_refused_by_its_name() {
         (json!({"output_config": {"of_tomorrow": 1}}), "output_config.of_tomorrow: "),
         (
             json!({"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}]}),
-            "tools.max_uses: ",
+            "tools.0.type (web_search_20250305): ",
         ),
         (
             json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),

@@ -3,11 +3,12 @@
 use crate::json::{Fault, Field, Kind, elements, fields, fields_at};
 use crate::llm::conversation::{Conversation, Refusal, Thinking, Why};
 use crate::llm::foreign::fields::{self as other_fields, Care};
+use crate::llm::foreign::tools::runnable;
 use crate::llm::foreign::{Translated, effort, request};
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::openai_responses::items::Items;
 use crate::llm::openai_responses::target::Target;
-use crate::llm::openai_responses::tools::{self, Search};
+use crate::llm::openai_responses::tools::{self, Search, runs};
 use crate::llm::written::{Raw, Writer};
 
 /// Fields of Anthropic's web search that the provider's search has, too.
@@ -31,6 +32,7 @@ pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result
         carried.push(CONTEXT);
     }
     let Target { handled, unknown, .. } = *target;
+    runnable(conversation, handled, &|kind| search.is_some() && runs(target, kind))?;
     other_fields::judge(conversation, Care { handled, carried: &carried, unknown }, &mut losses)?;
     let names = request::names(conversation, &mut losses);
     let mut out = Writer::with_room(request::room(conversation));

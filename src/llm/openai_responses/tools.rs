@@ -57,7 +57,7 @@ impl<'a> Search<'a> {
 }
 
 /// Whether the provider runs tools of this type.
-fn runs(target: &Target<'_>, kind: &str) -> bool {
+pub(super) fn runs(target: &Target<'_>, kind: &str) -> bool {
     target.web_search && kind.starts_with(SEARCH)
 }
 

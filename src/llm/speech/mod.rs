@@ -4,6 +4,7 @@
 //! [`Speech`]; it makes of a conversation what is sent, and hands over an [`Interpreter`] for what comes
 //! back.
 
+mod converse;
 mod gemini;
 mod interpreter;
 mod responses;
@@ -13,6 +14,7 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::llm::anthropic_lenient;
+use crate::llm::bedrock;
 use crate::llm::conversation::{Conversation, Refusal};
 use crate::llm::count::Images;
 use crate::llm::gemini as google;
@@ -22,6 +24,7 @@ use crate::llm::openai_responses;
 use crate::llm::said::{Event, Failure};
 use crate::llm::signature;
 
+pub use converse::Converse;
 pub use gemini::{Gemini, Generation, Thinks};
 pub use interpreter::{Answering, Interpreter};
 pub use responses::Responses;
@@ -37,6 +40,8 @@ pub enum Speech {
     Responses(Box<Responses>),
     /// Google's Gemini.
     Gemini(Box<Gemini>),
+    /// Bedrock's Converse.
+    Converse(Box<Converse>),
 }
 
 /// A provider of Chat Completions.
@@ -93,6 +98,7 @@ enum Listener {
     Lenient(Box<anthropic_lenient::StreamReader>),
     Responses(Box<openai_responses::StreamReader>),
     Gemini(Box<google::StreamReader>),
+    Converse(Box<converse::Reader>),
 }
 
 impl Speech {
@@ -130,6 +136,7 @@ impl Speech {
             }
             Self::Responses(responses) => responses.say(conversation, ask),
             Self::Gemini(gemini) => gemini.say(conversation, ask),
+            Self::Converse(converse) => converse.say(conversation, ask),
         }
     }
 
@@ -137,7 +144,7 @@ impl Speech {
     pub const fn images(&self) -> Images {
         match self {
             Self::Chat(_) | Self::Responses(_) => Images::OpenAi,
-            Self::Lenient(_) => Images::Anthropic,
+            Self::Lenient(_) | Self::Converse(_) => Images::Anthropic,
             Self::Gemini(_) => Images::Gemini,
         }
     }
@@ -149,6 +156,7 @@ impl Speech {
             Self::Lenient(_) => anthropic_lenient::read_error(status, body),
             Self::Responses(_) => openai_responses::read_error(status, body),
             Self::Gemini(_) => google::read_error(status, body),
+            Self::Converse(_) => bedrock::read_error(status, "", body),
         }
     }
 
@@ -156,7 +164,7 @@ impl Speech {
     /// error status says so.
     pub fn retry_after_ms(&self, body: &[u8]) -> Option<u64> {
         match self {
-            Self::Chat(_) | Self::Lenient(_) | Self::Responses(_) => None,
+            Self::Chat(_) | Self::Lenient(_) | Self::Responses(_) | Self::Converse(_) => None,
             Self::Gemini(_) => google::retry_after_ms(body),
         }
     }
@@ -169,6 +177,7 @@ impl Listener {
             Self::Lenient(reader) => reader.push(bytes, each),
             Self::Responses(reader) => reader.push(bytes, each),
             Self::Gemini(reader) => reader.push(bytes, each),
+            Self::Converse(reader) => reader.push(bytes, each),
         }
     }
 
@@ -178,6 +187,7 @@ impl Listener {
             Self::Lenient(reader) => reader.finish(each),
             Self::Responses(reader) => reader.finish(each),
             Self::Gemini(reader) => reader.finish(each),
+            Self::Converse(reader) => reader.finish(each),
         }
     }
 
@@ -187,6 +197,7 @@ impl Listener {
             Self::Lenient(reader) => reader.finished(),
             Self::Responses(reader) => reader.finished(),
             Self::Gemini(reader) => reader.finished(),
+            Self::Converse(reader) => reader.finished(),
         }
     }
 }

@@ -45,6 +45,8 @@ impl Cost {
             ToolMode::Raw => self.raw,
             ToolMode::Native => self.native,
             ToolMode::Lean => self.lean,
+            // It is not listed, and the tools that find it cost the same for all of them.
+            ToolMode::Search => 0,
         }
     }
 }

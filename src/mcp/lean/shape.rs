@@ -48,7 +48,8 @@ impl Shapes {
     pub(in crate::mcp) fn of<'p>(&self, mode: ToolMode, parts: impl FnOnce() -> Parts<'p>) -> Option<&Shape> {
         match mode {
             ToolMode::Raw => None,
-            ToolMode::Native => Some(self.native.get_or_init(|| native(&parts()))),
+            // Who asks for it whole gets it as others do.
+            ToolMode::Native | ToolMode::Search => Some(self.native.get_or_init(|| native(&parts()))),
             ToolMode::Lean => Some(self.lean.get_or_init(|| lean(&parts()))),
         }
     }
@@ -90,7 +91,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::call::ToolMode;
-    use crate::mcp::definition::{Changes, Definition, ItemKind};
+    use crate::mcp::changes::Changes;
+    use crate::mcp::definition::{Definition, ItemKind};
     use crate::mcp::store::Store;
 
     fn tool(raw: &str) -> Arc<Definition> {

@@ -5,7 +5,8 @@
 use serde_json::Value as Tree;
 
 use crate::limits;
-use crate::mcp::definition::{Changes, ItemKind};
+use crate::mcp::changes::Changes;
+use crate::mcp::definition::ItemKind;
 use crate::mcp::list::Pages;
 use crate::mcp::store::Store;
 
@@ -37,8 +38,13 @@ pub fn fuzz_mcp_list(data: &[u8]) {
 /// Writing changes into a definition changes just that.
 fn changed(item: &crate::mcp::definition::Definition, mut tree: Tree) {
     let mut out = Vec::new();
-    let changes =
-        Changes { key: Some("k"), description: Some("d \"e\"\n"), shape: None, legacy: true, asks: true };
+    let changes = Changes {
+        key: Some("k"),
+        description: Some("d \"e\"\n"),
+        legacy: true,
+        asks: true,
+        ..Changes::default()
+    };
     item.write(changes, &mut out);
     let written: Tree = serde_json::from_slice(&out).expect("a changed definition that is JSON");
     let members = tree.as_object_mut().expect("a definition that is an object");

@@ -1,9 +1,11 @@
 //! What the config changes about single tools, made ready to be looked up.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::call::{Class, ToolMode};
 use crate::glob::Glob;
+use crate::mcp::lean::results::Rule;
 use crate::mcp::presentation::{Presentation, ToolOverride};
 
 /// The changes to the tools of one server. What names one tool goes before what is a pattern, and of equals
@@ -27,6 +29,8 @@ pub struct Override<'a> {
     pub class: Option<Class>,
     /// How its definition is written.
     pub mode: Option<ToolMode>,
+    /// What is done to its results.
+    pub results: Option<&'a Arc<Rule>>,
 }
 
 impl<'a> Overrides<'a> {
@@ -55,6 +59,7 @@ impl<'a> Overrides<'a> {
             found.description = found.description.or(entry.description.as_deref());
             found.class = found.class.or(entry.class);
             found.mode = found.mode.or(entry.mode);
+            found.results = found.results.or(entry.results.as_ref());
         }
         found
     }
@@ -71,7 +76,7 @@ mod tests {
         let (name, description) = (name.to_owned(), owned(description));
         let class = name.starts_with("get_").then_some(Class::Read);
         let mode = hide.then_some(ToolMode::Lean);
-        ToolOverride { name, rename: owned(rename), hide, description, class, mode }
+        ToolOverride { name, rename: owned(rename), hide, description, class, mode, results: None }
     }
 
     #[test]
@@ -92,7 +97,7 @@ mod tests {
                     hide: false,
                     description: Some("exact"),
                     class: Some(Class::Read),
-                    mode: None,
+                    ..Override::default()
                 },
             ),
             (
@@ -103,6 +108,7 @@ mod tests {
                     description: Some("pattern"),
                     class: Some(Class::Read),
                     mode: Some(ToolMode::Lean),
+                    ..Override::default()
                 },
             ),
             ("put", Override::default()),

@@ -6,6 +6,7 @@
 //! which only a part has. An index is made for a catalog once and asked by all; who may see what is asked
 //! before anything is ranked, so that what somebody may not see pushes nothing aside.
 
+pub mod catalog;
 mod words;
 
 use std::collections::HashMap;

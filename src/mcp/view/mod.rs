@@ -6,6 +6,8 @@
 //! survives restarts and the moods of servers: items of several servers stand in the order of their names,
 //! those of one alone in its own, and every definition is as its server wrote it but for what [`Changes`]
 //! says, which follows from the definition, the config and the mode.
+//!
+//! Tools of the mode `search` are in the tables but in no list: the tools of `doors` stand first in theirs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +18,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::call::{Class, ToolMode};
 use crate::ids::ServerName;
 use crate::limits;
-use crate::mcp::definition::{Changes, Definition, ItemKind};
+use crate::mcp::changes::Changes;
+use crate::mcp::definition::{Definition, ItemKind};
+use crate::mcp::doors::{self, Door};
+use crate::mcp::lean::results::Rule;
 use crate::mcp::list::{CacheScope, ServerLists};
 use crate::mcp::names::overrides::Overrides;
 use crate::mcp::names::{Claim, chars_max, expose, normal};
@@ -118,9 +123,16 @@ pub struct Entry {
     pub asks: bool,
     /// Why it cannot be called, where its server has made another of it.
     pub held: Option<Arc<str>>,
+    /// What is done to its results.
+    pub results: Option<Arc<Rule>>,
 }
 
 impl Entry {
+    /// Whether it stands in the list; else it is found and called through the tools of `doors`.
+    pub fn is_listed(&self) -> bool {
+        self.mode != ToolMode::Search
+    }
+
     /// What is written differently for callers.
     pub fn changes(&self, reader: Reader) -> Changes<'_> {
         Changes {
@@ -129,6 +141,7 @@ impl Entry {
             shape: self.definition.shape(self.mode),
             legacy: reader == Reader::Legacy,
             asks: self.asks,
+            any_output: self.results.as_ref().is_some_and(|rule| rule.changes_values()),
         }
     }
 }
@@ -166,6 +179,8 @@ struct Listed {
     entries: Vec<Entry>,
     /// The places of `entries` in the order in which callers get them.
     order: Vec<usize>,
+    /// Definitions of ours that stand before them.
+    front: Vec<(Door, String)>,
     scope: CacheScope,
     /// Made when somebody first asks: most callers are modern, and many never ask for resources.
     modern: OnceLock<Box<[Page]>>,
@@ -186,7 +201,8 @@ impl View {
     pub fn new(plan: &Plan<'_>) -> Self {
         let (resources, templates, routes) = addresses(plan);
         let tools = named(plan, ItemKind::Tool);
-        let marked = tools.entries.iter().filter(|entry| entry.asks).map(|entry| entry.exposed.clone());
+        let asks = |entry: &&Entry| entry.asks && entry.is_listed();
+        let marked = tools.entries.iter().filter(asks).map(|entry| entry.exposed.clone());
         Self {
             marked: marked.collect(),
             tools,
@@ -217,6 +233,24 @@ impl View {
         let entries = self.entries(kind);
         let place = entries.binary_search_by(|entry| (*entry.exposed).cmp(exposed)).ok()?;
         entries.get(place)
+    }
+
+    /// Which of the tools of `doors` a name means here.
+    pub fn door(&self, name: &str) -> Option<Door> {
+        if !self.has_doors() {
+            return None;
+        }
+        Door::named(name).filter(|door| self.has_door(*door))
+    }
+
+    /// Whether any tool of `doors` stands in the list.
+    pub const fn has_doors(&self) -> bool {
+        !self.tools.front.is_empty()
+    }
+
+    /// Whether this one does.
+    pub fn has_door(&self, door: Door) -> bool {
+        self.tools.front.iter().any(|(known, _)| *known == door)
     }
 
     /// A tool of this name that is not listed, for those who may call it. What is listed goes before it.
@@ -276,6 +310,36 @@ impl<'a> Plan<'a> {
         self.allow.map_or(Admission::Open, admits)
     }
 
+    /// The mode that holds for a server where nothing is said of a tool.
+    fn mode(&self, part: &Part<'_>) -> ToolMode {
+        part.presentation.mode.unwrap_or(self.mode)
+    }
+
+    /// What stands before the tools, where any of them may be in no list or have its results cut. That
+    /// follows from the config, so that no server's mood changes it.
+    fn front(&self) -> Vec<(Door, String)> {
+        let searched = |part: &Part<'_>| {
+            let single = part.presentation.tools.iter().any(|tool| tool.mode == Some(ToolMode::Search));
+            single || self.mode(part) == ToolMode::Search
+        };
+        let cut = |part: &Part<'_>| {
+            let single = part.presentation.tools.iter().map(|tool| &tool.results);
+            single.chain([&part.presentation.results]).flatten().any(|rule| rule.caps.is_any())
+        };
+        let parts = || self.servers().map(|(_, part)| part);
+        let behind: Vec<&str> =
+            parts().filter(|part| searched(part)).map(|part| part.server.as_str()).collect();
+        let nothing_yet = self.mode == ToolMode::Search && parts().next().is_none();
+        let mut front = Vec::new();
+        if !behind.is_empty() || nothing_yet {
+            front.extend(doors::search(behind));
+        }
+        if parts().any(cut) {
+            front.push(doors::more());
+        }
+        front
+    }
+
     /// Private when any part is, and whenever rights decided what is in it.
     fn cache_scope(&self, kind: ItemKind) -> CacheScope {
         let all = self.servers().map(|(_, part)| part.lists.list(kind).scope);
@@ -285,11 +349,19 @@ impl<'a> Plan<'a> {
 
     /// A list of what the caller may see.
     fn listed(&self, kind: ItemKind, entries: impl Iterator<Item = Entry>) -> Listed {
+        let front = if kind == ItemKind::Tool { self.front() } else { Vec::new() };
         let admitted = |entry: Entry| {
             let part = self.parts.get(entry.server)?;
             let admission = self.admits(part, &entry.definition, entry.class);
             let asks = admission == Admission::Asks;
-            (admission != Admission::Hidden).then_some(Entry { asks, ..entry })
+            let mode = match entry.mode {
+                // Two tools of one name would make clients refuse the list.
+                _ if front.iter().any(|(door, _)| door.name() == &*entry.exposed) => ToolMode::Search,
+                // Only a list can tell a client to ask a person.
+                ToolMode::Search if asks => ToolMode::Native,
+                mode => mode,
+            };
+            (admission != Admission::Hidden).then_some(Entry { asks, mode, ..entry })
         };
         let mut numbered: Vec<(usize, Entry)> = entries.filter_map(admitted).enumerate().collect();
         numbered.sort_unstable_by(|(_, one), (_, other)| one.exposed.cmp(&other.exposed));
@@ -297,8 +369,9 @@ impl<'a> Plan<'a> {
         if let Scope::One(_) = self.scope {
             order.sort_unstable_by_key(|place| numbered.get(*place).map(|(number, _)| *number));
         }
+        order.retain(|place| numbered.get(*place).is_some_and(|(_, entry)| entry.is_listed()));
         let entries = numbered.into_iter().map(|(_, entry)| entry).collect();
-        Listed { entries, order, scope: self.cache_scope(kind), ..Listed::default() }
+        Listed { entries, order, front, scope: self.cache_scope(kind), ..Listed::default() }
     }
 }
 
@@ -328,13 +401,17 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
                 server: place,
                 definition: Arc::clone(definition),
                 description: change.description.map(Into::into),
-                mode: change.mode.or(part.presentation.mode).unwrap_or(plan.mode),
+                mode: match kind {
+                    ItemKind::Tool => change.mode.unwrap_or_else(|| plan.mode(part)),
+                    ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => ToolMode::Raw,
+                },
                 class: definition.class(change.class, part.trusted),
                 asks: false,
                 held: match kind {
                     ItemKind::Tool => part.lists.barred.held.get(definition.key()).cloned(),
                     ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => None,
                 },
+                results: change.results.or(part.presentation.results.as_ref()).cloned(),
             });
         }
     }
@@ -418,6 +495,7 @@ fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
             class: Class::Unknown,
             asks: false,
             held: None,
+            results: None,
         });
         plan.listed(kind, entries)
     };
@@ -440,6 +518,10 @@ fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[P
         entry.definition.raw().len() + entry.exposed.len() + entry.description.as_deref().map_or(0, str::len)
     };
     let mut items = Vec::with_capacity(listed.entries.iter().map(size).sum::<usize>() + 64);
+    for (place, (_, definition)) in listed.front.iter().enumerate() {
+        items.extend_from_slice(if place > 0 { b"," } else { b"" });
+        items.extend_from_slice(definition.as_bytes());
+    }
     // Where pages begin, but for the first.
     let mut cuts = Vec::new();
     let mut begin = 0;

@@ -6,6 +6,7 @@ use crate::call::{Class, ToolMode};
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::definition::ItemKind;
+use crate::mcp::doors::Door;
 use crate::mcp::list::{CacheScope, Pages, ServerLists};
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
 use crate::mcp::store::Store;
@@ -46,6 +47,10 @@ fn tools(store: &Store, name: &str, tools: &[&str]) -> Server {
 const ALL: Scope<'_> = Scope::All { endpoint_key: "tollgate" };
 
 fn view(servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View {
+    view_in(ToolMode::Raw, servers, scope, allow)
+}
+
+fn view_in(mode: ToolMode, servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View {
     let parts: Vec<Part<'_>> = servers
         .iter()
         .map(|server| Part {
@@ -55,7 +60,7 @@ fn view(servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View 
             trusted: true,
         })
         .collect();
-    View::new(&Plan { parts: &parts, scope, allow, mode: ToolMode::Raw, ttl_ms: 5000 })
+    View::new(&Plan { parts: &parts, scope, allow, mode, ttl_ms: 5000 })
 }
 
 fn body(view: &View, kind: ItemKind, reader: Reader) -> String {
@@ -112,6 +117,7 @@ fn names_lead_back_to_servers() {
         description: description.map(str::to_owned),
         class: None,
         mode: None,
+        results: None,
     };
     servers[1].presentation.tools = vec![
         change("drop", None, true, None),
@@ -282,5 +288,69 @@ fn one_server_alone_keeps_its_own_order() {
     let alone = view(&servers, Scope::One(0), None);
     for tool in ["zebra", "ant", "mouse"] {
         assert_eq!(alone.find(ItemKind::Tool, tool).unwrap().definition.key(), tool);
+    }
+}
+
+const DOORS: [&str; 4] = ["find_tools", "call_tool_read", "call_tool_write", "call_tool_destructive"];
+
+fn listed(view: &View) -> Vec<String> {
+    let body: Value = serde_json::from_str(&body(view, ItemKind::Tool, Reader::Legacy)).unwrap();
+    let tools = body["tools"].as_array().unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn tools_that_are_searched_for_stand_in_no_list_and_are_there() {
+    let store = Store::new();
+    let mut servers = [tools(&store, "a", &["get", "put"]), tools(&store, "b", &["list"])];
+    servers[0].presentation.mode = Some(ToolMode::Search);
+    let seen = view(&servers, ALL, None);
+    assert_eq!(listed(&seen), [&DOORS[..], &["list"]].concat());
+    assert_eq!(exposed(&seen, ItemKind::Tool), ["get", "list", "put"]);
+    assert!(!seen.find(ItemKind::Tool, "get").unwrap().is_listed());
+    assert_eq!(seen.door("call_tool_read"), Some(Door::Read));
+    assert_eq!((seen.door("get"), seen.has_doors()), (None, true));
+    // One of them may be listed all the same, and where none can be searched for there are no doors.
+    let core =
+        ToolOverride { name: "put".to_owned(), mode: Some(ToolMode::Native), ..ToolOverride::default() };
+    servers[0].presentation.tools = vec![core];
+    assert_eq!(listed(&view(&servers, ALL, None)), [&DOORS[..], &["list", "put"]].concat());
+    assert_eq!(listed(&view(&servers, Scope::One(1), None)), ["list"]);
+    assert_eq!(view(&servers, Scope::One(1), None).door("find_tools"), None);
+    servers[0].presentation = Presentation::default();
+    let all = view_in(ToolMode::Search, &servers, ALL, None);
+    assert_eq!(listed(&all), DOORS);
+    assert_eq!(listed(&view_in(ToolMode::Search, &[], ALL, None)), DOORS);
+}
+
+#[test]
+fn doors_are_the_same_to_the_byte_whatever_servers_list() {
+    let store = Store::new();
+    let bodies = |servers: &[Server]| {
+        let view = view_in(ToolMode::Search, servers, ALL, None);
+        [Reader::Legacy, Reader::Modern].map(|reader| body(&view, ItemKind::Tool, reader))
+    };
+    let servers = [tools(&store, "a", &["get", "put"]), tools(&store, "b", &["list"])];
+    let before = bodies(&servers);
+    assert_eq!(bodies(&[tools(&store, "a", &["find_tools"]), tools(&store, "b", &[])]), before);
+    assert!(before[0].contains("what they do, of a, b. "), "{}", before[0]);
+}
+
+#[test]
+fn what_a_person_is_asked_about_is_listed_since_only_a_list_can_say_so() {
+    let store = Store::new();
+    let servers = [tools(&store, "a", &["get", "put", "drop", "find_tools"])];
+    let allow = |_: &ServerName, _, name: &str, _| match name {
+        "put" | "find_tools" => Admission::Asks,
+        "drop" => Admission::Hidden,
+        _ => Admission::Open,
+    };
+    for scope in [ALL, Scope::One(0)] {
+        let view = view_in(ToolMode::Search, &servers, scope, Some(&allow));
+        assert_eq!(listed(&view), [&DOORS[..], &["put"]].concat());
+        assert_eq!(view.marked().iter().map(|name| &**name).collect::<Vec<_>>(), ["put"]);
+        // A door's name is the door's; nobody has been told to ask about the other, so it cannot be called.
+        assert!(!view.find(ItemKind::Tool, "find_tools").unwrap().is_listed());
+        assert!(view.find(ItemKind::Tool, "drop").is_none());
     }
 }

@@ -13,8 +13,11 @@ pub const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 /// Where applications show who they are.
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
-/// The service beside a machine of Azure's.
-const INSTANCE: &str = "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01";
+/// The host of the service beside a machine of Azure's.
+const INSTANCE: &str = "http://169.254.169.254";
+
+/// What is asked of it.
+const IDENTITY: &str = "/metadata/identity/oauth2/token?api-version=2018-02-01";
 
 /// Where a token comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub enum Source {
         client: String,
         /// Its secret.
         secret: Secret,
+        /// Where it shows who it is, without a slash at the end; nothing for the usual place.
+        authority: Option<String>,
     },
     /// An application for which another issuer's token in a file is good, as in Kubernetes.
     Federated {
@@ -36,11 +41,15 @@ pub enum Source {
         client: String,
         /// The file, which is written anew from time to time.
         token_file: String,
+        /// Where it shows who it is, without a slash at the end; nothing for the usual place.
+        authority: Option<String>,
     },
     /// The identity of the machine.
     Managed {
         /// Which, where it has several.
         client: Option<String>,
+        /// Another address of the service, without a slash at the end.
+        endpoint: Option<String>,
     },
     /// The identity of an App Service or a function.
     AppService {
@@ -60,6 +69,8 @@ pub enum Source {
 pub fn sources(variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Source>, Fault> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let (tenant, client) = (set("AZURE_TENANT_ID"), set("AZURE_CLIENT_ID"));
+    let place = |name: &str| set(name).map(|url| url.trim_end_matches('/').to_owned());
+    let authority = place("AZURE_AUTHORITY_HOST");
     let mut found = Vec::new();
     let application = || match (tenant.clone(), client.clone()) {
         (Some(tenant), Some(client)) => Ok((tenant, client)),
@@ -68,17 +79,18 @@ pub fn sources(variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Source>,
     };
     if let Some(secret) = set("AZURE_CLIENT_SECRET") {
         let (tenant, client) = application()?;
-        found.push(Source::Secret { tenant, client, secret: Secret::new(secret) });
+        let authority = authority.clone();
+        found.push(Source::Secret { tenant, client, secret: Secret::new(secret), authority });
     }
     if let Some(token_file) = set("AZURE_FEDERATED_TOKEN_FILE") {
         let (tenant, client) = application()?;
-        found.push(Source::Federated { tenant, client, token_file });
+        found.push(Source::Federated { tenant, client, token_file, authority });
     }
     match (set("IDENTITY_ENDPOINT"), set("IDENTITY_HEADER")) {
         (Some(endpoint), Some(header)) => {
             found.push(Source::AppService { endpoint, header: Secret::new(header), client });
         }
-        _ => found.push(Source::Managed { client }),
+        _ => found.push(Source::Managed { client, endpoint: place("AZURE_POD_IDENTITY_AUTHORITY_HOST") }),
     }
     Ok(found)
 }
@@ -89,6 +101,25 @@ impl Source {
         match self {
             Self::Federated { token_file, .. } => Some(token_file),
             _ => None,
+        }
+    }
+
+    /// What nobody may see and what makes it another source when it changes.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Secret { secret, .. } => vec![secret],
+            Self::AppService { header, .. } => vec![header],
+            Self::Federated { .. } | Self::Managed { .. } => Vec::new(),
+        }
+    }
+
+    /// What people call it.
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::Secret { .. } => "client secret",
+            Self::Federated { .. } => "federated token",
+            Self::Managed { .. } => "managed identity",
+            Self::AppService { .. } => "identity of the App Service",
         }
     }
 }
@@ -113,10 +144,12 @@ impl Fetch {
         now_s: u64,
     ) -> Result<(Self, Ask), Fault> {
         let ask = match source {
-            Source::Secret { tenant, client, secret } => {
-                application(tenant, client, scope, &[("client_secret", secret.expose())])?
-            }
-            Source::Federated { tenant, client, .. } => {
+            Source::Secret { tenant, client, secret, authority } => application(
+                (authority.as_deref(), tenant, client),
+                scope,
+                &[("client_secret", secret.expose())],
+            )?,
+            Source::Federated { tenant, client, authority, .. } => {
                 let token = file.map(|text| text.expose().trim()).filter(|text| !text.is_empty());
                 let proof = [
                     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
@@ -125,11 +158,13 @@ impl Fetch {
                         token.ok_or(Fault::Missing("the token of AZURE_FEDERATED_TOKEN_FILE"))?,
                     ),
                 ];
-                application(tenant, client, scope, &proof)?
+                application((authority.as_deref(), tenant, client), scope, &proof)?
             }
-            Source::Managed { client } => {
-                let url = of_identity(INSTANCE.to_owned(), scope, client.as_deref());
-                Ask { own_machine: true, ..Ask::get(url, vec![("metadata", Secret::new("true"))]) }
+            Source::Managed { client, endpoint } => {
+                let url = format!("{}{IDENTITY}", endpoint.as_deref().unwrap_or(INSTANCE));
+                let own_machine = own_machine(&url, "AZURE_POD_IDENTITY_AUTHORITY_HOST")?;
+                let url = of_identity(url, scope, client.as_deref());
+                Ask { own_machine, ..Ask::get(url, vec![("metadata", Secret::new("true"))]) }
             }
             Source::AppService { endpoint, header, client } => {
                 let own_machine = own_machine(endpoint, "IDENTITY_ENDPOINT")?;
@@ -159,14 +194,20 @@ impl Fetch {
     }
 }
 
-fn application(tenant: &str, client: &str, scope: &str, proof: &[(&str, &str)]) -> Result<Ask, Fault> {
+fn application(
+    (authority, tenant, client): (Option<&str>, &str, &str),
+    scope: &str,
+    proof: &[(&str, &str)],
+) -> Result<Ask, Fault> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     if !(1..=253).contains(&tenant.len()) || !tenant.bytes().all(letter) || tenant.starts_with('.') {
         return Err(Fault::Form("the tenant"));
     }
     let mut fields = vec![("grant_type", "client_credentials"), ("client_id", client), ("scope", scope)];
     fields.extend_from_slice(proof);
-    Ok(Ask::form(format!("{AUTHORITY}/{tenant}/oauth2/v2.0/token"), &fields))
+    let authority = authority.unwrap_or(AUTHORITY);
+    let own_machine = own_machine(authority, "AZURE_AUTHORITY_HOST")?;
+    Ok(Ask { own_machine, ..Ask::form(format!("{authority}/{tenant}/oauth2/v2.0/token"), &fields) })
 }
 
 /// The address with what the token is for: a resource, which is a scope without its end.
@@ -200,7 +241,7 @@ mod tests {
             [Source::Secret { .. }, Source::Federated { .. }, Source::Managed { .. }]
         ));
         assert_eq!(found.iter().map(Source::file).collect::<Vec<_>>(), [None, Some("/f"), None]);
-        assert_eq!(with(&[]).unwrap(), [Source::Managed { client: None }]);
+        assert_eq!(with(&[]).unwrap(), [Source::Managed { client: None, endpoint: None }]);
         let service = [("IDENTITY_ENDPOINT", "http://127.0.0.1:41/msi"), ("IDENTITY_HEADER", "h")];
         assert!(matches!(&with(&service).unwrap()[..], [Source::AppService { .. }]));
         assert_eq!(with(&[("AZURE_CLIENT_SECRET", "s")]).unwrap_err(), Fault::Missing("AZURE_TENANT_ID"));
@@ -225,15 +266,22 @@ mod tests {
         let (_, ask) = Fetch::begin(&federated, Some(&token), SCOPE, 100).unwrap();
         assert!(ask.body.expose().ends_with("client-assertion-type%3Ajwt-bearer&client_assertion=ey.J"));
         assert!(Fetch::begin(&federated, None, SCOPE, 100).is_err());
-        let odd = Source::Secret { tenant: "a/../b".into(), client: "c".into(), secret: Secret::new("s") };
+        let odd = Source::Secret {
+            tenant: "a/../b".into(),
+            client: "c".into(),
+            secret: Secret::new("s"),
+            authority: None,
+        };
         assert_eq!(Fetch::begin(&odd, None, SCOPE, 1).unwrap_err(), Fault::Form("the tenant"));
     }
 
     #[test]
     fn machines_are_asked_for_their_identity() {
-        let (_, ask) = Fetch::begin(&Source::Managed { client: Some("c 1".into()) }, None, SCOPE, 1).unwrap();
+        let (_, ask) =
+            Fetch::begin(&Source::Managed { client: Some("c 1".into()), endpoint: None }, None, SCOPE, 1)
+                .unwrap();
         let query = "&resource=https%3A%2F%2Fcognitiveservices.azure.com&client_id=c%201";
-        assert_eq!(ask.url, format!("{}{query}", super::INSTANCE));
+        assert_eq!(ask.url, format!("{}{}{query}", super::INSTANCE, super::IDENTITY));
         assert_eq!((ask.own_machine, ask.headers), (true, vec![("metadata", Secret::new("true"))]));
         let service = |endpoint: &str| Source::AppService {
             endpoint: endpoint.into(),
@@ -248,7 +296,8 @@ mod tests {
 
     #[test]
     fn answers_say_how_long_they_hold() {
-        let (mut fetch, _) = Fetch::begin(&Source::Managed { client: None }, None, SCOPE, 100).unwrap();
+        let (mut fetch, _) =
+            Fetch::begin(&Source::Managed { client: None, endpoint: None }, None, SCOPE, 100).unwrap();
         for (answer, end) in [
             (r#"{"access_token":"t","expires_in":"3600","expires_on":"9"}"#, 3700),
             (r#"{"access_token":"t","expires_in":3600}"#, 3700),

@@ -12,6 +12,7 @@
 mod answer;
 pub mod aws;
 pub mod azure;
+pub mod chain;
 pub mod gcp;
 
 use std::fmt;
@@ -63,9 +64,13 @@ impl<T> Fresh<T> {
         Some(expires_s.saturating_sub(ahead_s).max(fetched_s))
     }
 
-    /// Whether it is too late to send a request with it.
-    pub fn is_spent(&self, now_s: u64) -> bool {
-        self.expires_s.is_some_and(|end| now_s.saturating_add(limits::CREDENTIALS_SPENT_S) >= end)
+    /// From when on it is too late to send a request with it, in seconds since 1970, for what was fetched at
+    /// `fetched_s`: `limits::CREDENTIALS_SPENT_S` before its end, or after nine tenths of a shorter time.
+    /// `None`: never.
+    pub fn spent_at_s(&self, fetched_s: u64) -> Option<u64> {
+        let expires_s = self.expires_s?;
+        let lasts_s = expires_s.saturating_sub(fetched_s);
+        Some(expires_s.saturating_sub(limits::CREDENTIALS_SPENT_S.min(lasts_s / 10)))
     }
 }
 
@@ -118,8 +123,14 @@ fn host_of(url: &str) -> Option<(&str, &str)> {
 /// Whether a secret may be sent there: encrypted, or not beyond this machine and what is built into it.
 fn own_machine(url: &str, what: &'static str) -> Result<bool, Fault> {
     /// Of the container services of AWS, and of all three clouds' machines.
-    const RESERVED: &[&str] =
-        &["169.254.170.2", "169.254.170.23", "169.254.169.254", "fd00:ec2::23", "fd00:ec2::254"];
+    const RESERVED: &[&str] = &[
+        "169.254.170.2",
+        "169.254.170.23",
+        "169.254.169.254",
+        "fd00:ec2::23",
+        "fd00:ec2::254",
+        "metadata.google.internal",
+    ];
     match host_of(url) {
         Some(("https", _)) => Ok(false),
         Some(("http", host)) => {
@@ -184,8 +195,10 @@ mod tests {
         assert_eq!(fresh(Some(1400)).refresh_at_s(1000), Some(1200), "half of a short time");
         assert_eq!(fresh(Some(900)).refresh_at_s(1000), Some(1000), "over already");
         assert_eq!(fresh(None).refresh_at_s(0), None);
-        assert!(!fresh(Some(100)).is_spent(69) && fresh(Some(100)).is_spent(70));
-        assert!(!fresh(None).is_spent(u64::MAX));
+        assert_eq!(fresh(Some(3600)).spent_at_s(0), Some(3570));
+        assert_eq!(fresh(Some(1100)).spent_at_s(1000), Some(1090), "nine tenths of a short time");
+        assert_eq!(fresh(Some(900)).spent_at_s(1000), Some(900), "over already");
+        assert_eq!(fresh(None).spent_at_s(0), None);
     }
 
     #[test]

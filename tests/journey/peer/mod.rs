@@ -16,13 +16,16 @@ use crate::program::read_some;
 
 pub(crate) mod answers_before_it_reads;
 pub(crate) mod answers_status;
+pub(crate) mod breaks_dialects;
 pub(crate) mod breaks_mcp;
 pub(crate) mod closes_idle_connections;
 pub(crate) mod closes_mid_stream;
 pub(crate) mod connect_proxy;
+pub(crate) mod hands_out_credentials;
 pub(crate) mod keyed_relay;
 pub(crate) mod meets_and_grows;
 pub(crate) mod never_stops_sending;
+pub(crate) mod offers_many_tools;
 pub(crate) mod pauses_between_pieces;
 pub(crate) mod recording_relay;
 pub(crate) mod scripted_turns;
@@ -30,7 +33,9 @@ pub(crate) mod scripted_upstream;
 pub(crate) mod sends_one_byte_at_a_time;
 pub(crate) mod speaks_bedrock;
 pub(crate) mod speaks_chat;
+pub(crate) mod speaks_converse;
 pub(crate) mod speaks_gemini;
+pub(crate) mod speaks_lenient;
 pub(crate) mod speaks_mcp;
 pub(crate) mod speaks_responses;
 pub(crate) mod speaks_tls;
@@ -81,17 +86,39 @@ impl Seen {
 pub(crate) enum After {
     KeepOpen,
     Close,
+    /// Closes so that the other side sees the connection reset.
+    Reset,
 }
 
 /// The connection that a script answers on.
 pub(crate) struct Exchange {
     stream: TcpStream,
+    /// Each byte goes alone.
+    drips: bool,
+    /// The type that streams are given instead of their own.
+    named: Option<&'static str>,
 }
 
 impl Exchange {
     /// Sends bytes as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        let size = if self.drips { 1 } else { bytes.len().max(1) };
+        bytes.chunks(size).try_for_each(|piece| self.stream.write_all(piece))
+    }
+
+    /// From now on each byte goes alone.
+    pub(crate) const fn drip(&mut self) {
+        self.drips = true;
+    }
+
+    /// From now on streams are said to be of another type than they are.
+    pub(crate) const fn name_streams(&mut self, media_type: &'static str) {
+        self.named = Some(media_type);
+    }
+
+    /// The type of a stream whose own is `media_type`.
+    pub(crate) fn stream_type<'a>(&self, media_type: &'a str) -> &'a str {
+        self.named.unwrap_or(media_type)
     }
 
     /// Sends a whole reply with a length.
@@ -105,7 +132,8 @@ impl Exchange {
 
     /// Sends the head of an event stream.
     pub(crate) fn start_events(&mut self) -> io::Result<()> {
-        let headers = [("Content-Type", "text/event-stream"), ("request-id", "req_upstream_1")];
+        let headers =
+            [("Content-Type", self.stream_type("text/event-stream")), ("request-id", "req_upstream_1")];
         self.raw((head(200, &headers) + "Transfer-Encoding: chunked\r\n\r\n").as_bytes())
     }
 
@@ -235,14 +263,23 @@ where
 {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
-    let mut exchange = Exchange { stream };
+    let mut exchange = Exchange { stream, drips: false, named: None };
     while let Some(seen) = read_request(&mut reader, number)? {
         memory.seen.lock().expect("no holder panics").push(seen.clone());
-        if script(&seen, &mut exchange)? == After::Close {
-            break;
+        match script(&seen, &mut exchange)? {
+            After::KeepOpen => {}
+            After::Close => break,
+            After::Reset => return reset(&exchange, memory),
         }
     }
     exchange.stream.shutdown(Shutdown::Both)
+}
+
+/// Has the connection reset when its last owner is dropped, which is the caller of this.
+fn reset(exchange: &Exchange, memory: &Memory) -> io::Result<()> {
+    let other_side = exchange.stream.peer_addr()?;
+    memory.open.lock().expect("no holder panics").retain(|open| open.peer_addr().ok() != Some(other_side));
+    socket2::SockRef::from(&exchange.stream).set_linger(Some(Duration::ZERO))
 }
 
 /// Reads one request; `None` where the connection ends between two.

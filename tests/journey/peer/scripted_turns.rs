@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{After, Exchange, Peer, Seen, scripted_upstream};
 use crate::sse;
@@ -23,6 +23,11 @@ pub(crate) fn start_with(turns: Vec<Vec<Use>>, before: impl Fn(usize) + Send + S
     Peer::start(move |seen, exchange| answer(&turns, &before, seen, exchange))
 }
 
+/// Answers one request as a model that plays `turns`.
+pub(crate) fn play(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+    answer(turns, &|_| {}, seen, exchange)
+}
+
 fn answer(
     turns: &[Vec<Use>],
     before: &impl Fn(usize),
@@ -37,7 +42,14 @@ fn answer(
     let open = |turn: &&Vec<Use>| turn.iter().any(|(id, ..)| result(&body, id).is_none());
     let at = turns.iter().position(|turn| open(&turn)).unwrap_or(turns.len());
     before(at);
-    let stream = match turns.get(at) {
+    let turn = turns.get(at);
+    if body["stream"] != true {
+        let headers = [("Content-Type", "application/json"), ("request-id", "req_upstream_1")];
+        let whole = whole(model, turn.map(Vec::as_slice));
+        exchange.answer(200, &headers, whole.to_string().as_bytes())?;
+        return Ok(After::KeepOpen);
+    }
+    let stream = match turn {
         None => sse::text_message(model, &[DONE]),
         Some(turn) => {
             let calls: Vec<_> = turn.iter().map(|(id, tool, input)| (*id, *tool, input)).collect();
@@ -46,6 +58,21 @@ fn answer(
     };
     scripted_upstream::stream_events(&stream, exchange)?;
     Ok(After::KeepOpen)
+}
+
+/// A turn as one document; without one the text of the end.
+pub(crate) fn whole(model: &str, turn: Option<&[Use]>) -> Value {
+    let content: Vec<Value> = match turn {
+        None => vec![json!({ "type": "text", "text": DONE })],
+        Some(turn) => turn
+            .iter()
+            .map(|(id, name, input)| json!({ "type": "tool_use", "id": id, "name": name, "input": input }))
+            .collect(),
+    };
+    let reason = if turn.is_some() { "tool_use" } else { "end_turn" };
+    json!({ "id": "msg_01", "type": "message", "role": "assistant", "model": model, "content": content,
+            "stop_reason": reason, "stop_sequence": null,
+            "usage": { "input_tokens": 11, "output_tokens": 5 } })
 }
 
 /// What came of a call, as a request to the model tells it.

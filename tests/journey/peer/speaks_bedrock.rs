@@ -7,7 +7,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::scripted_turns::{DONE, Use, result};
+use super::scripted_turns::{DONE, Use, result, whole};
 use super::{After, Exchange, Peer, Seen};
 use crate::sse;
 
@@ -35,7 +35,8 @@ pub(crate) fn start(turns: Vec<Vec<Use>>) -> Peer {
     Peer::start(move |seen, exchange| answer(&turns, seen, exchange))
 }
 
-fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+/// Answers one request as a model that plays `turns`.
+pub(crate) fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
     let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
     let segments: Vec<&str> = seen.path().trim_start_matches('/').split('/').collect();
     let &["model", model, operation] = segments.as_slice() else {
@@ -64,10 +65,8 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
     let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
     let turn = turns.iter().find(open).filter(|_| offered);
     if operation == "invoke" {
-        let usage = json!({ "input_tokens": 11, "output_tokens": 5 });
-        let reply = json!({ "id": "msg_bdrk_01", "type": "message", "role": "assistant", "model": model,
-                            "content": [{ "type": "text", "text": DONE }], "stop_reason": "end_turn",
-                            "stop_sequence": null, "usage": usage, "amazon-bedrock-trace": { "a": 1 } });
+        let mut reply = whole(model, turn.map(Vec::as_slice));
+        reply["amazon-bedrock-trace"] = json!({ "a": 1 });
         let headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", "aws-1")];
         exchange.answer(200, &headers, reply.to_string().as_bytes())?;
         return Ok(After::KeepOpen);
@@ -90,7 +89,8 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
     Ok(After::KeepOpen)
 }
 
-fn refuse(exchange: &mut Exchange, status: u16, name: &str, message: &str) -> io::Result<After> {
+/// Refuses as AWS does.
+pub(crate) fn refuse(exchange: &mut Exchange, status: u16, name: &str, message: &str) -> io::Result<After> {
     let headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", name)];
     exchange.answer(status, &headers, json!({ "message": message }).to_string().as_bytes())?;
     Ok(After::KeepOpen)
@@ -98,10 +98,12 @@ fn refuse(exchange: &mut Exchange, status: u16, name: &str, message: &str) -> io
 
 /// Sends the head of an answer in pieces.
 pub(crate) fn start_frames(exchange: &mut Exchange) -> io::Result<()> {
-    exchange.raw(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\n\
-          x-amzn-RequestId: aws-1\r\nTransfer-Encoding: chunked\r\n\r\n",
-    )
+    let media_type = exchange.stream_type("application/vnd.amazon.eventstream");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nx-amzn-RequestId: aws-1\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
+    );
+    exchange.raw(head.as_bytes())
 }
 
 /// The events of a stream, each in a frame; the last carries Bedrock's own counts.
@@ -127,7 +129,8 @@ pub(crate) fn exception(name: &str, message: &str) -> Vec<u8> {
     frame(&headers, json!({ "message": message }).to_string().as_bytes())
 }
 
-fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+/// One frame with headers of text.
+pub(crate) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let size = |length: usize| u32::try_from(length).expect("frames are small").to_be_bytes();
     let mut lines = Vec::new();
     for (name, value) in headers {

@@ -14,12 +14,16 @@ use super::{After, Exchange, Peer, Seen, scripted_upstream};
 /// What it thinks before it says a text.
 pub(crate) const THOUGHT: &str = "So all of them are done.";
 
+/// What it thinks before it calls tools.
+pub(crate) const PLAN: &str = "First the tools.";
+
 /// Starts a model that plays `turns`, one after the other.
 pub(crate) fn start(turns: Vec<Vec<Use>>) -> Peer {
     Peer::start(move |seen, exchange| answer(&turns, seen, exchange))
 }
 
-fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+/// Answers one request as a model that plays `turns`.
+pub(crate) fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
     if (seen.method.as_str(), seen.path()) != ("POST", "/v1/chat/completions") {
         exchange.answer(404, &[("Content-Type", "text/html")], b"<html>nothing here</html>")?;
         return Ok(After::KeepOpen);
@@ -28,23 +32,34 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
     let open = |turn: &&Vec<Use>| turn.iter().any(|(id, ..)| result(&body, id).is_none());
     let turn = turns.iter().find(open);
     let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-    let chunks = match turn.filter(|_| offered) {
+    let turn = turn.filter(|_| offered);
+    let chunks = match turn {
         Some(turn) => calls(turn),
         None => text(DONE),
     };
     if body["stream"] == true {
         scripted_upstream::stream_events(&events(&body, &chunks), exchange)?;
     } else {
-        let message = json!({ "role": "assistant", "content": DONE, "refusal": null });
+        let mut message = json!({ "role": "assistant", "content": DONE, "refusal": null });
+        if let Some(turn) = turn {
+            message["content"] = Value::Null;
+            message["tool_calls"] = turn.iter().map(whole_call).collect();
+        }
         let reply = json!({
             "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "scripted-2026-01-01",
-            "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": "stop" }],
+            "choices": [{ "index": 0, "message": message, "logprobs": null,
+                          "finish_reason": if turn.is_some() { "tool_calls" } else { "stop" } }],
             "usage": usage(),
         });
         let headers = [("Content-Type", "application/json"), ("x-request-id", "req_chat_1")];
         exchange.answer(200, &headers, reply.to_string().as_bytes())?;
     }
     Ok(After::KeepOpen)
+}
+
+fn whole_call((id, name, input): &Use) -> Value {
+    let function = json!({ "name": name, "arguments": input.to_string() });
+    json!({ "id": id, "type": "function", "function": function })
 }
 
 /// What came of a call, as a request tells it.
@@ -69,8 +84,11 @@ fn text(text: &str) -> (Vec<Value>, &'static str) {
 
 /// The deltas of calls: a word before them, all beginnings, then their arguments piece by piece in turn.
 fn calls(turn: &[Use]) -> (Vec<Value>, &'static str) {
-    let mut deltas =
-        vec![json!({ "role": "assistant", "content": null }), json!({ "content": "Let me see." })];
+    let mut deltas = vec![
+        json!({ "role": "assistant", "content": null }),
+        json!({ "reasoning_content": PLAN }),
+        json!({ "content": "Let me see." }),
+    ];
     for (index, (id, name, _)) in turn.iter().enumerate() {
         let function = json!({ "name": name, "arguments": "" });
         let call = json!({ "index": index, "id": id, "type": "function", "function": function });

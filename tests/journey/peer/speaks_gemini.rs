@@ -19,12 +19,16 @@ pub(crate) fn start(turns: Vec<Vec<Use>>) -> Peer {
     Peer::start(move |seen, exchange| answer(&turns, seen, exchange))
 }
 
+/// What stands in the place of a signature of its own under calls that another model has made.
+const UNSIGNED: &str = "skip_thought_signature_validator";
+
 /// What the first call of a turn is signed with.
 pub(crate) fn signature(turn: usize) -> String {
     format!("CpcBAdHtim9turn{turn}+/==")
 }
 
-fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+/// Answers one request as a model that plays `turns`.
+pub(crate) fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
     let stream = match (seen.method.as_str(), seen.target.as_str()) {
         ("POST", "/v1beta/models/far-1:streamGenerateContent?alt=sse") => true,
         ("POST", "/v1beta/models/far-1:generateContent") => false,
@@ -117,7 +121,8 @@ fn contents(body: &Value) -> Vec<(&Value, Vec<&Value>)> {
 
 fn is_call(part: &Value, input: &Value) -> bool {
     let args = &part["functionCall"]["args"];
-    args.is_object() && args["command"] == input["command"] && args["file_path"] == input["file_path"]
+    let mut told = input.as_object().into_iter().flatten().filter(|(name, _)| *name != "description");
+    args.is_object() && told.all(|(name, value)| args[name] == *value)
 }
 
 /// What came of a call with this input, by a request: the response at the same place in what follows.
@@ -140,8 +145,9 @@ fn unsigned(turns: &[Vec<Use>], body: &Value) -> Vec<String> {
     for (_, parts) in contents(body) {
         let Some(first) = parts.iter().find(|part| part["functionCall"].is_object()) else { continue };
         let of = |turn: &Vec<Use>| turn.first().is_some_and(|(.., input)| is_call(first, input));
-        let wanted = turns.iter().position(of).map(signature);
-        if first["thoughtSignature"].as_str() != wanted.as_deref() {
+        // What another model called has the word that the API takes in the place of a signature.
+        let wanted = turns.iter().position(of).map_or_else(|| UNSIGNED.to_owned(), signature);
+        if first["thoughtSignature"] != wanted {
             wrong
                 .push(format!("Function call is missing a thought_signature in functionCall parts: {first}"));
         }

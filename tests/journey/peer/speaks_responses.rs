@@ -25,7 +25,8 @@ pub(crate) fn encrypted(turn: usize) -> String {
     format!("gAAAAABturn{turn}+/zB4\u{e9}==")
 }
 
-fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+/// Answers one request as a model that plays `turns`.
+pub(crate) fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
     if (seen.method.as_str(), seen.path()) != ("POST", "/v1/responses") {
         exchange.answer(404, &[("Content-Type", "text/html")], b"<html>nothing here</html>")?;
         return Ok(After::KeepOpen);

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::scripted_turns::{DONE, Use, result};
+use super::scripted_turns::{DONE, Use, result, whole};
 use super::{After, Exchange, Peer, Seen, scripted_upstream};
 use crate::sse;
 
@@ -16,7 +16,8 @@ pub(crate) fn start(turns: Vec<Vec<Use>>) -> Peer {
     Peer::start(move |seen, exchange| answer(&turns, seen, exchange))
 }
 
-fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
+/// Answers one request as a model that plays `turns`.
+pub(crate) fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Result<After> {
     let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
     let asked = seen.path().strip_prefix(MODELS).and_then(|rest| rest.split_once(':'));
     let Some((model, operation)) = asked else {
@@ -35,16 +36,11 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
             exchange.answer(200, &json, if known { b"{\"input_tokens\":44}" } else { b"{}" })?;
         }
         "rawPredict" => {
-            let usage = json!({ "input_tokens": 11, "output_tokens": 5 });
-            let reply = json!({ "id": "msg_vrtx_01", "type": "message", "role": "assistant", "model": model,
-                                "content": [{ "type": "text", "text": DONE }], "stop_reason": "end_turn",
-                                "stop_sequence": null, "usage": usage });
+            let reply = whole(model, open_turn(turns, &body));
             exchange.answer(200, &json, reply.to_string().as_bytes())?;
         }
         "streamRawPredict" if body["stream"] == true && body.get("model").is_none() => {
-            let open = |turn: &&Vec<Use>| turn.iter().any(|(id, ..)| result(&body, id).is_none());
-            let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-            let stream = match turns.iter().find(open).filter(|_| offered) {
+            let stream = match open_turn(turns, &body) {
                 None => sse::text_message(model, &[DONE]),
                 Some(turn) => {
                     let calls: Vec<_> = turn.iter().map(|(id, tool, input)| (*id, *tool, input)).collect();
@@ -56,6 +52,13 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
         _ => return refuse(exchange, 400, "INVALID_ARGUMENT", "model: Extra inputs are not permitted"),
     }
     Ok(After::KeepOpen)
+}
+
+/// The first turn that has calls without results, where tools are offered.
+fn open_turn<'t>(turns: &'t [Vec<Use>], body: &Value) -> Option<&'t [Use]> {
+    let open = |turn: &&Vec<Use>| turn.iter().any(|(id, ..)| result(body, id).is_none());
+    let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
+    turns.iter().find(open).filter(|_| offered).map(Vec::as_slice)
 }
 
 fn refuse(exchange: &mut Exchange, status: u16, name: &str, message: &str) -> io::Result<After> {

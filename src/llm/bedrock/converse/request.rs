@@ -6,6 +6,7 @@ use crate::llm::bedrock::converse::{Target, tools};
 use crate::llm::conversation::{Conversation, Refusal, Why};
 use crate::llm::foreign::effort::level;
 use crate::llm::foreign::fields::{self, Care};
+use crate::llm::foreign::tools::runnable;
 use crate::llm::foreign::{Translated, UnknownFields, request};
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::written::{Writer, Written};
@@ -18,6 +19,7 @@ pub fn translate(conversation: &Conversation<'_>, target: &Target<'_>) -> Result
     let mut losses = Losses::default();
     let unknown = if target.drop_unknown { UnknownFields::Drop } else { UnknownFields::Refuse };
     let care = Care { handled: target.handled, carried: &[], unknown };
+    runnable(conversation, target.handled, &|_| false)?;
     fields::judge(conversation, care, &mut losses)?;
     let names = request::names(conversation, &mut losses);
     let ground = Ground { target, names: &names };

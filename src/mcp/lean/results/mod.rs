@@ -39,6 +39,13 @@ pub struct Rule {
     pub caps: Caps,
 }
 
+impl Rule {
+    /// Whether a result may come to say less than its server said, and not the same in another notation.
+    pub fn changes_values(&self) -> bool {
+        !self.keep.is_empty() || !self.drop.is_empty() || self.caps.is_any()
+    }
+}
+
 /// A result that a rule has been applied to.
 #[derive(Debug)]
 pub struct Trimmed<'a> {

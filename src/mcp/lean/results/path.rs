@@ -1,5 +1,7 @@
 //! Paths into JSON, a small part of JSONPath (RFC 9535): `$.items[*].name`, `..url`, `$['a b'][0]`.
 
+use std::fmt;
+
 use crate::limits;
 
 /// Why a path is not taken.
@@ -129,12 +131,46 @@ impl Path {
     }
 }
 
+/// As [`Path::read`] takes it.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        for Step { take, deep } in &self.steps {
+            let dot = match (take, deep) {
+                (_, true) => "..",
+                (Take::Index(_) | Take::Any, false) => "",
+                (Take::Name(name), false) if !is_plain(name) => "",
+                (Take::Name(_), false) => ".",
+            };
+            f.write_str(dot)?;
+            match take {
+                Take::Any if *deep => f.write_str("*")?,
+                Take::Any => f.write_str("[*]")?,
+                Take::Index(index) => write!(f, "[{index}]")?,
+                Take::Name(name) if is_plain(name) => f.write_str(name)?,
+                Take::Name(name) if name.contains('\'') => write!(f, "[\"{name}\"]")?,
+                Take::Name(name) => write!(f, "['{name}']")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name may stand after a dot.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_letter)
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '@' | '$' | ':')
+}
+
 /// What stands after a dot, and what follows.
 fn dotted(rest: &str) -> Option<(Take, &str)> {
     if let Some(rest) = rest.strip_prefix('*') {
         return Some((Take::Any, rest));
     }
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '@' | '$' | ':')));
+    let end = rest.find(|c: char| !is_letter(c));
     let (name, rest) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
     (!name.is_empty()).then(|| (Take::Name(name.to_owned()), rest))
 }

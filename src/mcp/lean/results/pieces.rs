@@ -15,6 +15,11 @@ pub struct Caps {
 }
 
 impl Caps {
+    /// Whether anything is ever cut.
+    pub const fn is_any(self) -> bool {
+        self.rows_max.is_some() || self.bytes_max.is_some()
+    }
+
     fn bytes(self) -> usize {
         self.bytes_max.map_or(usize::MAX, |bytes| bytes.max(limits::RESULT_CUT_BYTES_MIN))
     }

@@ -292,3 +292,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_path_is_shown_as_it_can_be_read() {
+    for (written, shown) in [
+        ("$.items.*.name", "$.items[*].name"),
+        ("$..url", "$..url"),
+        ("..[0]['x']", "$..[0].x"),
+        ("$['a b'][3][\"it's\"]", "$['a b'][3][\"it's\"]"),
+        ("[''].a", "$[''].a"),
+        ("..*", "$..*"),
+    ] {
+        let path = Path::read(written).unwrap();
+        assert_eq!(path.to_string(), shown);
+        assert_eq!(Path::read(shown), Ok(path), "{shown}");
+    }
+}

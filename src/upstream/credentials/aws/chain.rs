@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::limits;
 use crate::secret::Secret;
 use crate::upstream::credentials::Fault;
-use crate::upstream::credentials::aws::{Container, ContainerToken, Keys, Source, WebIdentity};
+use crate::upstream::credentials::aws::{Container, ContainerToken, INSTANCE, Keys, Source, WebIdentity};
 
 /// The content of the two files that AWS's tools share; empty where there is none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,13 +51,15 @@ pub fn sources(variable: &dyn Fn(&str) -> Option<String>, files: Files<'_>) -> R
         (None, Some(_)) => return Err(Fault::Missing("AWS_ACCESS_KEY_ID")),
         (None, None) => {}
     }
-    found.extend(profile(set("AWS_PROFILE").as_deref(), files, region.clone())?);
+    let sts = set("AWS_ENDPOINT_URL_STS");
+    found.extend(profile(set("AWS_PROFILE").as_deref(), files, (region.clone(), sts.clone()))?);
     if let Some(token_file) = set("AWS_WEB_IDENTITY_TOKEN_FILE") {
         found.push(Source::WebIdentity(WebIdentity {
             role_arn: set("AWS_ROLE_ARN").ok_or(Fault::Missing("AWS_ROLE_ARN"))?,
             token_file,
             session_name: set("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| SESSION.to_owned()),
             region: region.ok_or(Fault::Missing("AWS_REGION"))?,
+            endpoint: sts,
         }));
     }
     let url = match set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
@@ -74,13 +76,36 @@ pub fn sources(variable: &dyn Fn(&str) -> Option<String>, files: Files<'_>) -> R
         found.push(Source::Container(Container { url, token }));
     }
     if !set("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        found.push(Source::Instance);
+        let endpoint = set("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| INSTANCE.to_owned());
+        found.push(Source::Instance { endpoint: endpoint.trim_end_matches('/').to_owned() });
     }
     Ok(found)
 }
 
+/// The source that the profile of this name stands for; of the variables only region and addresses count.
+///
+/// # Errors
+/// When there is no such profile, or it asks for what is not known here.
+pub fn profile_source(
+    name: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+    files: Files<'_>,
+) -> Result<Source, Fault> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
+    let found = profile(Some(name), files, (region, set("AWS_ENDPOINT_URL_STS")))?;
+    found.ok_or(Fault::Missing(NO_PROFILE))
+}
+
+/// A profile that there is not.
+const NO_PROFILE: &str = "the profile that AWS_PROFILE or the config names";
+
 /// The source that a profile names. One that nobody has asked for may be missing or of another kind.
-fn profile(name: Option<&str>, files: Files<'_>, region: Option<String>) -> Result<Option<Source>, Fault> {
+fn profile(
+    name: Option<&str>,
+    files: Files<'_>,
+    (region, endpoint): (Option<String>, Option<String>),
+) -> Result<Option<Source>, Fault> {
     let wanted = name.unwrap_or("default");
     let mut members = section(files.config, &[&format!("profile {wanted}"), wanted], wanted == "default")?;
     // What the file of credentials says counts more.
@@ -97,6 +122,7 @@ fn profile(name: Option<&str>, files: Files<'_>, region: Option<String>) -> Resu
             token_file,
             session_name: get("role_session_name").unwrap_or_else(|| SESSION.to_owned()),
             region: get("region").or(region).ok_or(Fault::Missing("AWS_REGION"))?,
+            endpoint,
         })));
     }
     if name.is_none() {
@@ -104,7 +130,7 @@ fn profile(name: Option<&str>, files: Files<'_>, region: Option<String>) -> Resu
     }
     match UNSUPPORTED.iter().find(|(member, _)| members.contains_key(*member)) {
         Some((_, what)) => Err(Fault::Unsupported(what)),
-        None if members.is_empty() => Err(Fault::Missing("the profile that AWS_PROFILE names")),
+        None if members.is_empty() => Err(Fault::Missing(NO_PROFILE)),
         None => Err(Fault::Missing("`aws_access_key_id` or `role_arn` in the AWS profile")),
     }
 }

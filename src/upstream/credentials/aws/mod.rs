@@ -12,10 +12,10 @@ use crate::secret::Secret;
 use crate::upstream::credentials::answer::{element, seconds, sound, text, time};
 use crate::upstream::credentials::{Ask, Fault, Fresh, Step, own_machine, push_escaped};
 
-pub use chain::{Files, sources};
+pub use chain::{Files, profile_source, sources};
 
 /// The service beside an instance.
-const INSTANCE: &str = "http://169.254.169.254/latest";
+const INSTANCE: &str = "http://169.254.169.254";
 
 /// Seconds for which a session with that service is good: its most.
 const INSTANCE_SESSION_S: &str = "21600";
@@ -41,7 +41,10 @@ pub enum Source {
     /// The service of ECS or of EKS Pod Identity.
     Container(Container),
     /// The metadata service of an EC2 instance, version 2.
-    Instance,
+    Instance {
+        /// Where it is, without a slash at the end.
+        endpoint: String,
+    },
 }
 
 /// A role and who takes it.
@@ -55,6 +58,8 @@ pub struct WebIdentity {
     pub session_name: String,
     /// The region whose STS is asked.
     pub region: String,
+    /// The STS that is asked instead.
+    pub endpoint: Option<String>,
 }
 
 /// A container's service.
@@ -83,7 +88,28 @@ impl Source {
         match self {
             Self::WebIdentity(identity) => Some(&identity.token_file),
             Self::Container(Container { token: ContainerToken::File(file), .. }) => Some(file),
-            Self::Fixed(_) | Self::Container(_) | Self::Instance => None,
+            Self::Fixed(_) | Self::Container(_) | Self::Instance { .. } => None,
+        }
+    }
+
+    /// What nobody may see and what makes it another source when it changes.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Fixed(Keys { access_key, secret_key, session_token }) => {
+                [access_key, secret_key].into_iter().chain(session_token).collect()
+            }
+            Self::Container(Container { token: ContainerToken::Value(token), .. }) => vec![token],
+            Self::WebIdentity(_) | Self::Container(_) | Self::Instance { .. } => Vec::new(),
+        }
+    }
+
+    /// What people call it.
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::Fixed(_) => "keys of the environment or a profile",
+            Self::WebIdentity(_) => "web identity",
+            Self::Container(_) => "container service",
+            Self::Instance { .. } => "instance metadata",
         }
     }
 }
@@ -97,9 +123,9 @@ enum Stage {
     Fixed,
     Sts,
     Container,
-    /// Of an instance: a session is asked for, the name of the role, its keys.
-    Session,
-    Role(Secret),
+    /// Of an instance at this address: a session is asked for, the name of the role, its keys.
+    Session(String),
+    Role(String, Secret),
     Keys,
 }
 
@@ -137,10 +163,12 @@ impl Fetch {
                 let ask = Ask { own_machine, ..Ask::get(container.url.clone(), headers) };
                 (Self(Stage::Container), Step::Ask(ask))
             }
-            Source::Instance => {
+            Source::Instance { endpoint } => {
                 let life = ("x-aws-ec2-metadata-token-ttl-seconds", Secret::new(INSTANCE_SESSION_S));
-                let ask = Ask::get(format!("{INSTANCE}/api/token"), vec![life]);
-                (Self(Stage::Session), Step::Ask(Ask { method: "PUT", own_machine: true, ..ask }))
+                let own_machine = own_machine(endpoint, "AWS_EC2_METADATA_SERVICE_ENDPOINT")?;
+                let ask = Ask::get(format!("{endpoint}/latest/api/token"), vec![life]);
+                let ask = Ask { method: "PUT", own_machine, ..ask };
+                (Self(Stage::Session(endpoint.clone())), Step::Ask(ask))
             }
         })
     }
@@ -164,17 +192,17 @@ impl Fetch {
                     _ => of_json(body).map(Step::Done).ok_or(Fault::Answer),
                 }
             }
-            Stage::Session => {
+            Stage::Session(endpoint) => {
                 let session = line(sound(status, body, |_| None)?).ok_or(Fault::Answer)?;
-                let ask = of_instance("/meta-data/iam/security-credentials/", &session);
-                self.0 = Stage::Role(session);
+                let ask = of_instance(format!("{endpoint}{ROLES}"), &session)?;
+                self.0 = Stage::Role(endpoint.clone(), session);
                 Ok(Step::Ask(ask))
             }
-            Stage::Role(session) => {
+            Stage::Role(endpoint, session) => {
                 let role = line(sound(status, body, |_| None)?).ok_or(Fault::Answer)?;
-                let mut path = String::from("/meta-data/iam/security-credentials/");
-                push_escaped(&mut path, role.expose());
-                let ask = of_instance(&path, session);
+                let mut url = format!("{endpoint}{ROLES}");
+                push_escaped(&mut url, role.expose());
+                let ask = of_instance(url, session)?;
                 self.0 = Stage::Keys;
                 Ok(Step::Ask(ask))
             }
@@ -194,9 +222,13 @@ fn word(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
 }
 
-fn of_instance(path: &str, session: &Secret) -> Ask {
+/// Where an instance's service lists the roles, and below which their keys are.
+const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+
+fn of_instance(url: String, session: &Secret) -> Result<Ask, Fault> {
     let headers = vec![("x-aws-ec2-metadata-token", session.clone())];
-    Ask { own_machine: true, ..Ask::get(format!("{INSTANCE}{path}"), headers) }
+    let own_machine = own_machine(&url, "AWS_EC2_METADATA_SERVICE_ENDPOINT")?;
+    Ok(Ask { own_machine, ..Ask::get(url, headers) })
 }
 
 /// `AssumeRoleWithWebIdentity`, which is not signed: the token is the proof.
@@ -206,7 +238,10 @@ fn assume(identity: &WebIdentity, token: &Secret) -> Result<Ask, Fault> {
         return Err(Fault::Form("AWS_REGION"));
     }
     let domain = if identity.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let url = format!("https://sts.{}.{domain}/", identity.region);
+    let (url, own_machine) = match &identity.endpoint {
+        Some(url) => (url.clone(), own_machine(url, "AWS_ENDPOINT_URL_STS")?),
+        None => (format!("https://sts.{}.{domain}/", identity.region), false),
+    };
     let fields = [
         ("Action", "AssumeRoleWithWebIdentity"),
         ("Version", "2011-06-15"),
@@ -214,7 +249,7 @@ fn assume(identity: &WebIdentity, token: &Secret) -> Result<Ask, Fault> {
         ("RoleSessionName", identity.session_name.as_str()),
         ("WebIdentityToken", token.expose()),
     ];
-    let mut ask = Ask::form(url, &fields);
+    let mut ask = Ask { own_machine, ..Ask::form(url, &fields) };
     ask.headers.retain(|(name, _)| *name != "accept");
     Ok(ask)
 }

@@ -1,6 +1,8 @@
 //! The order of sources, the requests of each, and what their answers are read as.
 
-use super::{Container, ContainerToken, Fetch, Files, Keys, Source, WebIdentity, sources};
+use super::{
+    Container, ContainerToken, Fetch, Files, INSTANCE, Keys, Source, WebIdentity, profile_source, sources,
+};
 use crate::secret::Secret;
 use crate::upstream::credentials::{Ask, Fault, Fresh, Step};
 
@@ -14,6 +16,10 @@ fn keys(access: &str, secret: &str, token: Option<&str>) -> Keys {
         secret_key: Secret::new(secret),
         session_token: token.map(Secret::new),
     }
+}
+
+fn instance() -> Source {
+    Source::Instance { endpoint: INSTANCE.to_owned() }
 }
 
 const CREDENTIALS: &str = "\
@@ -59,6 +65,7 @@ fn sources_are_found_in_the_order_of_awss_tools() {
         token_file: "/irsa".into(),
         session_name: "tollgate".into(),
         region: "us-west-2".into(),
+        endpoint: None,
     };
     let container = Container {
         url: "http://169.254.170.23/v1/credentials".into(),
@@ -70,12 +77,12 @@ fn sources_are_found_in_the_order_of_awss_tools() {
         Source::Fixed(keys("AKIADEFAULT", "secret=with/equals", None)),
         Source::WebIdentity(identity),
         Source::Container(container),
-        Source::Instance,
+        instance(),
     ];
     assert_eq!(found, expected);
     let files_of: Vec<_> = found.iter().map(Source::file).collect();
     assert_eq!(files_of, [None, None, Some("/irsa"), Some("/pod"), None]);
-    assert_eq!(with(&[], Files::default()).unwrap(), [Source::Instance]);
+    assert_eq!(with(&[], Files::default()).unwrap(), [instance()]);
     assert_eq!(with(&[("AWS_EC2_METADATA_DISABLED", "True")], Files::default()).unwrap(), []);
 }
 
@@ -89,7 +96,7 @@ fn profiles_are_those_that_are_named() {
     assert!(matches!(named("sso").unwrap_err(), Fault::Unsupported(what) if what.contains("sso_session")));
     assert!(matches!(named("none").unwrap_err(), Fault::Missing(what) if what.contains("AWS_PROFILE")));
     let other = Files { credentials: "", config: "[default]\ncredential_process = /bin/x\n" };
-    assert_eq!(with(&[], other).unwrap(), [Source::Instance], "what nobody named does not stop the search");
+    assert_eq!(with(&[], other).unwrap(), [instance()], "what nobody named does not stop the search");
     let both = Files {
         credentials: "[default]\naws_access_key_id=A\naws_secret_access_key=B",
         config: "[default]\naws_access_key_id=C\naws_secret_access_key=D",
@@ -137,6 +144,7 @@ fn identity() -> Source {
         token_file: "/irsa".into(),
         session_name: "tollgate".into(),
         region: "eu-west-1".into(),
+        endpoint: None,
     })
 }
 
@@ -184,7 +192,7 @@ const HANDED: &str = r#"{"Code":"Success","AccessKeyId":"ASIA","SecretAccessKey"
 
 #[test]
 fn an_instance_is_asked_for_a_session_a_role_and_its_keys() {
-    let (mut fetch, step) = Fetch::begin(&Source::Instance, None).unwrap();
+    let (mut fetch, step) = Fetch::begin(&instance(), None).unwrap();
     let first = ask(step);
     assert_eq!((first.method, first.own_machine), ("PUT", true));
     assert_eq!(first.url, "http://169.254.169.254/latest/api/token");
@@ -202,7 +210,7 @@ fn an_instance_is_asked_for_a_session_a_role_and_its_keys() {
         if code == "AssumeRoleUnauthorizedAccess"));
     assert_eq!(done(fetch.answer(200, HANDED.as_bytes())).value, keys("ASIA", "s", Some("t")));
     for (status, body) in [(200, &b""[..]), (200, b"a\x01b"), (404, b"<html>")] {
-        let (mut fetch, _) = Fetch::begin(&Source::Instance, None).unwrap();
+        let (mut fetch, _) = Fetch::begin(&instance(), None).unwrap();
         assert!(fetch.answer(status, body).is_err());
     }
 }
@@ -239,4 +247,40 @@ fn fixed_keys_are_there_at_once_and_shown_to_nobody() {
     let (_, step) = Fetch::begin(&source, None).unwrap();
     assert_eq!(done(Ok(step)).expires_s, None);
     assert!(!format!("{source:?}").contains("shown") && !format!("{source:?}").contains("SHOWN"));
+}
+
+#[test]
+fn addresses_are_those_that_awss_tools_are_told() {
+    let set = [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1338/"),
+        ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1339"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/irsa"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/y"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    let found = with(&set, Files::default()).unwrap();
+    let token = Secret::new("ey.J");
+    let sent = ask(Fetch::begin(&found[0], Some(&token)).unwrap().1);
+    assert_eq!((&*sent.url, sent.own_machine), ("http://127.0.0.1:1339", true));
+    let sent = ask(Fetch::begin(&found[1], None).unwrap().1);
+    assert_eq!(sent.url, "http://127.0.0.1:1338/latest/api/token");
+    for (name, at) in [("AWS_EC2_METADATA_SERVICE_ENDPOINT", 0), ("AWS_ENDPOINT_URL_STS", 0)] {
+        let mut set = set.to_vec();
+        if at == 0 && name.starts_with("AWS_EC2") {
+            set.retain(|(name, _)| !name.contains("IDENTITY"));
+        }
+        set.retain(|(other, _)| *other != name);
+        set.push((name, "http://evil.example"));
+        let found = with(&set, Files::default()).unwrap();
+        assert_eq!(Fetch::begin(&found[at], Some(&token)).unwrap_err(), Fault::Address(name), "{found:?}");
+    }
+}
+
+#[test]
+fn a_profile_by_name_is_that_one_and_no_other() {
+    let files = Files { credentials: CREDENTIALS, config: CONFIG };
+    let named = |name: &str| profile_source(name, &|_| None, files);
+    assert_eq!(named("work").unwrap(), Source::Fixed(keys("ASIAWORK", "w", Some("t"))));
+    assert!(matches!(named("none").unwrap_err(), Fault::Missing(what) if what.contains("the config")));
+    assert!(matches!(named("sso").unwrap_err(), Fault::Unsupported(_)));
 }

@@ -20,7 +20,7 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 
 /// The service beside a machine of Google's. It has a name, which only such machines resolve; its address is
 /// always the same.
-const METADATA: &str = "http://169.254.169.254/computeMetadata/v1/instance/service-accounts";
+pub const METADATA_HOST: &str = "169.254.169.254";
 
 /// Where a token comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub enum Source {
     Metadata {
         /// The account; `default` where a machine has one only.
         account: String,
+        /// Its host, and its port where it has one: [`METADATA_HOST`], or what `GCE_METADATA_HOST` says.
+        host: String,
     },
 }
 
@@ -76,7 +78,7 @@ pub struct Workload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Subject {
     File(String),
-    Url(String, Vec<(String, String)>),
+    Url(String, Vec<(String, Secret)>),
 }
 
 /// Reads the file that `GOOGLE_APPLICATION_CREDENTIALS` names, or that `gcloud` keeps for a person.
@@ -144,14 +146,16 @@ fn workload(file: &[u8]) -> Result<Workload, Fault> {
 }
 
 /// The header lines that the other issuer wants to see.
-fn headers(source: &[u8]) -> Result<Vec<(String, String)>, Fault> {
+fn headers(source: &[u8]) -> Result<Vec<(String, Secret)>, Fault> {
     let Some(headers) = object(source, "headers") else { return Ok(Vec::new()) };
     // Of the services that are in use one wants `Metadata: true`, and GitHub's wants `Authorization`.
     let known =
         ["Metadata", "Authorization", "authorization", "metadata", "Accept", "X-aws-ec2-metadata-token"];
-    let found = known.iter().filter_map(|name| Some((name.to_ascii_lowercase(), text(headers, name)?)));
-    let found: Vec<(String, String)> = found.collect();
-    let plain = |(_, value): &(String, String)| value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let found =
+        known.iter().filter_map(|name| Some((name.to_ascii_lowercase(), Secret::new(text(headers, name)?))));
+    let found: Vec<(String, Secret)> = found.collect();
+    let plain =
+        |(_, value): &(String, Secret)| value.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if found.iter().all(plain) { Ok(found) } else { Err(Fault::Form("credential_source.headers")) }
 }
 
@@ -161,6 +165,28 @@ impl Source {
         match self {
             Self::Workload(Workload { subject: Subject::File(file), .. }) => Some(file),
             _ => None,
+        }
+    }
+
+    /// What nobody may see and what makes it another source when it changes.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::ServiceAccount(account) => vec![&account.key],
+            Self::Person(person) => vec![&person.client_secret, &person.refresh_token],
+            Self::Workload(Workload { subject: Subject::Url(_, lines), .. }) => {
+                lines.iter().map(|(_, value)| value).collect()
+            }
+            Self::Workload(_) | Self::Metadata { .. } => Vec::new(),
+        }
+    }
+
+    /// What people call it.
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::ServiceAccount(_) => "service account",
+            Self::Person(_) => "person of gcloud",
+            Self::Workload(_) => "workload identity",
+            Self::Metadata { .. } => "metadata service",
         }
     }
 }
@@ -220,18 +246,19 @@ impl Fetch {
                         "x-aws-ec2-metadata-token" => "x-aws-ec2-metadata-token",
                         _ => "authorization",
                     };
-                    let lines = lines.iter().map(|(key, value)| (name(key), Secret::new(value.as_str())));
+                    let lines = lines.iter().map(|(key, value)| (name(key), value.clone()));
                     let own_machine = own_machine(url, "credential_source.url")?;
                     let ask = Ask { own_machine, ..Ask::get(url.clone(), lines.collect()) };
                     (Stage::Subject(workload.clone()), ask)
                 }
             },
-            Source::Metadata { account } => {
-                let mut url = format!("{METADATA}/");
+            Source::Metadata { account, host } => {
+                let mut url = format!("http://{host}/computeMetadata/v1/instance/service-accounts/");
                 push_escaped(&mut url, account);
                 url.push_str("/token");
                 let flavour = ("metadata-flavor", Secret::new("Google"));
-                (Stage::Token, Ask { own_machine: true, ..Ask::get(url, vec![flavour]) })
+                let own_machine = own_machine(&url, "GCE_METADATA_HOST")?;
+                (Stage::Token, Ask { own_machine, ..Ask::get(url, vec![flavour]) })
             }
         };
         Ok((Self { now_s, stage }, ask))

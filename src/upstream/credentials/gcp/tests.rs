@@ -5,7 +5,7 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde_json::{Value as Tree, json};
 
-use super::{Fetch, SCOPE, Source, read};
+use super::{Fetch, METADATA_HOST, SCOPE, Source, read};
 use crate::base64::{self, URL_SAFE};
 use crate::secret::Secret;
 use crate::upstream::credentials::{Ask, Fault, Fresh, Step};
@@ -100,7 +100,7 @@ fn people_and_machines_are_asked_once() {
     assert_eq!(sent.url, "https://oauth2.googleapis.com/token");
     let body = "grant_type=refresh_token&client_id=c&client_secret=s%26&refresh_token=1%2F%2Fr";
     assert_eq!(sent.body.expose(), body);
-    let machine = Source::Metadata { account: "default".into() };
+    let machine = Source::Metadata { account: "default".into(), host: METADATA_HOST.into() };
     let (mut fetch, sent) = Fetch::begin(&machine, None, 50).unwrap();
     let url = "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token";
     assert_eq!((&*sent.url, sent.own_machine), (url, true));

@@ -1,0 +1,144 @@
+//! What was cut from results, kept for a while so that the same caller can read on.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::ids::ServerName;
+use crate::limits;
+use crate::mcp::lean::results::{self, Kept};
+
+/// The rests of all results that were cut not long ago. Its lock is taken only for a result that is cut, and
+/// by who reads on.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers(Mutex<Store>);
+
+#[derive(Debug, Default)]
+struct Store {
+    all: HashMap<String, Left>,
+    /// The handles, the oldest first.
+    order: VecDeque<String>,
+    bytes: usize,
+}
+
+/// One rest, whole.
+#[derive(Debug)]
+struct Left {
+    key_id: Arc<str>,
+    of: Whose,
+    kept: Kept,
+    until: Instant,
+}
+
+/// The tool whose result it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Whose {
+    pub(super) server: ServerName,
+    /// By the server's own name.
+    pub(super) tool: String,
+}
+
+impl Leftovers {
+    /// Keeps a rest for a caller under a handle that nobody can guess; the oldest go when there are too many.
+    /// Nothing where the system has no randomness, or it is larger than all of them may be.
+    pub(super) fn keep(&self, key_id: &Arc<str>, of: &Whose, kept: Kept, now: Instant) -> Option<String> {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).ok()?;
+        let handle = format!("{:016x}", u64::from_le_bytes(bytes));
+        let most = limits::RESULTS_KEPT_BYTES_MAX;
+        if kept.bytes() > most {
+            return None;
+        }
+        let mut store = self.store();
+        store.bytes += kept.bytes();
+        let until = now + limits::RESULTS_KEPT_FOR;
+        let left = Left { key_id: Arc::clone(key_id), of: of.clone(), kept, until };
+        store.all.insert(handle.clone(), left);
+        store.order.push_back(handle.clone());
+        store.clear(now, most);
+        Some(handle)
+    }
+
+    /// Whose result a handle of this caller stands for, and the piece of it that begins at `from` as the
+    /// result of a tool, if there is one.
+    pub(super) fn piece(
+        &self,
+        key_id: &str,
+        handle: &str,
+        from: usize,
+        now: Instant,
+    ) -> Option<(Whose, Option<Vec<u8>>)> {
+        let store = self.store();
+        let left = store.all.get(handle).filter(|left| *left.key_id == *key_id && now < left.until)?;
+        Some((left.of.clone(), results::more(&left.kept, handle, from)))
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    fn clear(&mut self, now: Instant, most: usize) {
+        while let Some(oldest) = self.order.front() {
+            let is_over = self.all.get(oldest).is_none_or(|left| left.until <= now);
+            if !is_over && self.bytes <= most {
+                break;
+            }
+            if let Some(left) = self.order.pop_front().and_then(|oldest| self.all.remove(&oldest)) {
+                self.bytes = self.bytes.saturating_sub(left.kept.bytes());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Leftovers, Whose};
+    use crate::clock;
+    use crate::ids::ServerName;
+    use crate::limits;
+    use crate::mcp::lean::results::{Caps, Kept};
+
+    fn kept(bytes: usize) -> Kept {
+        Kept::of("x".repeat(bytes), Caps { rows_max: None, bytes_max: Some(300) }).unwrap()
+    }
+
+    fn whose() -> Whose {
+        Whose { server: ServerName::new("s"), tool: "t".to_owned() }
+    }
+
+    #[test]
+    fn only_who_was_given_a_handle_reads_on_and_not_for_ever() {
+        let (left, now) = (Leftovers::default(), clock::now());
+        let (mine, other): (Arc<str>, &str) = ("mine".into(), "other");
+        let handle = left.keep(&mine, &whose(), kept(1000), now).unwrap();
+        let (of, piece) = left.piece(&mine, &handle, 300, now).unwrap();
+        let piece = String::from_utf8(piece.unwrap()).unwrap();
+        assert_eq!(of, whose());
+        assert!(piece.contains("[bytes 300 to 600 of 1000. For the rest call read_more"), "{piece}");
+        assert_eq!(left.piece(&mine, &handle, 1000, now).unwrap().1, None, "there is nothing behind it");
+        assert!(left.piece(other, &handle, 300, now).is_none());
+        assert!(left.piece(&mine, "0000000000000000", 300, now).is_none());
+        let later = now + limits::RESULTS_KEPT_FOR;
+        assert!(left.piece(&mine, &handle, 300, later).is_none());
+        left.keep(&mine, &whose(), kept(400), later + Duration::from_secs(1)).unwrap();
+        assert_eq!(left.store().all.len(), 1, "what is over is cleared away");
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many() {
+        let (left, now) = (Leftovers::default(), clock::now());
+        let key: Arc<str> = "key".into();
+        let part = limits::RESULTS_KEPT_BYTES_MAX / 4;
+        let handles: Vec<String> =
+            (0..6).map(|_| left.keep(&key, &whose(), kept(part), now).unwrap()).collect();
+        let there = |handle: &String| left.piece(&key, handle, 0, now).is_some();
+        assert_eq!(handles.iter().map(there).collect::<Vec<_>>(), [false, false, true, true, true, true]);
+        assert!(left.store().bytes <= limits::RESULTS_KEPT_BYTES_MAX);
+        assert!(left.keep(&key, &whose(), kept(5 * part), now).is_none());
+    }
+}
