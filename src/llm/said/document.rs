@@ -98,8 +98,7 @@ impl DocumentWriter {
                     self.whole(whole)?;
                 }
             }
-            Event::Compacted("") => {}
-            Event::Compacted(text) => {
+            Event::Compacted(text) if !text.is_empty() => {
                 self.flush()?;
                 self.whole(Whole::of_compaction(text))?;
             }
@@ -123,7 +122,7 @@ impl DocumentWriter {
                     call.ended = true;
                 }
             }
-            Event::Started { .. } | Event::Usage(_) | Event::Stopped(_) => {}
+            Event::Started { .. } | Event::Usage(_) | Event::Stopped(_) | Event::Compacted(_) => {}
         }
         Ok(())
     }

@@ -87,7 +87,7 @@ impl StreamWriter {
             Event::Failed(_) | Event::Ended if self.tail.cut => return self.end(out),
             Event::Failed(failure) => return Err((*failure).clone()),
             Event::Ended => return self.end(out),
-            Event::Usage(_) | Event::Stopped(_) => {}
+            Event::Usage(_) | Event::Stopped(_) | Event::Compacted("") => {}
             Event::Started { .. } => self.begin(out),
             _ if self.tail.cut => {}
             Event::Text(text) => {
@@ -120,7 +120,6 @@ impl StreamWriter {
                 self.queue.extend(Whole::of_search(search).map(Block::Whole));
                 return self.pump(false, out);
             }
-            Event::Compacted("") => {}
             Event::Compacted(text) => {
                 self.flush(out)?;
                 self.queue.push_back(Block::Whole(Whole::of_compaction(text)));
