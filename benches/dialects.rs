@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot run says so by panicking")]
 
+#[path = "samples/request.rs"]
+mod sample;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -9,10 +12,11 @@ use serde_json::{Value, json};
 use tollgate::ids::CallId;
 use tollgate::llm::conversation;
 use tollgate::llm::count::{Images, estimate, rough};
+use tollgate::llm::inward::{self, Dialect, Voice};
 use tollgate::llm::said::{Event, Setup, StreamWriter};
 use tollgate::llm::{gemini, openai_chat, openai_responses};
 
-criterion_group!(benches, there, back, gemini_both_ways, counted);
+criterion_group!(benches, there, back, gemini_both_ways, inwards, counted);
 criterion_main!(benches);
 
 /// Events of one stream.
@@ -20,7 +24,7 @@ const EVENTS: usize = 1000;
 
 fn there(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
-    let body = request();
+    let body = sample::request("claude-opus-5");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("read_60_KiB", |bench| {
         bench.iter(|| conversation::read(black_box(&body)).expect("the body is good").turns.len());
@@ -79,7 +83,11 @@ fn back(criterion: &mut Criterion) {
         ),
         ("openai_responses_call", item, "function_call_arguments", "\"path\": \"/home/dev/src\", "),
     ] {
-        let (begin, event) = (event(&begin), event(&delta_event(kind, delta)));
+        let mut begin = event(&begin);
+        if kind == "function_call_arguments" {
+            begin.extend(event(&delta_event(kind, "{")));
+        }
+        let event = event(&delta_event(kind, delta));
         for (way, stops) in ways() {
             group.bench_function(format!("{name}{way}"), |bench| {
                 bench.iter(|| {
@@ -95,7 +103,7 @@ fn back(criterion: &mut Criterion) {
 
 fn gemini_both_ways(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
-    let body = request();
+    let body = sample::request("claude-opus-5");
     group.throughput(Throughput::Bytes(body.len() as u64));
     let third = gemini::Target::gemini_3("gemini-3.1-pro");
     let subset = gemini::Target { json_schema: false, ..gemini::Target::gemini_2("gemini-2.0-flash") };
@@ -127,9 +135,66 @@ fn gemini_both_ways(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Callers of OpenAI's dialects: their request in Anthropic's form, and an answer of it in theirs.
+fn inwards(criterion: &mut Criterion) {
+    let body = sample::request("claude-opus-5");
+    let read = conversation::read(&body).expect("the body is good");
+    let chat = openai_chat::translate(&read, &openai_chat::Target::openai("gpt-5.6"));
+    let responses =
+        openai_responses::translate(&read, &openai_responses::Target::openai("gpt-5.6", "openai-responses"));
+    let bodies = [
+        ("chat", Dialect::Chat, chat.expect("the target takes it").body),
+        ("responses", Dialect::Responses, responses.expect("the target takes it").body),
+    ];
+    let mut group = criterion.benchmark_group("request");
+    for (name, dialect, body) in &bodies {
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(format!("from_{name}_60_KiB"), |bench| {
+            bench.iter(|| inward::read(*dialect, black_box(body)).expect("the body is good").body.len());
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("stream");
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    let start = json!({"type": "message_start", "message": {"id": "msg_01", "type": "message",
+        "role": "assistant", "model": "claude-opus-5", "content": [], "stop_reason": null,
+        "stop_sequence": null, "usage": {"input_tokens": 12_000, "output_tokens": 1}}});
+    let block =
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
+    let begin = [event(&start), event(&block)].concat();
+    let delta = event(&json!({"type": "content_block_delta", "index": 0,
+        "delta": {"type": "text_delta", "text": " of the \"project\",\n"}}));
+    for (name, dialect, _) in &bodies {
+        group.bench_function(format!("to_{name}_text"), |bench| {
+            bench.iter(|| {
+                let mut voice = Voice::new(
+                    *dialect,
+                    inward::Setup {
+                        call: CallId(7),
+                        model: "claude-opus-5".into(),
+                        created_s: 1_795_400_000,
+                        stream: true,
+                        usage: true,
+                    },
+                );
+                let (mut out, mut bytes) = (Vec::with_capacity(4096), 0);
+                voice.push(&begin, &mut out);
+                for _ in 0..EVENTS {
+                    out.clear();
+                    voice.push(black_box(&delta), &mut out);
+                    bytes += out.len();
+                }
+                assert!(bytes > EVENTS);
+                bytes
+            });
+        });
+    }
+    group.finish();
+}
+
 fn counted(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("count");
-    let body = request();
+    let body = sample::request("claude-opus-5");
     group.throughput(Throughput::Bytes(body.len() as u64));
     let read = conversation::read(&body).expect("the body is good");
     group.bench_function("estimate_60_KiB", |bench| {
@@ -165,7 +230,7 @@ fn stream(
         push(event, &mut |event| writer.take(event, &mut out));
         bytes += out.len();
     }
-    assert!(bytes > EVENTS && writer.failure().is_none());
+    assert!(bytes > EVENTS && writer.failure().is_none(), "{:?}", writer.failure());
     bytes
 }
 
@@ -187,42 +252,4 @@ fn chunk(delta: &Value) -> Vec<u8> {
         "system_fingerprint": "fp_a1b2c3d4e5", "choices": [{"index": 0, "delta": delta, "logprobs": null,
         "finish_reason": null}], "usage": null, "obfuscation": "k3Jx9"});
     format!("data: {chunk}\n\n").into_bytes()
-}
-
-/// A request as Claude Code writes it: about 60 KiB, 38 of them tools, ten rounds with a call each.
-fn request() -> Vec<u8> {
-    let prose = "Use this tool to read files of the project.\n\n- The path must be absolute, not relative\n- \
-        By default it reads up to 2000 lines\n- Say \"why\" when a `range` is given\n";
-    let tool = |index: usize| {
-        json!({
-            "name": format!("mcp__server__tool_{index}"),
-            "description": prose.repeat(4),
-            "input_schema": {"type": "object", "properties": {
-                "file_path": {"type": "string", "description": "The absolute path to the file to read"},
-                "offset": {"type": "integer", "description": "The line to start from", "minimum": 0},
-                "limit": {"type": "integer", "description": "How many lines to read"},
-            }, "required": ["file_path"], "additionalProperties": false},
-        })
-    };
-    let mut turns = vec![json!({"role": "user", "content": prose})];
-    for index in 0..10 {
-        let id = format!("toolu_{index:024}");
-        turns.push(json!({"role": "assistant", "content": [
-            {"type": "text", "text": prose.repeat(5)},
-            {"type": "tool_use", "id": id, "name": "mcp__server__tool_1",
-             "input": {"file_path": "/home/dev/project/src/main.rs", "limit": 200}},
-        ]}));
-        turns.push(json!({"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": id, "content": prose.repeat(4)},
-            {"type": "text", "text": prose},
-        ]}));
-    }
-    let tools: Value = (0..30).map(tool).collect();
-    let system = json!([
-        {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.330; cc_entrypoint=cli"},
-        {"type": "text", "text": prose.repeat(50), "cache_control": {"type": "ephemeral"}}]);
-    json!({"model": "claude-opus-5", "messages": turns, "system": system, "tools": tools,
-        "metadata": {"user_id": "u"}, "max_tokens": 32000, "thinking": {"type": "adaptive"}, "stream": true})
-    .to_string()
-    .into_bytes()
 }
