@@ -22,6 +22,8 @@ pub(super) struct Writer {
     items: usize,
     /// The item that is open.
     open: Option<Item>,
+    /// Its place as events about it say it, written once: they are many.
+    place: String,
     usage: Usage,
     why: Why,
 }
@@ -42,6 +44,7 @@ impl Writer {
             output: Vec::new(),
             items: 0,
             open: None,
+            place: String::new(),
             usage: Usage::default(),
             why: Why::Done,
         }
@@ -82,8 +85,10 @@ impl Writer {
         if !self.setup.stream {
             return;
         }
-        let head = format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"sequence_number\":{}", self.number);
-        out.extend_from_slice(head.as_bytes());
+        let number = self.number.to_string();
+        for piece in ["event: ", kind, "\ndata: {\"type\":\"", kind, "\",\"sequence_number\":", &number] {
+            out.extend_from_slice(piece.as_bytes());
+        }
         members(self, out);
         out.extend_from_slice(b"}\n\n");
         self.number += 1;
@@ -92,13 +97,7 @@ impl Writer {
     /// The same for what stands at the place of the open item.
     fn event_of_item(&mut self, kind: &str, (front, text, end): (&str, &str, &str), out: &mut Vec<u8>) {
         self.event(kind, out, |writer, out| {
-            let place = writer.items;
-            let id = writer.open.as_ref().map_or("", Item::prefix);
-            let head = format!(
-                ",\"item_id\":\"{id}_{:032x}_{place}\",\"output_index\":{place}",
-                writer.setup.call.0
-            );
-            out.extend_from_slice(head.as_bytes());
+            out.extend_from_slice(writer.place.as_bytes());
             out.extend_from_slice(front.as_bytes());
             write_string(out, text);
             out.extend_from_slice(end.as_bytes());
@@ -118,6 +117,8 @@ impl Writer {
     }
 
     fn open(&mut self, item: Item, out: &mut Vec<u8>) {
+        let (prefix, call, place) = (item.prefix(), self.setup.call.0, self.items);
+        self.place = format!(",\"item_id\":\"{prefix}_{call:032x}_{place}\",\"output_index\":{place}");
         self.open = Some(item);
         self.event("response.output_item.added", out, |writer, out| {
             out.extend_from_slice(format!(",\"output_index\":{},\"item\":", writer.items).as_bytes());
