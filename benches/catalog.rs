@@ -61,7 +61,8 @@ fn view(criterion: &mut Criterion) {
         _ => Admission::Open,
     };
     let scope = Scope::All { endpoint_key: "tollgate" };
-    let plan = Plan { parts: &parts, scope, allow: Some(&allow), mode: ToolMode::Raw, ttl_ms: 1000 };
+    let plan =
+        Plan { parts: &parts, scope, allow: Some(&allow), mode: ToolMode::Raw, is_core: None, ttl_ms: 1000 };
     criterion.bench_function("catalog/tables_of_2000_tools", |bench| {
         bench.iter(|| View::new(black_box(&plan)));
     });

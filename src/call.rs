@@ -74,11 +74,13 @@ pub enum ToolMode {
     Raw,
     /// Not listed: found and called through the tools of `mcp::doors`.
     Search,
+    /// Not listed until it is found; then in the list of that session, to be called by its own name.
+    Jit,
 }
 
 impl ToolMode {
     /// All of them, in the order in which people read them.
-    pub const ALL: [Self; 4] = [Self::Native, Self::Lean, Self::Raw, Self::Search];
+    pub const ALL: [Self; 5] = [Self::Native, Self::Lean, Self::Raw, Self::Search, Self::Jit];
 
     /// The word for it in the config and in JSON.
     pub const fn name(self) -> &'static str {
@@ -87,7 +89,13 @@ impl ToolMode {
             Self::Lean => "lean",
             Self::Raw => "raw",
             Self::Search => "search",
+            Self::Jit => "jit",
         }
+    }
+
+    /// Whether tools of this mode stand in the lists that all callers with the same rights share.
+    pub const fn is_listed(self) -> bool {
+        !matches!(self, Self::Search | Self::Jit)
     }
 }
 

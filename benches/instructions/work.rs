@@ -155,7 +155,8 @@ fn views(times: u64, mut looks: impl FnMut(&View) -> bool) -> Result<()> {
         _ => Admission::Open,
     };
     let scope = Scope::All { endpoint_key: "tollgate" };
-    let plan = Plan { parts: &parts, scope, allow: Some(&allow), mode: ToolMode::Raw, ttl_ms: 1000 };
+    let plan =
+        Plan { parts: &parts, scope, allow: Some(&allow), mode: ToolMode::Raw, is_core: None, ttl_ms: 1000 };
     for _ in 0..times {
         ensure!(looks(&View::new(black_box(&plan))), "the view shows nothing");
     }

@@ -48,6 +48,8 @@ struct Row {
     set: Option<usize>,
     /// Whether any of them is to be searched for.
     searched: bool,
+    /// Whether any of them is added to lists when it is found.
+    added: bool,
 }
 
 impl Row {
@@ -60,6 +62,7 @@ impl Row {
             row.cost += cost;
             set += cost.in_mode(tool.mode);
             row.searched |= tool.mode == ToolMode::Search;
+            row.added |= tool.mode == ToolMode::Jit;
         }
         row.set = Some(set);
         row
@@ -72,10 +75,14 @@ impl Row {
             all.cost += row.cost;
             all.set = row.set.map(|set| set + all.set.unwrap_or_default());
             all.searched |= row.searched;
+            all.added |= row.added;
         }
-        if all.searched {
-            all.set = all.set.map(|set| set + search(rows));
-        }
+        let finding = match (all.searched, all.added) {
+            (true, _) => search(rows),
+            (false, true) => jit(rows),
+            (false, false) => 0,
+        };
+        all.set = all.set.map(|set| set + finding);
         all
     }
 }
@@ -146,11 +153,20 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// What the tools take that find all others, and call them.
 fn search(rows: &[Row]) -> usize {
-    let store = Store::new();
     let texts = doors::search(rows.iter().map(|row| row.server.as_str()));
-    // They are ours, and all of them are tools.
-    let tools = texts.iter().filter_map(|(_, text)| store.intern(ItemKind::Tool, text.as_bytes()).ok());
-    tools.map(|tool| Cost::of(tool.key(), None, &tool).raw).sum()
+    texts.iter().map(|(_, text)| tokens(text)).sum()
+}
+
+/// What the tool takes that adds others to lists.
+fn jit(rows: &[Row]) -> usize {
+    tokens(&doors::growing(rows.iter().map(|row| row.server.as_str())))
+}
+
+/// Tokens of one of our own tools.
+fn tokens(definition: &str) -> usize {
+    // It is ours, and a good one.
+    let tool = Store::new().intern(ItemKind::Tool, definition.as_bytes());
+    tool.map_or(0, |tool| Cost::of(tool.key(), None, &tool).raw)
 }
 
 /// How `form` stands against `raw`, in tenths of a percent, such as `-7.4 %`.
@@ -180,9 +196,10 @@ fn shown(rows: &[Row], width: Option<usize>) -> String {
         ]
     }));
     let mut out = columns(&table, &[1, 2, 3, 4, 5, 6, 7, 8, 9], width);
-    let doors = thousands(search(rows));
+    let (doors, finder) = (thousands(search(rows)), thousands(jit(rows)));
     out.push_str(&format!(
-        "\n`tools: search` takes {doors} for all of them, and a signature for each that is found"
+        "\n`tools: search` takes {doors} for all of them, and a signature for each that is found; \
+         `tools: jit` takes {finder}, and the definition of each that is found"
     ));
     out.push_str("\ntokens by o200k_base; no vocabulary of today's Claude is public, so read the shares\n");
     out
@@ -197,6 +214,8 @@ struct Form<'a> {
     totals: RowForm<'a>,
     /// What the tools take that find all others and call them, however many those are.
     search: usize,
+    /// What the one takes that adds others to lists.
+    jit: usize,
 }
 
 #[derive(Serialize)]
@@ -228,7 +247,8 @@ fn form(rows: &[Row]) -> Form<'_> {
         }
     }
     let servers = rows.iter().map(|row| of(row, &row.server)).collect();
-    Form { vocabulary: "o200k_base", servers, totals: of(&Row::all(rows), ""), search: search(rows) }
+    let (totals, search, jit) = (of(&Row::all(rows), ""), search(rows), jit(rows));
+    Form { vocabulary: "o200k_base", servers, totals, search, jit }
 }
 
 #[cfg(test)]
@@ -237,9 +257,12 @@ mod tests {
 
     fn rows() -> Vec<Row> {
         let cost = |raw, native| Cost { raw, native, lean: native / 2, signature: 9, name: 3 };
-        let row = |server: &str, cost, set| {
-            let (server, searched) = (server.to_owned(), false);
-            Row { server, tools: 2, cost, set, searched }
+        let row = |server: &str, cost, set| Row {
+            server: server.to_owned(),
+            tools: 2,
+            cost,
+            set,
+            ..Row::default()
         };
         vec![row("git", cost(1000, 925), Some(925)), row("k8s", cost(3000, 3000), Some(1500))]
     }
@@ -262,6 +285,12 @@ mod tests {
         assert!((100..400).contains(&doors), "{doors}");
         assert_eq!(Row::all(&rows).set, Some(2425 + doors));
         assert!(shown(&rows, None).contains(&format!("takes {doors} for all of them")));
+        rows[0].searched = false;
+        rows[1].added = true;
+        let finder = jit(&rows);
+        assert!((50..doors / 2).contains(&finder), "{finder}");
+        assert_eq!(Row::all(&rows).set, Some(2425 + finder));
+        assert!(shown(&rows, None).contains(&format!("`tools: jit` takes {finder}, ")));
     }
 
     #[test]

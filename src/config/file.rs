@@ -5,6 +5,7 @@ use crate::call::ToolMode;
 use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::cloud_file::{self, CLOUD_KEYS, Cloud};
+use crate::config::core_tools;
 use crate::config::credentials_file;
 use crate::config::dialect_file::{self, Takes};
 use crate::config::guard_file::{self, Guard};
@@ -27,6 +28,7 @@ use crate::ledger::content::Policy;
 use crate::limits;
 use crate::net::engine::EngineChoice;
 use crate::net::reach::Allow;
+use crate::policy::core_tools::CoreTools;
 use crate::upstream::provider::Dialect;
 
 /// The file. `None` and empty lists mean "not written".
@@ -132,6 +134,7 @@ pub(crate) struct Team {
     pub(crate) aliases: Vec<Alias>,
     pub(crate) guard: Guard,
     pub(crate) tools: Option<ToolMode>,
+    pub(crate) core: CoreTools,
 }
 
 /// `timeouts:`, milliseconds.
@@ -450,6 +453,7 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
         "tool_inputs",
         "scan",
         "tools",
+        "core",
     ];
     let fields = reader.fields(node, &what, &known)?;
     let models = fields.get("models").and_then(|node| reader.patterns(node, &format!("{what}.models")));
@@ -470,5 +474,7 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
     let deny_models = denied.unwrap_or_default();
     let guard = guard_file::read(&fields, &format!("{what}."), reader);
     let tools = fields.get("tools").and_then(|node| tool_modes::read(node, &format!("{what}.tools"), reader));
-    Some(Team { name, models, deny_models, servers, budget, content, reach, aliases, guard, tools })
+    let core = fields.get("core").map(|node| core_tools::of_team(node, &format!("{what}.core"), reader));
+    let core = core.unwrap_or_default();
+    Some(Team { name, models, deny_models, servers, budget, content, reach, aliases, guard, tools, core })
 }

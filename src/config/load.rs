@@ -269,6 +269,12 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
                 servers: team.servers.as_deref().map(|grants| ShownGrant::all(&policies::servers(grants))),
                 content: team.content.map(shown_books::word_of),
                 tools: team.tools.map(ToolMode::name),
+                core: team
+                    .core
+                    .entries()
+                    .iter()
+                    .map(|(server, tools)| (server.as_str().to_owned(), globs(tools)))
+                    .collect(),
                 reach: ShownReach::of(&team.reach, &team.aliases),
                 guard: ShownGuard::of(&team.guard),
             })

@@ -2,6 +2,7 @@
 
 use crate::call::{Class, ToolMode};
 use crate::config::confines_file::{self, Written};
+use crate::config::core_tools;
 use crate::config::faults::Mark;
 use crate::config::pinning;
 use crate::config::places_file::{self, Stand};
@@ -61,7 +62,7 @@ pub(crate) struct Endpoint {
 
 /// Keys that every server may have, then those of each way to reach one.
 const KEYS: &[&str] =
-    &["trusted", "call_timeout_ms", "prefix", "tools", "results", "region", "tenancy", "pin"];
+    &["trusted", "call_timeout_ms", "prefix", "tools", "core", "results", "region", "tenancy", "pin"];
 const PROGRAM_KEYS: &[&str] =
     &["command", "type", "args", "env", "cwd", "user", "limits", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
@@ -87,6 +88,7 @@ const ALL_KEYS: &[&str] = &[
     "idle_s",
     "prefix",
     "tools",
+    "core",
     "results",
     "region",
     "tenancy",
@@ -159,7 +161,9 @@ pub(crate) fn read_server(
     let (mode, tools) = tools.unwrap_or_default();
     let results = fields.get("results");
     let results = results.and_then(|node| results_file::read(node, &format!("{what}.results"), reader));
-    let presentation = Presentation { prefix: prefix.unwrap_or_default(), mode, tools, results };
+    let core = fields.get("core").map(|node| core_tools::of_server(node, &format!("{what}.core"), reader));
+    let (prefix, core) = (prefix.unwrap_or_default(), core.unwrap_or_default());
+    let presentation = Presentation { prefix, mode, tools, results, core };
     let stand = places_file::read_stand(&fields, &what, reader);
     let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
     let pin = fields.get("pin").and_then(|node| pinning::read_word(node, &format!("{what}.pin"), reader));

@@ -10,6 +10,7 @@ mod books;
 mod books_file;
 pub mod cloud_file;
 mod confines_file;
+mod core_tools;
 pub mod credentials;
 mod credentials_file;
 mod defaults;

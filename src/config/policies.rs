@@ -51,6 +51,7 @@ pub(crate) fn rules(
             territory: team.reach.territory(),
             aliases: models_file::aliases(&team.aliases),
             tools: team.tools,
+            core: team.core.clone(),
         };
         (TeamName::new(&team.name.value), team_rules)
     });

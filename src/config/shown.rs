@@ -1,5 +1,6 @@
 //! The resolved config as people may see it: every default filled in, every secret masked.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -128,6 +129,9 @@ pub struct ShownTeam {
     /// How definitions of tools are written for it; absent for what `mcp:` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<&'static str>,
+    /// The tools that stand in each of its lists, by server, as written.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub core: BTreeMap<String, Vec<String>>,
     /// Where its calls may run, and its names for models.
     #[serde(flatten)]
     pub reach: ShownReach,
@@ -233,7 +237,11 @@ fn write_team(team: &ShownTeam, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let content = team.content.map(|content| format!("content: {content}"));
     let denied = (!team.deny_models.is_empty()).then(|| format!("deny_models: {}", list(&team.deny_models)));
     let tools = team.tools.map(|tools| format!("tools: {tools}"));
-    let mut both: Vec<String> = [models, denied, servers, content, tools].into_iter().flatten().collect();
+    let core = team.core.iter().map(|(server, tools)| format!("{}: {}", word(server), list(tools)));
+    let core =
+        (!team.core.is_empty()).then(|| format!("core: {{ {} }}", core.collect::<Vec<_>>().join(", ")));
+    let all = [models, denied, servers, content, tools, core];
+    let mut both: Vec<String> = all.into_iter().flatten().collect();
     both.extend(team.reach.entries());
     both.extend(team.guard.parts());
     let space = if both.is_empty() { "" } else { " " };

@@ -49,6 +49,9 @@ pub struct ShownServer {
     /// What is different about its tools, in written order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ShownTool>,
+    /// Its tools that stand in every list, as written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<String>,
     /// What is done to results of its tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<ShownRule>,
@@ -133,7 +136,7 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
-    /// How definitions of tools are written: `native`, `lean`, `raw` or `search`.
+    /// How definitions of tools are written: `native`, `lean`, `raw`, `search` or `jit`.
     pub tools: &'static str,
 }
 
@@ -215,6 +218,7 @@ impl ShownServer {
             pin: pin.word(),
             tool_mode: resolved.presentation.mode.map(ToolMode::name),
             tools: resolved.presentation.tools.iter().map(ShownTool::of).collect(),
+            core: resolved.presentation.core.iter().map(|glob| glob.as_str().to_owned()).collect(),
             results: resolved.presentation.results.as_deref().map(ShownRule::of),
             stand: ShownStand::of(&server.place),
         }
@@ -340,6 +344,9 @@ impl fmt::Display for ShownServer {
         entries.extend(self.tool_mode.map(|mode| format!("tools: {mode}")));
         if !self.tools.is_empty() {
             entries.push(format!("tools: {}", mapping(self.tools.iter().map(ToString::to_string))));
+        }
+        if !self.core.is_empty() {
+            entries.push(format!("core: {}", list(&self.core)));
         }
         entries.extend(self.results.as_ref().map(ToString::to_string));
         write!(f, "  {}: {}", word(&self.name), mapping(entries.into_iter()))

@@ -96,7 +96,8 @@ mod tests {
 
     fn view(marked: &[&str]) -> View {
         let scope = Scope::All { endpoint_key: "t" };
-        let plan = Plan { parts: &[], scope, allow: None, mode: ToolMode::default(), ttl_ms: 0 };
+        let plan =
+            Plan { parts: &[], scope, allow: None, mode: ToolMode::default(), is_core: None, ttl_ms: 0 };
         View::new(&plan).with_marked(marked)
     }
 

@@ -15,6 +15,8 @@ pub struct Changes<'a> {
     pub legacy: bool,
     /// With the mark that has Claude Code ask a person before each call.
     pub asks: bool,
+    /// With the mark that has Claude Code load it from the start.
+    pub always: bool,
     /// With an `outputSchema` that takes anything, because results are changed.
     pub any_output: bool,
 }

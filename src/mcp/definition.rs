@@ -12,6 +12,7 @@ use crate::limits;
 use crate::mcp::canonical::{Ambiguous, canonical, name};
 use crate::mcp::changes::Changes;
 use crate::mcp::lean::shape::{Parts, Shape, Shapes};
+use crate::mcp::meta_marks::Marks;
 use crate::mcp::param_headers::{self, ParamHeader};
 
 /// What a list is a list of.
@@ -178,19 +179,11 @@ struct Places {
     loose_output: Option<Range<usize>>,
     /// The value of `annotations`.
     annotations: Option<Range<usize>>,
-    /// The value of `_meta`.
-    meta: Option<Range<usize>>,
-    /// Whether `_meta` is an object without members.
-    meta_is_empty: bool,
-    /// The value of the member of `_meta` that has the client ask a person.
-    asks: Option<Range<usize>>,
+    /// What stands in `_meta`.
+    marks: Marks,
     /// The value of `execution.taskSupport` that says `required`, with quotes.
     only_as_task: Option<Range<usize>>,
 }
-
-/// The member of `_meta` by which Claude Code asks a person before each call, whatever the person's own rules
-/// allow (measured with 2.1.330).
-const ASKS: &str = "anthropic/requiresUserInteraction";
 
 impl Definition {
     /// Reads a definition. Expensive: all of it is checked.
@@ -339,9 +332,7 @@ impl Definition {
         if let Some(place) = self.places.only_as_task.clone() {
             cuts.push((place, Cow::Borrowed(b"\"optional\"")));
         }
-        if changes.asks {
-            cuts.push(self.asking());
-        }
+        cuts.extend(self.places.marks.set(self.places.key.end, [changes.asks, changes.always]));
         cuts.sort_by_key(|(place, _)| (place.start, place.end));
         let start = out.len();
         let mut done = 0;
@@ -370,27 +361,6 @@ impl Definition {
                 Some((self.places.output_schema.clone()?, Cow::Borrowed(any)))
             }
             None => None,
-        }
-    }
-
-    /// What to write where, so that the client asks a person.
-    fn asking(&self) -> (Range<usize>, Cow<'_, [u8]>) {
-        let Places { meta, meta_is_empty, asks, key, .. } = &self.places;
-        if let Some(place) = asks {
-            return (place.clone(), Cow::Borrowed(b"true"));
-        }
-        let is_object = |place: &&Range<usize>| self.raw.get(place.start) == Some(&b'{');
-        match (meta, meta.as_ref().filter(is_object)) {
-            (_, Some(meta)) => {
-                let comma = if *meta_is_empty { "" } else { "," };
-                let member = format!("\"{ASKS}\":true{comma}").into_bytes();
-                (meta.start + 1..meta.start + 1, Cow::Owned(member))
-            }
-            (Some(meta), None) => (meta.clone(), Cow::Owned(format!("{{\"{ASKS}\":true}}").into_bytes())),
-            (None, None) => {
-                let member = format!(",\"_meta\":{{\"{ASKS}\":true}}").into_bytes();
-                (key.end..key.end, Cow::Owned(member))
-            }
         }
     }
 
@@ -500,20 +470,7 @@ impl<'a> Reader<'a> {
                     self.hints(value.span.clone())?;
                 }
             }
-            "_meta" => {
-                self.places.meta = Some(value.span.clone());
-                self.places.meta_is_empty = true;
-                if value.kind == Kind::Object {
-                    let places = &mut self.places;
-                    fields_at(self.raw, value.span.clone(), |field| {
-                        places.meta_is_empty = false;
-                        if crate::mcp::canonical::name(&field.key)? == ASKS {
-                            places.asks = Some(field.value.span);
-                        }
-                        Ok::<_, Broken>(())
-                    })?;
-                }
-            }
+            "_meta" => self.places.marks = Marks::read(self.raw, value)?,
             "execution" if self.kind == ItemKind::Tool && value.kind == Kind::Object => {
                 self.execution(value.span.clone())?;
             }

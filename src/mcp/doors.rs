@@ -60,6 +60,11 @@ impl Door {
         }
     }
 
+    /// Whether it calls other tools.
+    pub const fn calls(self) -> bool {
+        matches!(self, Self::Read | Self::Write | Self::Destructive)
+    }
+
     /// The definition, with the names of the servers whose tools are behind it.
     fn definition(self, servers: &str) -> String {
         let (words, schema, read_only) = match self {
@@ -78,8 +83,12 @@ impl Door {
             }
             Self::More => ("Reads on in a result that was cut.".to_owned(), MORE_SCHEMA, true),
         };
+        self.written(&words, schema, read_only)
+    }
+
+    fn written(self, words: &str, schema: &str, read_only: bool) -> String {
         let mut description = Vec::new();
-        write_string(&mut description, &words);
+        write_string(&mut description, words);
         let description = String::from_utf8_lossy(&description);
         let name = self.name();
         format!(
@@ -113,11 +122,26 @@ pub fn more() -> (Door, String) {
 /// The tools of [`Door::SEARCH`] as callers get them. Of `servers` at most
 /// `limits::SEARCH_SERVERS_SHOWN_MAX` are named.
 pub fn search<'s>(servers: impl IntoIterator<Item = &'s str>) -> Vec<(Door, String)> {
+    let of = of(servers);
+    Door::SEARCH.into_iter().map(|door| (door, door.definition(&of))).collect()
+}
+
+/// `find_tools` for callers whose lists grow by what it finds.
+pub fn growing<'s>(servers: impl IntoIterator<Item = &'s str>) -> String {
+    let words = format!(
+        "Finds tools by what they do{}. Those that fit are added to your tools, to be called by their own \
+         names in the next step. Look here before you say that something cannot be done.",
+        of(servers)
+    );
+    Door::Find.written(&words, FIND_SCHEMA, true)
+}
+
+/// Whose tools are behind a door.
+fn of<'s>(servers: impl IntoIterator<Item = &'s str>) -> String {
     let mut servers = servers.into_iter();
     let named: Vec<&str> = servers.by_ref().take(limits::SEARCH_SERVERS_SHOWN_MAX).collect();
     let more = if servers.next().is_some() { " and others" } else { "" };
-    let of = if named.is_empty() { String::new() } else { format!(", of {}{more}", named.join(", ")) };
-    Door::SEARCH.into_iter().map(|door| (door, door.definition(&of))).collect()
+    if named.is_empty() { String::new() } else { format!(", of {}{more}", named.join(", ")) }
 }
 
 /// Why the arguments of a door are none.

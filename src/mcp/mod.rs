@@ -11,6 +11,7 @@
 pub mod bridge;
 pub mod canonical;
 pub mod changes;
+pub mod clients;
 pub mod definition;
 pub mod diff;
 pub mod doors;
@@ -21,6 +22,7 @@ pub mod hints;
 pub mod lean;
 pub mod list;
 pub mod message;
+mod meta_marks;
 pub mod method;
 pub mod mirror;
 pub mod names;

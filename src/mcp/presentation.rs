@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::call::{Class, ToolMode};
+use crate::glob::Glob;
 use crate::mcp::lean::results::Rule;
 
 /// How the tools of one server appear, as a person wrote it: not yet held against the tools that there are.
@@ -16,6 +17,9 @@ pub struct Presentation {
     pub tools: Vec<ToolOverride>,
     /// What is done to results of its tools.
     pub results: Option<Arc<Rule>>,
+    /// Its tools that stand in every list and are loaded from the start, by the server's own names for them;
+    /// at most `limits::CORE_TOOLS_MAX`.
+    pub core: Vec<Glob>,
 }
 
 /// What stands before the names of a server's tools at `/mcp`, where all servers appear as one.

@@ -9,6 +9,7 @@ use crate::identity::principal::Principal;
 use crate::identity::servers::ServerRules;
 use crate::ids::{KeyName, ServerName, TeamName};
 use crate::limits;
+use crate::policy::core_tools::CoreTools;
 use crate::policy::readable::Whose;
 use crate::policy::residency::Territory;
 use crate::policy::rights::{Answer, Rights, Verdict};
@@ -239,8 +240,10 @@ impl Rules {
         let any_place = own.is_none() && territory.regions.is_none() && territory.tenancies.is_none();
         let open = book.unwritten == Unwritten::Allow && book.raw.is_empty() && any_place;
         let tools = principal.team.as_ref().and_then(|name| self.team(name)?.tools);
-        let everything = open && key.is_none() && team.is_none() && tools.is_none();
-        ViewKey { key, team, told: Told::of(principal, book.spoken), places, tools, everything }
+        let core = principal.team.as_ref().and_then(|name| Some(self.team(name)?.core.clone()));
+        let core = core.unwrap_or_default();
+        let everything = open && key.is_none() && team.is_none() && tools.is_none() && core.is_empty();
+        ViewKey { key, team, told: Told::of(principal, book.spoken), places, tools, core, everything }
     }
 
     pub(super) fn rights(&self, principal: &Principal) -> Rights {
@@ -326,6 +329,7 @@ pub struct ViewKey {
     /// What key and team say of the places of servers.
     places: (Option<Arc<[Glob]>>, Territory),
     tools: Option<ToolMode>,
+    core: CoreTools,
     everything: bool,
 }
 
@@ -333,6 +337,11 @@ impl ViewKey {
     /// How the team has definitions of tools written.
     pub const fn tools(&self) -> Option<ToolMode> {
         self.tools
+    }
+
+    /// The tools that stand in every list of the team.
+    pub const fn core(&self) -> &CoreTools {
+        &self.core
     }
 
     /// Whether it sees everything as everybody does, because no rule speaks of servers or their places.

@@ -9,6 +9,7 @@
 //! its team, and nothing may forbid it. What it says is remembered by each thread for itself (`table`).
 
 pub mod alias;
+pub mod core_tools;
 pub mod decide;
 mod depth;
 mod flat;

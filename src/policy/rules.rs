@@ -12,6 +12,7 @@ use crate::identity::principal::Principal;
 use crate::identity::servers::ServerRules;
 use crate::ids::TeamName;
 use crate::policy::alias::Aliases;
+use crate::policy::core_tools::CoreTools;
 use crate::policy::raw::{self, Known, RawFault, RawFile, RawRule, Read};
 use crate::policy::readable::{Scope, Whose, Written};
 use crate::policy::residency::Territory;
@@ -37,6 +38,8 @@ pub struct Team {
     /// How definitions of tools are written for it, where nothing is said of a server or tool. No rule: it
     /// decides nothing but what its lists look like.
     pub tools: Option<ToolMode>,
+    /// Which tools stand in its lists whatever `tools` says. No rule either.
+    pub core: CoreTools,
 }
 
 /// What holds for models and servers of which no list of the key or its team speaks.
@@ -211,7 +214,7 @@ fn version(sources: &Sources) -> Arc<str> {
     teams.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (name, team) in teams {
         add(&format!("team {name}"));
-        let Team { models, deny_models, servers, territory, aliases, tools: _ } = team;
+        let Team { models, deny_models, servers, territory, aliases, tools: _, core: _ } = team;
         add(&format!("{territory:?} {aliases:?}"));
         add(&spelt(&Own {
             models: models.clone(),

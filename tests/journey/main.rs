@@ -58,6 +58,7 @@ mod mcp_confined;
 mod mcp_conformance;
 mod mcp_faults;
 mod mcp_fidelity;
+mod mcp_growing;
 mod mcp_isolation;
 mod mcp_matrix;
 mod mcp_old_sdks;

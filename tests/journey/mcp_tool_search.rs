@@ -28,7 +28,7 @@ fn tool(name: &str, words: &str, hints: [bool; 2]) -> Value {
 }
 
 /// A server of issues, which says what it was called.
-fn hub(era: Era) -> Peer {
+pub(crate) fn hub(era: Era) -> Peer {
     let all = json!([
         tool("search_issues", "Finds issues of a repository by words. Slowly.", [true, false]),
         tool("create_issue", "Opens a new issue.", [false, false]),

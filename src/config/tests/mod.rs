@@ -4,6 +4,7 @@ mod addresses;
 mod bad;
 mod books;
 mod clouds;
+mod core_tools;
 mod dialects;
 mod good;
 mod guard;

@@ -15,6 +15,7 @@ use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::calls;
 use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::finder;
+use crate::gateway::hub::growth;
 use crate::gateway::hub::listing::Seen;
 use crate::json::write_string;
 use crate::mcp::bridge::results::{self, ResultKind};
@@ -47,7 +48,10 @@ pub(super) async fn call(
     cancelled: Rc<Notify>,
 ) {
     match door(&question, seen) {
-        None => Box::pin(calls::call(hub, caller, leg, question, seen, cancelled)).await,
+        None => {
+            let sought = growth::sought(hub, caller, &question, seen).unwrap_or_default();
+            Box::pin(calls::call(hub, caller, Leg { sought, ..leg }, question, seen, cancelled)).await;
+        }
         Some(Door::More) => more(hub, caller, leg, &question, seen).await,
         Some(Door::Find) => Box::pin(search(hub, caller, leg, &question, seen)).await,
         Some(door) => {
@@ -95,12 +99,24 @@ async fn search(hub: &Rc<Hub>, caller: &Caller, leg: Leg, question: &Question, s
         [] => "found nothing".to_owned(),
         found => format!("found {}", found.iter().map(true_name).collect::<Vec<_>>().join(", ")),
     };
+    let added = growth::add(caller, seen, &found);
+    if added.as_ref().is_some_and(|added| added.grew()) {
+        about.decision += ", added to the list";
+    }
     about.sought.clone_from(&query);
     leg.about(about).await;
     hub.finder.note(caller, &query, found.iter().map(|entry| entry.exposed.clone()).collect());
-    let text = match found.as_slice() {
-        [] => NOTHING.to_owned(),
-        found => found.iter().map(|entry| told(caller, entry, full)).collect::<Vec<_>>().join("\n"),
+    let lines = |from: &dyn Fn(&Entry) -> String| {
+        found.iter().map(|entry| from(entry)).collect::<Vec<_>>().join("\n")
+    };
+    let text = match added {
+        _ if found.is_empty() => NOTHING.to_owned(),
+        None => lines(&|entry| told(caller, entry, full)),
+        Some(added) => {
+            let (words, by_name) = added.listed(&leg).await;
+            let either = |entry: &Entry| if by_name(entry) { line(entry) } else { told(caller, entry, full) };
+            format!("{words}{}", lines(&either))
+        }
     };
     answer(caller, &leg, &text, false).await;
 }
@@ -117,10 +133,15 @@ fn told(caller: &Caller, entry: &Entry, full: bool) -> String {
         entry.definition.write(Changes { asks: false, ..entry.changes(reader) }, &mut out);
         return format!("{door} {}", String::from_utf8_lossy(&out));
     }
+    format!("{door} {}", line(entry))
+}
+
+/// A tool as a model can call it.
+fn line(entry: &Entry) -> String {
     let own = entry.definition.description();
     let description = entry.description.as_deref().or(own.as_deref()).unwrap_or_default();
     let schema = entry.definition.input_schema().unwrap_or_default();
-    format!("{door} {}", signature(&entry.exposed, description, schema))
+    signature(&entry.exposed, description, schema)
 }
 
 /// Answers with more of a result that was cut, as long as the caller may see the tool.

@@ -12,6 +12,7 @@ use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::{About, Final, Reply};
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::Question;
+use crate::gateway::hub::growth::Growth;
 use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::post::Asking;
 use crate::gateway::hub::session::Session;
@@ -45,6 +46,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     // A version that nobody knows, or one that has no sessions, gets the newest that has.
     let version = Version::parse(&asked).filter(|version| !version.is_modern());
     let version = version.unwrap_or(Version::LATEST_LEGACY);
+    let client_info = question.at(question.params.client_info.as_ref()).unwrap_or(b"{}");
     let session = Rc::new(Session {
         id: format!("{:016x}{:016x}", hub.random(), hub.random()),
         key_id: asking.principal.key_id.clone(),
@@ -52,7 +54,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
         scope: asking.scope.clone(),
         version,
         capabilities: capabilities.to_vec(),
-        client_info: question.at(question.params.client_info.as_ref()).unwrap_or(b"{}").to_vec(),
+        client_info: client_info.to_vec(),
         log_level: Cell::new(None),
         heard: Cell::new(clock::now()),
         stream: RefCell::default(),
@@ -61,6 +63,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
         calls: RefCell::default(),
         subscribed: RefCell::default(),
         marks: RefCell::default(),
+        growth: Growth::of(client_info),
     });
     let caller = caller(&asking, &session);
     leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
@@ -265,6 +268,7 @@ pub(super) async fn open_sse(hub: &Rc<Hub>, asking: Asking, path: &str) {
         calls: RefCell::default(),
         subscribed: RefCell::default(),
         marks: RefCell::default(),
+        growth: Growth::default(),
     });
     if !hub.sessions.open(Rc::clone(&session)) {
         let text = "too many sessions are open; wait until some expire";
@@ -328,6 +332,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
     let asked = question.text(question.params.protocol_version.as_ref()).unwrap_or_default();
     let version = Version::parse(&asked).filter(|version| !version.is_modern());
     let version = version.unwrap_or(Version::LATEST_LEGACY);
+    let client_info = question.at(question.params.client_info.as_ref()).unwrap_or(b"{}");
     let agreed = Rc::new(Session {
         id: session.id.clone(),
         key_id: session.key_id.clone(),
@@ -335,7 +340,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
         scope: session.scope.clone(),
         version,
         capabilities: question.at(question.params.capabilities.as_ref()).unwrap_or(b"{}").to_vec(),
-        client_info: question.at(question.params.client_info.as_ref()).unwrap_or(b"{}").to_vec(),
+        client_info: client_info.to_vec(),
         log_level: Cell::new(None),
         heard: Cell::new(clock::now()),
         stream: RefCell::new(session.stream.borrow().clone()),
@@ -344,6 +349,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
         calls: RefCell::default(),
         subscribed: RefCell::default(),
         marks: RefCell::default(),
+        growth: Growth::of(client_info),
     });
     let caller = caller(asking, &agreed);
     let scope = asking.scope.as_ref();

@@ -25,7 +25,7 @@ use crate::mcp::definition::ItemKind;
 use crate::mcp::doors::Door;
 use crate::mcp::list::ServerLists;
 use crate::mcp::version::Version;
-use crate::mcp::view::{Admission, Allow, Entry, Part, Plan, Scope, View};
+use crate::mcp::view::{Admission, Allow, Entry, IsCore, Part, Plan, Scope, View};
 use crate::policy::decide::ViewKey;
 use crate::policy::rights::Answer;
 use crate::upstream::mcp::server::Transport;
@@ -121,7 +121,8 @@ impl Seen {
             let parts = parts_of(&self.peers, &lists);
             let endpoint_key = &hub.snapshot().mcp.endpoint_key;
             let scope = if self.is_all { Scope::All { endpoint_key } } else { Scope::One(0) };
-            View::new(&Plan { parts: &parts, scope, allow: None, mode: ToolMode::default(), ttl_ms: 0 })
+            let mode = ToolMode::default();
+            View::new(&Plan { parts: &parts, scope, allow: None, mode, is_core: None, ttl_ms: 0 })
         });
         whole.find(ItemKind::Tool, name)
     }
@@ -242,7 +243,9 @@ pub(super) async fn seen(
     let ttl_ms = peers.iter().map(|peer| peer.ttl_ms()).min().unwrap_or_default();
     let allow: Option<Allow<'_>> = if public { None } else { Some(&allow) };
     let mode = key.0.tools().unwrap_or(snapshot.mcp.tools);
-    let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, mode, ttl_ms }));
+    let is_core = |server: &ServerName, tool: &str| key.0.core().has(server, tool);
+    let is_core = Some(&is_core as IsCore<'_>);
+    let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, mode, is_core, ttl_ms }));
     show(hub, &snapshot, &key, &view, &peers);
     if view.has_door(Door::Find) {
         finder::begin(hub);

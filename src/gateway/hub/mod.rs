@@ -16,6 +16,7 @@ mod drive;
 mod events;
 pub(super) mod failures;
 mod finder;
+mod growth;
 mod held;
 mod legacy;
 mod listing;

@@ -10,6 +10,7 @@ use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::calls;
 use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::doors;
+use crate::gateway::hub::growth;
 use crate::gateway::hub::listing::{self, Seen};
 use crate::gateway::hub::streams::{self, ListenFilter};
 use crate::mcp::definition::ItemKind;
@@ -37,6 +38,10 @@ pub(super) async fn take(
     match question.method {
         Method::Discover => {
             leg.about(about()).await;
+            if growth::needs_session(&question, &seen) {
+                // As a server answers that knows sessions alone; such clients then open one.
+                return leg.refuse(caller, &RpcError::method_not_found(question.method.name())).await;
+            }
             leg.result(&seen.discover_result()).await;
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::ResourcesTemplatesList => {
@@ -86,8 +91,14 @@ pub(super) async fn list(hub: &Hub, caller: &Caller, leg: &Leg, question: &Quest
         Method::ResourcesTemplatesList => ItemKind::Template,
         _ => ItemKind::Tool,
     };
-    let reader = if caller.version.is_modern() { Reader::Modern } else { Reader::Legacy };
     let cursor = question.text(question.params.cursor.as_ref());
+    if kind == ItemKind::Tool
+        && seen.view.grows()
+        && let Some(session) = &caller.session
+    {
+        return growth::list(hub, caller, session, (leg, cursor.as_deref()), seen).await;
+    }
+    let reader = if caller.version.is_modern() { Reader::Modern } else { Reader::Legacy };
     match seen.view.page(kind, reader, cursor.as_deref()) {
         Some(result) => {
             if kind == ItemKind::Tool {
@@ -95,6 +106,11 @@ pub(super) async fn list(hub: &Hub, caller: &Caller, leg: &Leg, question: &Quest
             }
             leg.result(result).await;
         }
-        None => leg.refuse(caller, &RpcError::invalid_params("this cursor is not one of ours")).await,
+        None => leg.refuse(caller, &no_cursor()).await,
     }
+}
+
+/// What a cursor is answered with that leads nowhere.
+pub(super) fn no_cursor() -> RpcError {
+    RpcError::invalid_params("this cursor is not one of ours")
 }

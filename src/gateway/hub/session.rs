@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, oneshot};
 
 use crate::gateway::hub::ask::Reply;
+use crate::gateway::hub::growth::Growth;
 use crate::gateway::marks::Marks;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
@@ -48,15 +49,16 @@ pub(super) struct Session {
     pub(super) subscribed: RefCell<HashSet<(ServerName, String)>>,
     /// What it was told of asking.
     pub(super) marks: RefCell<Marks>,
+    /// What its list of tools has grown by.
+    pub(super) growth: Growth,
 }
 
 impl Session {
-    /// Hands a message to the stream of unsolicited ones; lost when none is open or it is full, as the
-    /// transport allows.
-    pub(super) fn tell(&self, message: Vec<u8>) {
-        if let Some(stream) = self.stream.borrow().as_ref() {
-            drop(stream.try_send(Reply::Event(message)));
-        }
+    /// Hands a message to the stream of unsolicited ones; lost, and false, when none is open or it is full,
+    /// as the transport allows.
+    pub(super) fn tell(&self, message: Vec<u8>) -> bool {
+        let stream = self.stream.borrow();
+        stream.as_ref().is_some_and(|stream| stream.try_send(Reply::Event(message)).is_ok())
     }
 
     /// Remembers a question to the caller; `None` when too many are open.

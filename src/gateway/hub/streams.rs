@@ -227,12 +227,19 @@ pub(super) fn tell_changed(hub: &Hub, server: &ServerName, changed: Changed) {
     tell_lists(hub, Some(server), changed);
 }
 
+/// Says that the list of tools is not what it was.
+pub(super) fn tools_changed() -> Vec<u8> {
+    let mut body = Vec::new();
+    rpc::write_notification(&mut body, TOOLS_CHANGED, None);
+    body
+}
+
 /// Tells one caller that its list of tools is not what it was.
 pub(super) fn tell_one_changed(hub: &Hub, caller: &Caller) {
     if let Some(session) = &caller.session {
-        let mut body = Vec::new();
-        rpc::write_notification(&mut body, TOOLS_CHANGED, None);
-        return session.tell(body);
+        // A session without a stream finds out when it lists.
+        let _heard = session.tell(tools_changed());
+        return;
     }
     let key_id = &caller.principal.key_id;
     let own = |listener: &&Rc<Listener>| listener.key_id == *key_id && listener.scope == caller.scope;

@@ -74,7 +74,8 @@ impl Hub {
         let parts: Vec<Part<'_>> = peers.iter().zip(&lists).map(|(peer, lists)| peer.part(lists)).collect();
         let scope =
             if alone { Scope::One(0) } else { Scope::All { endpoint_key: &snapshot.mcp.endpoint_key } };
-        let plan = Plan { parts: &parts, scope, allow: None, mode: snapshot.mcp.tools, ttl_ms: 0 };
+        let plan =
+            Plan { parts: &parts, scope, allow: None, mode: snapshot.mcp.tools, is_core: None, ttl_ms: 0 };
         let view = View::new(&plan);
         let server_of = |entry: &Entry| peers.get(entry.server).map(|peer| peer.server.name.as_str());
         let entries = view.entries(ItemKind::Tool);

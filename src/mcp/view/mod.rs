@@ -8,6 +8,7 @@
 //! says, which follows from the definition, the config and the mode.
 //!
 //! Tools of the mode `search` are in the tables but in no list: the tools of `doors` stand first in theirs.
+//! Those of the mode `jit` are in none until one session has found them (`growing`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,7 @@ use crate::mcp::names::{Claim, chars_max, expose, normal};
 use crate::mcp::presentation::{Prefix, Presentation};
 use crate::mcp::routes::{Address, Route, Routes};
 
+pub mod growing;
 #[cfg(test)]
 mod published;
 #[cfg(test)]
@@ -73,6 +75,9 @@ pub enum Admission {
 /// what it does, if it is a tool.
 pub type Allow<'a> = &'a dyn Fn(&ServerName, ItemKind, &str, Class) -> Admission;
 
+/// Whether a tool of a server, by the server's own name for it, stands in every list of a caller.
+pub type IsCore<'a> = &'a dyn Fn(&ServerName, &str) -> bool;
+
 /// What a view is made of.
 #[derive(Clone, Copy)]
 pub struct Plan<'a> {
@@ -84,6 +89,8 @@ pub struct Plan<'a> {
     pub allow: Option<Allow<'a>>,
     /// How definitions are written where the config says nothing of the tool or its server.
     pub mode: ToolMode,
+    /// Which tools of a server stand in every list, beside those that the server's own config says.
+    pub is_core: Option<IsCore<'a>>,
     /// For how many milliseconds the lists stay good.
     pub ttl_ms: u64,
 }
@@ -102,6 +109,8 @@ pub enum Reader {
     Legacy,
     /// A caller of revision 2026-07-28.
     Modern,
+    /// As `Legacy`, and it lists anew at once when it is told that its tools have changed.
+    Growing,
 }
 
 /// One item as callers see it.
@@ -125,12 +134,15 @@ pub struct Entry {
     pub held: Option<Arc<str>>,
     /// What is done to its results.
     pub results: Option<Arc<Rule>>,
+    /// Whether it stands in every list, and clients load it from the start.
+    pub core: bool,
 }
 
 impl Entry {
-    /// Whether it stands in the list; else it is found and called through the tools of `doors`.
-    pub fn is_listed(&self) -> bool {
-        self.mode != ToolMode::Search
+    /// Whether it stands in the list that all share; else it is found, and added or called through the tools
+    /// of `doors`.
+    pub const fn is_listed(&self) -> bool {
+        self.mode.is_listed()
     }
 
     /// What is written differently for callers.
@@ -139,8 +151,9 @@ impl Entry {
             key: Some(&self.exposed),
             description: self.description.as_deref(),
             shape: self.definition.shape(self.mode),
-            legacy: reader == Reader::Legacy,
+            legacy: reader != Reader::Modern,
             asks: self.asks,
+            always: self.core,
             any_output: self.results.as_ref().is_some_and(|rule| rule.changes_values()),
         }
     }
@@ -181,10 +194,13 @@ struct Listed {
     order: Vec<usize>,
     /// Definitions of ours that stand before them.
     front: Vec<(Door, String)>,
+    /// The same for callers whose list grows, where any tool is added to lists.
+    growing_front: Option<Vec<(Door, String)>>,
     scope: CacheScope,
     /// Made when somebody first asks: most callers are modern, and many never ask for resources.
     modern: OnceLock<Box<[Page]>>,
     legacy: OnceLock<Box<[Page]>>,
+    growing: OnceLock<Box<[Page]>>,
 }
 
 /// A page, never changed.
@@ -222,6 +238,7 @@ impl View {
         let made = match reader {
             Reader::Legacy => &listed.legacy,
             Reader::Modern => &listed.modern,
+            Reader::Growing => &listed.growing,
         };
         let pages = made.get_or_init(|| pages(kind, reader, listed, self.ttl_ms));
         pages.iter().find(|page| page.cursor.as_deref() == cursor).map(|page| &page.body)
@@ -310,6 +327,11 @@ impl<'a> Plan<'a> {
         self.allow.map_or(Admission::Open, admits)
     }
 
+    fn is_core(&self, part: &Part<'_>, tool: &str) -> bool {
+        part.presentation.core.iter().any(|glob| glob.matches(tool))
+            || self.is_core.is_some_and(|is_core| is_core(part.server, tool))
+    }
+
     /// The mode that holds for a server where nothing is said of a tool.
     fn mode(&self, part: &Part<'_>) -> ToolMode {
         part.presentation.mode.unwrap_or(self.mode)
@@ -319,8 +341,8 @@ impl<'a> Plan<'a> {
     /// follows from the config, so that no server's mood changes it.
     fn front(&self) -> Vec<(Door, String)> {
         let searched = |part: &Part<'_>| {
-            let single = part.presentation.tools.iter().any(|tool| tool.mode == Some(ToolMode::Search));
-            single || self.mode(part) == ToolMode::Search
+            let found = |mode: ToolMode| !mode.is_listed();
+            part.presentation.tools.iter().any(|tool| tool.mode.is_some_and(found)) || found(self.mode(part))
         };
         let cut = |part: &Part<'_>| {
             let single = part.presentation.tools.iter().map(|tool| &tool.results);
@@ -329,7 +351,7 @@ impl<'a> Plan<'a> {
         let parts = || self.servers().map(|(_, part)| part);
         let behind: Vec<&str> =
             parts().filter(|part| searched(part)).map(|part| part.server.as_str()).collect();
-        let nothing_yet = self.mode == ToolMode::Search && parts().next().is_none();
+        let nothing_yet = !self.mode.is_listed() && parts().next().is_none();
         let mut front = Vec::new();
         if !behind.is_empty() || nothing_yet {
             front.extend(doors::search(behind));
@@ -358,7 +380,7 @@ impl<'a> Plan<'a> {
                 // Two tools of one name would make clients refuse the list.
                 _ if front.iter().any(|(door, _)| door.name() == &*entry.exposed) => ToolMode::Search,
                 // Only a list can tell a client to ask a person.
-                ToolMode::Search if asks => ToolMode::Native,
+                mode if asks && !mode.is_listed() => ToolMode::Native,
                 mode => mode,
             };
             (admission != Admission::Hidden).then_some(Entry { asks, mode, ..entry })
@@ -371,7 +393,8 @@ impl<'a> Plan<'a> {
         }
         order.retain(|place| numbered.get(*place).is_some_and(|(_, entry)| entry.is_listed()));
         let entries = numbered.into_iter().map(|(_, entry)| entry).collect();
-        Listed { entries, order, front, scope: self.cache_scope(kind), ..Listed::default() }
+        let growing_front = if front.is_empty() { None } else { self.growing_front(&front) };
+        Listed { entries, order, front, growing_front, scope: self.cache_scope(kind), ..Listed::default() }
     }
 }
 
@@ -396,13 +419,17 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
                 prefix: &part.presentation.prefix,
                 rename: change.rename,
             });
+            let core = kind == ItemKind::Tool && plan.is_core(part, definition.key());
             entries.push(Entry {
                 exposed: Box::default(),
                 server: place,
                 definition: Arc::clone(definition),
                 description: change.description.map(Into::into),
                 mode: match kind {
-                    ItemKind::Tool => change.mode.unwrap_or_else(|| plan.mode(part)),
+                    ItemKind::Tool => match change.mode.unwrap_or_else(|| plan.mode(part)) {
+                        mode if core && !mode.is_listed() => ToolMode::Native,
+                        mode => mode,
+                    },
                     ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => ToolMode::Raw,
                 },
                 class: definition.class(change.class, part.trusted),
@@ -412,6 +439,7 @@ fn named(plan: &Plan<'_>, kind: ItemKind) -> Listed {
                     ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => None,
                 },
                 results: change.results.or(part.presentation.results.as_ref()).cloned(),
+                core,
             });
         }
     }
@@ -496,6 +524,7 @@ fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
             asks: false,
             held: None,
             results: None,
+            core: false,
         });
         plan.listed(kind, entries)
     };
@@ -507,7 +536,7 @@ fn addresses(plan: &Plan<'_>) -> (Listed, Listed, Routes) {
 /// Writes a list, and cuts it where a page is over `limits::MCP_PAGE_BYTES_MAX`.
 fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[Page]> {
     let head = match reader {
-        Reader::Legacy => format!("{{\"{}\":[", kind.member()),
+        Reader::Legacy | Reader::Growing => format!("{{\"{}\":[", kind.member()),
         Reader::Modern => format!(
             "{{\"resultType\":\"complete\",\"ttlMs\":{ttl_ms},\"cacheScope\":\"{}\",\"{}\":[",
             listed.scope.as_str(),
@@ -518,7 +547,8 @@ fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[P
         entry.definition.raw().len() + entry.exposed.len() + entry.description.as_deref().map_or(0, str::len)
     };
     let mut items = Vec::with_capacity(listed.entries.iter().map(size).sum::<usize>() + 64);
-    for (place, (_, definition)) in listed.front.iter().enumerate() {
+    let grown = listed.growing_front.as_ref().filter(|_| reader == Reader::Growing);
+    for (place, (_, definition)) in grown.unwrap_or(&listed.front).iter().enumerate() {
         items.extend_from_slice(if place > 0 { b"," } else { b"" });
         items.extend_from_slice(definition.as_bytes());
     }

@@ -45,7 +45,8 @@ fn published_tools_are_all_listed_as_they_are() {
     };
     let parts: Vec<Part<'_>> = servers.iter().map(part).collect();
     let scope = Scope::All { endpoint_key: "tollgate" };
-    let view = View::new(&Plan { parts: &parts, scope, allow: None, mode: ToolMode::Raw, ttl_ms: 0 });
+    let view =
+        View::new(&Plan { parts: &parts, scope, allow: None, mode: ToolMode::Raw, is_core: None, ttl_ms: 0 });
 
     let mut listed = Vec::new();
     let mut cursor: Option<String> = None;

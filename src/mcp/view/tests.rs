@@ -14,10 +14,10 @@ use crate::mcp::view::{Admission, Allow, Part, Plan, Reader, Scope, View};
 use serde_json::{Value, json};
 
 /// One server as the config and its own lists make it.
-struct Server {
-    name: ServerName,
+pub(super) struct Server {
+    pub(super) name: ServerName,
     lists: ServerLists,
-    presentation: Presentation,
+    pub(super) presentation: Presentation,
 }
 
 fn server(store: &Store, name: &str, kinds: &[(ItemKind, Value)]) -> Server {
@@ -39,18 +39,23 @@ fn public(member: &str, items: &Value) -> Value {
     json!({member: items, "ttlMs": 1000, "cacheScope": "public"})
 }
 
-fn tools(store: &Store, name: &str, tools: &[&str]) -> Server {
+pub(super) fn tools(store: &Store, name: &str, tools: &[&str]) -> Server {
     let tools = tools.iter().map(|name| tool(name)).collect();
     server(store, name, &[(ItemKind::Tool, public("tools", &tools))])
 }
 
-const ALL: Scope<'_> = Scope::All { endpoint_key: "tollgate" };
+pub(super) const ALL: Scope<'_> = Scope::All { endpoint_key: "tollgate" };
 
 fn view(servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View {
     view_in(ToolMode::Raw, servers, scope, allow)
 }
 
-fn view_in(mode: ToolMode, servers: &[Server], scope: Scope<'_>, allow: Option<Allow<'_>>) -> View {
+pub(super) fn view_in(
+    mode: ToolMode,
+    servers: &[Server],
+    scope: Scope<'_>,
+    allow: Option<Allow<'_>>,
+) -> View {
     let parts: Vec<Part<'_>> = servers
         .iter()
         .map(|server| Part {
@@ -60,7 +65,7 @@ fn view_in(mode: ToolMode, servers: &[Server], scope: Scope<'_>, allow: Option<A
             trusted: true,
         })
         .collect();
-    View::new(&Plan { parts: &parts, scope, allow, mode, ttl_ms: 5000 })
+    View::new(&Plan { parts: &parts, scope, allow, mode, is_core: None, ttl_ms: 5000 })
 }
 
 fn body(view: &View, kind: ItemKind, reader: Reader) -> String {
