@@ -1,6 +1,7 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
 use crate::call::{Class, ToolMode};
+use crate::config::cache_file;
 use crate::config::confines_file::{self, Written};
 use crate::config::faults::Mark;
 use crate::config::pinning;
@@ -61,7 +62,7 @@ pub(crate) struct Endpoint {
 
 /// Keys that every server may have, then those of each way to reach one.
 const KEYS: &[&str] =
-    &["trusted", "call_timeout_ms", "prefix", "tools", "results", "region", "tenancy", "pin"];
+    &["trusted", "call_timeout_ms", "prefix", "tools", "results", "cache", "region", "tenancy", "pin"];
 const PROGRAM_KEYS: &[&str] =
     &["command", "type", "args", "env", "cwd", "user", "limits", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
@@ -88,6 +89,7 @@ const ALL_KEYS: &[&str] = &[
     "prefix",
     "tools",
     "results",
+    "cache",
     "region",
     "tenancy",
     "pin",
@@ -159,9 +161,12 @@ pub(crate) fn read_server(
     let (mode, tools) = tools.unwrap_or_default();
     let results = fields.get("results");
     let results = results.and_then(|node| results_file::read(node, &format!("{what}.results"), reader));
-    let presentation = Presentation { prefix: prefix.unwrap_or_default(), mode, tools, results };
+    let (trusted, cache) = (trusted.unwrap_or_default(), fields.get("cache"));
+    let cache = cache.map(|node| cache_file::read(node, &format!("{what}.cache"), trusted, reader));
+    let (prefix, cache) = (prefix.unwrap_or_default(), cache.unwrap_or_default());
+    let presentation = Presentation { prefix, mode, tools, results, cache };
     let stand = places_file::read_stand(&fields, &what, reader);
-    let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
+    let reach = reach?;
     let pin = fields.get("pin").and_then(|node| pinning::read_word(node, &format!("{what}.pin"), reader));
     Some(McpServer {
         name,

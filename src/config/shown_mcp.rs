@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::call::{Class, ToolMode};
+use crate::config::cache_file::ShownCache;
 use crate::config::confines_file::{shown_bounds, shown_user};
 use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::pinning::Pinning;
@@ -52,6 +53,9 @@ pub struct ShownServer {
     /// What is done to results of its tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<ShownRule>,
+    /// Which of them are kept to be told again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cache: Vec<ShownCache>,
     /// Where it runs.
     #[serde(flatten)]
     pub stand: ShownStand,
@@ -216,6 +220,7 @@ impl ShownServer {
             tool_mode: resolved.presentation.mode.map(ToolMode::name),
             tools: resolved.presentation.tools.iter().map(ShownTool::of).collect(),
             results: resolved.presentation.results.as_deref().map(ShownRule::of),
+            cache: resolved.presentation.cache.iter().map(ShownCache::of).collect(),
             stand: ShownStand::of(&server.place),
         }
     }
@@ -342,6 +347,10 @@ impl fmt::Display for ShownServer {
             entries.push(format!("tools: {}", mapping(self.tools.iter().map(ToString::to_string))));
         }
         entries.extend(self.results.as_ref().map(ToString::to_string));
+        if !self.cache.is_empty() {
+            let rules: Vec<String> = self.cache.iter().map(ToString::to_string).collect();
+            entries.push(format!("cache: [{}]", rules.join(", ")));
+        }
         write!(f, "  {}: {}", word(&self.name), mapping(entries.into_iter()))
     }
 }

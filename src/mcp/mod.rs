@@ -9,6 +9,7 @@
 //! waits, reads a clock or knows a socket.
 
 pub mod bridge;
+pub mod cache;
 pub mod canonical;
 pub mod changes;
 pub mod definition;

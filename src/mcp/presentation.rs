@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::call::{Class, ToolMode};
+use crate::mcp::cache::rule::Rule as CacheRule;
 use crate::mcp::lean::results::Rule;
 
 /// How the tools of one server appear, as a person wrote it: not yet held against the tools that there are.
@@ -16,6 +17,8 @@ pub struct Presentation {
     pub tools: Vec<ToolOverride>,
     /// What is done to results of its tools.
     pub results: Option<Arc<Rule>>,
+    /// Which of those are kept to be told again; at most `limits::CACHE_RULES_MAX`. Only of a trusted server.
+    pub cache: Vec<CacheRule>,
 }
 
 /// What stands before the names of a server's tools at `/mcp`, where all servers appear as one.

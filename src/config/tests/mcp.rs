@@ -465,3 +465,22 @@ fn what_is_done_to_results_is_said_of_servers_and_of_tools() {
         "{told}"
     );
 }
+
+#[test]
+fn what_is_kept_of_a_server_is_one_rule_or_several() {
+    let text = "mcp_servers:\n  a: { command: a, trusted: true, cache: { ttl_s: 60 } }\n  b:\n    command: b\n    \
+                trusted: true\n    cache: [{ tools: [get_*, list], shared: true }, { ttl_s: 5 }]\n  \
+                c: { command: c }\n";
+    let loaded = good(text, &[]);
+    let rules = |place: usize| &loaded.snapshot.mcp.servers[place].presentation.cache;
+    assert_eq!(rules(0)[0].ttl, Some(Duration::from_secs(60)));
+    assert!(rules(0)[0].tools[0].matches("anything") && !rules(0)[0].shared && rules(2).is_empty());
+    assert_eq!((rules(1)[0].ttl, rules(1)[0].shared, rules(1)[0].tools.len()), (None, true, 2));
+    assert_eq!(rules(1)[1].ttl, Some(Duration::from_secs(5)));
+    let told = loaded.shown.to_string();
+    let shown = "cache: [{ tools: [\"get_*\", \"list\"], shared: true }, \
+                 { ttl_s: 5, tools: [\"*\"], shared: false }]";
+    assert!(told.contains(shown), "{told}");
+    let json = serde_json::to_value(&loaded.shown).unwrap();
+    assert_eq!(json["mcp_servers"][0]["cache"][0]["ttl_s"], 60);
+}

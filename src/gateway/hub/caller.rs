@@ -108,7 +108,8 @@ impl Leg {
         sifted.said
     }
 
-    async fn mark(&self, mark: String) {
+    /// Adds what the ledger is told of the call.
+    pub(super) async fn mark(&self, mark: String) {
         if !mark.is_empty() {
             drop(self.reply.send(Reply::Marks(mark)).await);
         }

@@ -136,7 +136,10 @@ impl Seen {
 fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[Rc<Peer>]) {
     let way = |peer: &Rc<Peer>| Way {
         server: Arc::clone(&peer.server),
-        direct: peer.is_modern() == Some(true) && matches!(peer.server.transport, Transport::Http(_)),
+        // What is kept of a server is kept here.
+        direct: peer.is_modern() == Some(true)
+            && matches!(peer.server.transport, Transport::Http(_))
+            && peer.presentation.cache.is_empty(),
     };
     let shown = Shown {
         view: Arc::clone(view),
