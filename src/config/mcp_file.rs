@@ -1,6 +1,6 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
-use crate::call::{Class, ToolMode};
+use crate::call::{Class, ToolChoice, ToolMode};
 use crate::config::cache_file;
 use crate::config::confines_file::{self, Written};
 use crate::config::faults::Mark;
@@ -57,7 +57,7 @@ pub(crate) struct Endpoint {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) legacy_sse: bool,
     pub(crate) endpoint_key: Option<String>,
-    pub(crate) tools: Option<ToolMode>,
+    pub(crate) tools: Option<ToolChoice>,
 }
 
 /// Keys that every server may have, then those of each way to reach one.
@@ -450,7 +450,7 @@ pub(crate) fn read_endpoint(node: &Node, reader: &mut Reader) -> Option<Endpoint
         Some(text)
     });
     let legacy_sse = legacy_sse.unwrap_or_default();
-    let tools = fields.get("tools").and_then(|node| tool_modes::read(node, "mcp.tools", reader));
+    let tools = fields.get("tools").and_then(|node| tool_modes::read_choice(node, "mcp.tools", reader));
     Some(Endpoint { allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools })
 }
 

@@ -8,6 +8,7 @@
 //! Follows the specification at modelcontextprotocol.io, all five revisions (read 2026-11). Nothing here
 //! waits, reads a clock or knows a socket.
 
+pub mod auto;
 pub mod bridge;
 pub mod cache;
 pub mod canonical;

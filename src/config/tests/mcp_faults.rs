@@ -203,7 +203,7 @@ fn endpoints_and_grants_that_do_not_hold() {
         "mcp: { tools: full }\nteams: { t: { tools: [lean] } }\n\
          mcp_servers:\n  a: { command: a, tools: short }\n  b: { command: b, tools: { x: { mode: 1 } } }",
         &[
-            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, search, found \"full\"",
+            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, search, auto, found \"full\"",
             "tollgate.yaml:2: teams.t.tools: expected a text, found a list",
             "tollgate.yaml:4: mcp_servers.a.tools: expected one of native, lean, raw, search, \
              found \"short\"",
