@@ -99,6 +99,31 @@ impl ToolMode {
     }
 }
 
+/// What the config says of how definitions of tools are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ToolChoice {
+    /// In this mode.
+    Set(ToolMode),
+    /// In the mode that suits the client and the number of tools (`mcp::auto`).
+    Auto,
+}
+
+impl Default for ToolChoice {
+    fn default() -> Self {
+        Self::Set(ToolMode::default())
+    }
+}
+
+impl ToolChoice {
+    /// The word for it in the config and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Set(mode) => mode.name(),
+            Self::Auto => "auto",
+        }
+    }
+}
+
 /// What a tool does to the world, as far as anybody has said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {

@@ -32,7 +32,8 @@ pub struct McpMetrics {
 }
 
 impl McpMetrics {
-    /// Counts a call that has ended: `outcome` is `ok`, `tool_error`, `error`, `failed` or `cancelled`.
+    /// Counts a call that has ended: `outcome` is `ok`, `tool_error`, `error`, `failed` or `cancelled`; `hit`
+    /// or `joined` where the server was not asked.
     pub fn called(&mut self, server: &ServerName, outcome: &'static str, took: Duration) {
         *self.calls.entry((server.clone(), outcome)).or_default() += 1;
         self.duration.entry(server.clone()).or_default().observe(took);

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::cli::key_args::{KEY_EXAMPLES, KeyCommand};
 use crate::cli::ledger_args::{EntryCommand, SPEND_HELP, Spend};
 use crate::cli::policy_args::{POLICY_HELP, PolicyCommand};
+use crate::limits;
 
 /// The org-wide ingress for Claude Code: one address and one key in front of every model.
 #[derive(Debug, Parser)]
@@ -112,6 +113,9 @@ pub(crate) enum ToolsCommand {
     /// Count what the definitions of tools take of a prompt, in each mode that `tools:` may have
     #[command(after_help = COST_HELP)]
     Cost(ToolsCost),
+    /// Propose the tools that a team should always have before it, and name those that nobody calls
+    #[command(after_help = SUGGEST_HELP)]
+    Suggest(ToolsSuggest),
     /// List what is pinned: every tool that was seen, how it stands, and what looks odd about it
     #[command(after_help = PINS_EXAMPLES)]
     Pins(ToolsPins),
@@ -199,14 +203,41 @@ pub(crate) struct ToolsCost {
     pub(crate) server: Option<String>,
     /// Count the lists in the `.json` files of this folder instead, each the result of a `tools/list`; no
     /// config is read and no server is started
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "timeout", "verbose"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "timeout", "verbose", "from_ledger"])]
     pub(crate) corpus: Option<PathBuf>,
+    /// What they cost in the sessions of the last days, against what was called, and what each mode would
+    /// have cost there
+    #[arg(long, conflicts_with_all = ["server", "verbose"])]
+    pub(crate) from_ledger: bool,
+    /// How many days of the ledger
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days(), requires = "from_ledger")]
+    pub(crate) days: u64,
     /// How long servers have to start and to list, all at the same time
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
     pub(crate) timeout: u64,
     /// Show the lines of the log as well, and what servers write to standard error
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `tollgate tools suggest`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsSuggest {
+    /// How many days of the ledger
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days())]
+    pub(crate) days: u64,
+    /// Only for this team
+    #[arg(long, value_name = "NAME")]
+    pub(crate) team: Option<String>,
+    /// Start no servers: tools that nobody calls are not named then, nor what definitions take
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// How long servers have to start and to list, all at the same time
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
+    pub(crate) timeout: u64,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -325,6 +356,10 @@ fn seconds() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=600)
 }
 
+fn days() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=limits::USAGE_DAYS_MAX)
+}
+
 /// The form of what `tollgate claude` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -368,6 +403,7 @@ Examples:
   tollgate tools cost
   tollgate tools cost --server github --timeout 120
   tollgate tools cost --corpus ./lists --json | jq .totals
+  tollgate tools cost --from-ledger --days 14
 
 What a client that sends all definitions at once puts into its prompt: name, description and input
 schema of each tool. RAW is as servers wrote them, NATIVE the same in fewer bytes, LEAN first sentences
@@ -376,7 +412,26 @@ says nothing. SIGNATURES is a line for each tool, and NAMES what a client shows 
 when they are wanted, as Claude Code does: there, modes change only what is loaded.
 In the modes `search` and `jit` no definitions are sent but those of the tools that find others.
 
+--from-ledger: OFFERED is what went along with requests, a definition counting with each, DEFERRED the part
+that a model saw only once it had looked for it, USED that of tools which answers used; COST is the rest of it
+at what a token of a prompt cost on average, the cache priced in, and PER CALL that for each call that was
+made. DEAD tools were not called by anybody. Below, each mode: in tokens as dear as one that is read fresh, one
+that is written into the cache counts 1.25, one that is read from it 0.1; where tools have to be found, each
+that a session used costs one more request that reads its prompt again, and what was found. It is a model.
+
 Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
+
+const SUGGEST_HELP: &str = "\
+Examples:
+  tollgate tools suggest
+  tollgate tools suggest --team platform --days 30
+  tollgate tools suggest --offline --json | jq '.teams[].tools'
+
+Of each team, the tools that most of its sessions called: five, and up to ten where at least every fifth
+session called them; one that was called in a single session is none of them. What is printed for the config
+makes them stand in every list, loaded from the start, where others have to be found. SESSIONS counts those
+that called any tool; where a client does not say which session it is, what one key did on one day is one.
+TOKENS is what a definition takes of a prompt, as its server wrote it.";
 
 const TOOLS_EXAMPLES: &str = "\
 Examples:

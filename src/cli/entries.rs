@@ -127,6 +127,7 @@ mod tests {
 
     use crate::cli::output::Output;
     use crate::cli::run_with;
+    use crate::clock;
     use crate::ids::CallId;
     use crate::ledger::entry::{Action, Class, Entry, Kind, Tokens};
     use crate::ledger::live::Ledger;
@@ -355,6 +356,48 @@ DAY         CALLS  INPUT  FROM CACHE  CACHED  OUTPUT     COST  TEAM, TOOL
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["total"]["calls"], 0);
         assert_eq!(spend(&["--by", "colour"]).0, 2);
         assert_eq!(spend(&["--per", "year"]).0, 2);
+    }
+
+    #[test]
+    fn tools_that_sessions_used_are_proposed() {
+        let now = clock::unix_ms(clock::wall());
+        let mut all = Vec::new();
+        for number in 0..3 {
+            for entry in entries() {
+                let use_id = format!("toolu_{number}");
+                let mut entry = Entry { id: CallId(entry.id.0 + number * 10), at_ms: now, ..entry };
+                match entry.kind {
+                    // The server is not told of the session: the use leads there.
+                    Kind::ToolCall => (entry.session, entry.tool_use_id) = (String::new(), use_id),
+                    _ => {
+                        entry.session = format!("s-{number}");
+                        entry.actions[1].id = use_id;
+                    }
+                }
+                all.push(entry);
+            }
+        }
+        let folder = Folder::new(&all);
+        let (code, out, err) = folder.run(&["tools", "suggest", "--offline"]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        let expected = "\
+TEAM      SESSIONS  SHARE  CALLS  TOKENS  TOOL
+platform    3 of 3  100 %      3       -  github.create_issue
+
+# for the config: tools that are always loaded
+teams:
+  platform:
+    core: { github: [create_issue] }
+";
+        assert_eq!(out, expected);
+        let (_, json, _) = folder.run(&["tools", "suggest", "--offline", "--json", "--team", "platform"]);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["teams"][0]["tools"][0]["sessions"], 3);
+        let (code, out, err) = folder.run(&["tools", "cost", "--from-ledger", "--days", "1"]);
+        assert!(code == 0 && out.contains(" in the 3 sessions of 1 days"), "{out}{err}");
+        for (words, code) in [(&["--days", "1"][..], 2), (&["--from-ledger", "--days", "0"], 2)] {
+            assert_eq!(folder.run(&[&["tools", "cost"], words].concat()).0, code, "{words:?}");
+        }
     }
 
     #[test]

@@ -145,6 +145,11 @@ fn shown(survey: &Survey, width: Option<usize>) -> String {
             out.push_str(&format!("\nleft out of {}: {}", plain(&server.name), plain(left_out)));
         }
     }
+    if !survey.chosen.is_empty() {
+        let chosen: Vec<String> =
+            survey.chosen.iter().map(|(who, mode)| format!("{} for {who}", mode.name())).collect();
+        out.push_str(&format!("\ntools: auto: {}", chosen.join(", ")));
+    }
     let sum = Sum::of(survey, None);
     out.push_str(&format!(
         "\n{}, {}, {} bytes, about {} tokens of a prompt (an estimate)\n",
@@ -161,6 +166,9 @@ fn shown(survey: &Survey, width: Option<usize>) -> String {
 struct Form<'a> {
     servers: Vec<ServerForm<'a>>,
     tools: Vec<ToolForm<'a>>,
+    /// Where the config says `tools: auto`: who gets which mode.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    auto: Vec<(&'static str, &'static str)>,
     totals: Totals,
 }
 
@@ -250,7 +258,8 @@ fn form(survey: &Survey) -> Form<'_> {
         bytes: sum.bytes,
         estimated_tokens: sum.tokens(),
     };
-    Form { servers: servers.collect(), tools: tools.collect(), totals }
+    let auto = survey.chosen.iter().map(|(who, mode)| (*who, mode.name())).collect();
+    Form { servers: servers.collect(), tools: tools.collect(), auto, totals }
 }
 
 #[cfg(test)]
@@ -295,6 +304,7 @@ mod tests {
                 tool("read", 4001, Some(true), None, "Reads a file\nfrom disk. Never writes."),
                 tool("write", 10, None, Some(true), ""),
             ],
+            chosen: vec![("some", ToolMode::Native), ("others", ToolMode::Search)],
         }
     }
 
@@ -311,6 +321,7 @@ read   files   4,001    1,000  00abcdef0123  read-only    -        Reads a file 
 write  files      10        2  00abcdef0123  destructive  secrecy
 
 left out of dead: bad: it has no `inputSchema`
+tools: auto: native for some, search for others
 2 servers, 2 tools, 4,011 bytes, about 1,002 tokens of a prompt (an estimate)
 ";
         assert_eq!(text, expected);

@@ -11,6 +11,7 @@ use crate::call::ToolMode;
 use crate::cli::args::ToolsCost;
 use crate::cli::output::{Failure, Output};
 use crate::cli::table::{columns, plain, thousands};
+use crate::cli::tools_spent;
 use crate::config::load;
 use crate::gateway::survey::{self, Health, Survey, Wish};
 use crate::limits;
@@ -23,6 +24,9 @@ use crate::net::terminal;
 
 /// Counts the tools of the config's servers, or those of lists in files.
 pub(crate) fn run(config: Option<&Path>, wish: &ToolsCost, output: &mut Output<'_>) -> Result<(), Failure> {
+    if wish.from_ledger {
+        return tools_spent::run(config, wish, output);
+    }
     let (rows, failed) = match &wish.corpus {
         Some(folder) => (corpus(folder, output)?, 0),
         None => servers(config, wish, output)?,
@@ -153,13 +157,17 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// What the tools take that find all others, and call them.
 fn search(rows: &[Row]) -> usize {
-    let texts = doors::search(rows.iter().map(|row| row.server.as_str()));
-    texts.iter().map(|(_, text)| tokens(text)).sum()
+    doors(rows.iter().map(|row| row.server.as_str()))
 }
 
 /// What the tool takes that adds others to lists.
 fn jit(rows: &[Row]) -> usize {
     tokens(&doors::growing(rows.iter().map(|row| row.server.as_str())))
+}
+
+/// The same for these servers.
+pub(crate) fn doors<'s>(servers: impl IntoIterator<Item = &'s str>) -> usize {
+    doors::search(servers).iter().map(|(_, text)| tokens(text)).sum()
 }
 
 /// Tokens of one of our own tools.

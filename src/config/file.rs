@@ -1,7 +1,7 @@
 //! Exactly what a person writes: every key of the config file, each of them optional unless it says
 //! otherwise.
 
-use crate::call::ToolMode;
+use crate::call::ToolChoice;
 use crate::clock;
 use crate::config::books_file::{self, Budget, RateLimit};
 use crate::config::cloud_file::{self, CLOUD_KEYS, Cloud};
@@ -133,7 +133,7 @@ pub(crate) struct Team {
     pub(crate) reach: Reach,
     pub(crate) aliases: Vec<Alias>,
     pub(crate) guard: Guard,
-    pub(crate) tools: Option<ToolMode>,
+    pub(crate) tools: Option<ToolChoice>,
     pub(crate) core: CoreTools,
 }
 
@@ -473,7 +473,7 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
         .unwrap_or_default();
     let deny_models = denied.unwrap_or_default();
     let guard = guard_file::read(&fields, &format!("{what}."), reader);
-    let tools = fields.get("tools").and_then(|node| tool_modes::read(node, &format!("{what}.tools"), reader));
+    let tools = fields.get("tools").and_then(|node| tool_modes::read_choice(node, &format!("{what}.tools"), reader));
     let core = fields.get("core").map(|node| core_tools::of_team(node, &format!("{what}.core"), reader));
     let core = core.unwrap_or_default();
     Some(Team { name, models, deny_models, servers, budget, content, reach, aliases, guard, tools, core })

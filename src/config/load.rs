@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::Digest;
 
-use crate::call::ToolMode;
+use crate::call::ToolChoice;
 use crate::config::atomic;
 use crate::config::cloud_file::ShownCloud;
 use crate::config::credentials::ShownCredentials;
@@ -268,7 +268,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
                 deny_models: texts(&team.deny_models),
                 servers: team.servers.as_deref().map(|grants| ShownGrant::all(&policies::servers(grants))),
                 content: team.content.map(shown_books::word_of),
-                tools: team.tools.map(ToolMode::name),
+                tools: team.tools.map(ToolChoice::name),
                 core: team
                     .core
                     .entries()

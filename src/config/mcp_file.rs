@@ -1,6 +1,7 @@
 //! What a person writes about the MCP side: `mcp_servers:`, `mcp:` and `servers:` of teams and keys.
 
-use crate::call::{Class, ToolMode};
+use crate::call::{Class, ToolChoice, ToolMode};
+use crate::config::cache_file;
 use crate::config::confines_file::{self, Written};
 use crate::config::core_tools;
 use crate::config::faults::Mark;
@@ -57,12 +58,12 @@ pub(crate) struct Endpoint {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) legacy_sse: bool,
     pub(crate) endpoint_key: Option<String>,
-    pub(crate) tools: Option<ToolMode>,
+    pub(crate) tools: Option<ToolChoice>,
 }
 
 /// Keys that every server may have, then those of each way to reach one.
 const KEYS: &[&str] =
-    &["trusted", "call_timeout_ms", "prefix", "tools", "core", "results", "region", "tenancy", "pin"];
+    &["trusted", "call_timeout_ms", "prefix", "tools", "core", "results", "cache", "region", "tenancy", "pin"];
 const PROGRAM_KEYS: &[&str] =
     &["command", "type", "args", "env", "cwd", "user", "limits", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
@@ -90,6 +91,7 @@ const ALL_KEYS: &[&str] = &[
     "tools",
     "core",
     "results",
+    "cache",
     "region",
     "tenancy",
     "pin",
@@ -162,10 +164,12 @@ pub(crate) fn read_server(
     let results = fields.get("results");
     let results = results.and_then(|node| results_file::read(node, &format!("{what}.results"), reader));
     let core = fields.get("core").map(|node| core_tools::of_server(node, &format!("{what}.core"), reader));
-    let (prefix, core) = (prefix.unwrap_or_default(), core.unwrap_or_default());
-    let presentation = Presentation { prefix, mode, tools, results, core };
+    let (trusted, cache) = (trusted.unwrap_or_default(), fields.get("cache"));
+    let cache = cache.map(|node| cache_file::read(node, &format!("{what}.cache"), trusted, reader));
+    let (prefix, core, cache) = (prefix.unwrap_or_default(), core.unwrap_or_default(), cache.unwrap_or_default());
+    let presentation = Presentation { prefix, mode, tools, results, core, cache };
     let stand = places_file::read_stand(&fields, &what, reader);
-    let (trusted, reach) = (trusted.unwrap_or_default(), reach?);
+    let reach = reach?;
     let pin = fields.get("pin").and_then(|node| pinning::read_word(node, &format!("{what}.pin"), reader));
     Some(McpServer {
         name,
@@ -449,7 +453,7 @@ pub(crate) fn read_endpoint(node: &Node, reader: &mut Reader) -> Option<Endpoint
         Some(text)
     });
     let legacy_sse = legacy_sse.unwrap_or_default();
-    let tools = fields.get("tools").and_then(|node| tool_modes::read(node, "mcp.tools", reader));
+    let tools = fields.get("tools").and_then(|node| tool_modes::read_choice(node, "mcp.tools", reader));
     Some(Endpoint { allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools })
 }
 

@@ -8,6 +8,7 @@
 mod base_url;
 mod books;
 mod books_file;
+pub mod cache_file;
 pub mod cloud_file;
 mod confines_file;
 mod core_tools;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::call::{Class, ToolMode};
+use crate::config::cache_file::ShownCache;
 use crate::config::confines_file::{shown_bounds, shown_user};
 use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::pinning::Pinning;
@@ -55,6 +56,9 @@ pub struct ShownServer {
     /// What is done to results of its tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<ShownRule>,
+    /// Which of them are kept to be told again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cache: Vec<ShownCache>,
     /// Where it runs.
     #[serde(flatten)]
     pub stand: ShownStand,
@@ -136,7 +140,7 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
-    /// How definitions of tools are written: `native`, `lean`, `raw`, `search` or `jit`.
+    /// How definitions of tools are written: `native`, `lean`, `raw`, `search`, `jit` or `auto`.
     pub tools: &'static str,
 }
 
@@ -220,6 +224,7 @@ impl ShownServer {
             tools: resolved.presentation.tools.iter().map(ShownTool::of).collect(),
             core: resolved.presentation.core.iter().map(|glob| glob.as_str().to_owned()).collect(),
             results: resolved.presentation.results.as_deref().map(ShownRule::of),
+            cache: resolved.presentation.cache.iter().map(ShownCache::of).collect(),
             stand: ShownStand::of(&server.place),
         }
     }
@@ -349,6 +354,10 @@ impl fmt::Display for ShownServer {
             entries.push(format!("core: {}", list(&self.core)));
         }
         entries.extend(self.results.as_ref().map(ToString::to_string));
+        if !self.cache.is_empty() {
+            let rules: Vec<String> = self.cache.iter().map(ToString::to_string).collect();
+            entries.push(format!("cache: [{}]", rules.join(", ")));
+        }
         write!(f, "  {}: {}", word(&self.name), mapping(entries.into_iter()))
     }
 }

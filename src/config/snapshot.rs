@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::ToolMode;
+use crate::call::ToolChoice;
 use crate::config::credentials::Sources;
 use crate::config::defaults;
 use crate::config::identity::Identity;
@@ -177,7 +177,7 @@ pub struct Mcp {
     pub pinning: Pinning,
     /// How definitions of tools are written where nothing is said of the tool, its server or the caller's
     /// team.
-    pub tools: ToolMode,
+    pub tools: ToolChoice,
 }
 
 impl Default for Mcp {
@@ -189,7 +189,7 @@ impl Default for Mcp {
             legacy_sse: false,
             endpoint_key: defaults::ENDPOINT_KEY.to_owned(),
             pinning: Pinning::default(),
-            tools: ToolMode::default(),
+            tools: ToolChoice::default(),
         }
     }
 }

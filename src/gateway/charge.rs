@@ -235,6 +235,21 @@ impl Meter {
         self.gate.borrow_mut().enter(who, tokens, now_ms()).map(Some)
     }
 
+    /// Lets a call of a tool in that costs nothing, since it is answered with what is known.
+    ///
+    /// # Errors
+    /// The sentence of the limit that refuses, as JSON-RPC has it.
+    pub(super) fn admit_tool(
+        &self,
+        spending: &Spending,
+        principal: &Principal,
+        called: &Called<'_>,
+    ) -> Result<Option<Pass>, RpcError> {
+        let who = Who { server: called.server, tool: called.tool, ..who_is(principal) };
+        let pass = self.enter(spending, &who, 0);
+        pass.map_err(|limited| RpcError::rate_limited(limited.sentence()))
+    }
+
     /// Charges a call of a tool, whose price is known before it is made. The call is under way as long as the
     /// pass is kept.
     ///
@@ -247,9 +262,8 @@ impl Meter {
         called: &Called<'_>,
     ) -> Result<(Charged, Option<Pass>), RpcError> {
         let Called { server, tool } = *called;
+        let pass = self.admit_tool(spending, principal, called)?;
         let who = Who { server, tool, ..who_is(principal) };
-        let pass = self.enter(spending, &who, 0);
-        let pass = pass.map_err(|limited| RpcError::rate_limited(limited.sentence()))?;
         let cost_pico = spending.of_tool(server, tool);
         // What costs nothing fits into every budget.
         if cost_pico == 0 {

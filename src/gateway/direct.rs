@@ -15,7 +15,7 @@ use crate::gateway::charge::Called;
 use crate::gateway::guard::{self, Arguments};
 use crate::gateway::hub::ask::{About, Charged, Final, HeadFacts, Reply};
 use crate::gateway::hub::failures;
-use crate::gateway::showcase::{Shown, Way};
+use crate::gateway::showcase::{self, Shown, Way};
 use crate::gateway::sieve::Sieve;
 use crate::gateway::trim::Trim;
 use crate::gateway::worker::Worker;
@@ -103,12 +103,13 @@ fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>, read: &Message, params: &Par
         return None;
     }
     headers::check(post.body, read, params, &standard).ok()?;
-    let rules = &post.snapshot.rules;
+    let info = params.meta.as_ref().and_then(|meta| post.body.get(meta.client_info.clone()?));
+    let client = post.facts.client.or_of_info(info);
     let shown = worker.shown.find(
         &worker.showcase,
-        post.principal,
+        (post.principal, client.suit()),
         post.scope,
-        || rules.view_key(post.principal),
+        || showcase::whose(post.snapshot, post.principal, client.suit()),
         (&post.snapshot.version, clock::now()),
     )?;
     let id = post.body.get(read.id.clone()?)?;

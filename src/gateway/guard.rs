@@ -7,12 +7,13 @@ use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::error::{CallError, Code};
 use crate::gateway::record::Record;
-use crate::gateway::showcase::Shown;
+use crate::gateway::showcase::{self, Shown};
 use crate::gateway::worker::Worker;
 use crate::http::encode::{self, CHUNK_END, CHUNK_HEADROOM, LAST_CHUNK};
 use crate::identity::principal::Principal;
 use crate::limits;
 use crate::llm::anthropic::guard::{self, Asked, Flow, Form, Guard, Judge};
+use crate::mcp::auto::Suit;
 use crate::mcp::definition::ItemKind;
 use crate::net::buffer::Buffer;
 use crate::policy::guards::{Act, Guarding, Scan};
@@ -44,14 +45,16 @@ impl Watch {
             return None;
         }
         let asked = guard::asked(body);
-        let rules = &snapshot.rules;
-        let shown = worker.shown.find(
-            &worker.showcase,
-            principal,
-            None,
-            || rules.view_key(principal),
-            (&snapshot.version, clock::now()),
-        );
+        // Names are the same in all views of the caller.
+        let shown = Suit::ALL.into_iter().find_map(|suit| {
+            worker.shown.find(
+                &worker.showcase,
+                (principal, suit),
+                None,
+                || showcase::whose(snapshot, principal, suit),
+                (&snapshot.version, clock::now()),
+            )
+        });
         let is_asked = asked.is_some();
         let Asked { cwd, home } = asked.unwrap_or_default();
         let clerk = Clerk {

@@ -24,6 +24,7 @@ use crate::http::encode::{self, CHUNK_END, Fields, LAST_CHUNK, RelayedResponse};
 use crate::http::head::{Framing, Method};
 use crate::ids::ServerName;
 use crate::limits;
+use crate::mcp::auto::Client;
 use crate::mcp::origin::Doors;
 use crate::mcp::rpc::{self, RpcError};
 use crate::net::buffer::Buffer;
@@ -165,7 +166,9 @@ fn post_path(team: Option<&str>, server: Option<&str>) -> String {
 fn facts(caller: &Caller, form: Form) -> Result<HeadFacts, CallError> {
     let input = caller.stream.input();
     let agent = caller.head.headers.first(input, "user-agent");
-    let mut facts = HeadFacts { can_ask: can_ask(agent.unwrap_or_default()), ..HeadFacts::default() };
+    let agent = agent.unwrap_or_default();
+    let client = Client::of_agent(agent);
+    let mut facts = HeadFacts { can_ask: can_ask(agent), client, ..HeadFacts::default() };
     for (name, value) in caller.head.headers.iter(input) {
         let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
         match name.len() {

@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::call::ToolChoice;
+use crate::config::snapshot::Snapshot;
 use crate::gateway::leftovers::Leftovers;
 use crate::gateway::marks::Marked;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
+use crate::mcp::auto::Suit;
 use crate::mcp::view::View;
 use crate::policy::decide::ViewKey;
 use crate::upstream::mcp::server::Server;
@@ -35,8 +38,9 @@ pub(super) struct Way {
     pub(super) direct: bool,
 }
 
-/// The rules that decide a view, and the server that the address names.
-type Whose = (ViewKey, Option<ServerName>);
+/// The rules that decide a view, the server that the address names, and what suits the client where that is
+/// left open.
+pub(super) type Whose = (ViewKey, Option<ServerName>, Option<Suit>);
 
 /// What the hub has shown since something changed. Cores compare the number on every request and take the
 /// lock only for a view that they have not taken yet.
@@ -79,22 +83,25 @@ impl Showcase {
 /// What one core has taken.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    held: RefCell<(u64, HashMap<Holder, Arc<Shown>>)>,
+    held: RefCell<(u64, HashMap<Reader, Arc<Shown>>)>,
     /// What it had taken before, which is nobody else's perhaps, until somebody comes for it.
-    left: RefCell<Vec<HashMap<Holder, Arc<Shown>>>>,
+    left: RefCell<Vec<HashMap<Reader, Arc<Shown>>>>,
 }
 
 /// The key that calls, and the server that the address names.
 pub(super) type Holder = (Arc<str>, Option<ServerName>);
+
+/// The same, and what suits the client.
+pub(super) type Reader = (Arc<str>, Option<ServerName>, Suit);
 
 impl Taken {
     /// What this caller sees at this address, as long as it is fresh and of this config.
     pub(super) fn find(
         &self,
         showcase: &Showcase,
-        principal: &Principal,
+        (principal, suit): (&Principal, Suit),
         scope: Option<&ServerName>,
-        whose: impl FnOnce() -> ViewKey,
+        whose: impl FnOnce() -> (ViewKey, Option<Suit>),
         (config, now): (&str, Instant),
     ) -> Option<Arc<Shown>> {
         let mut held = self.held.borrow_mut();
@@ -106,24 +113,25 @@ impl Taken {
                 left.push(old);
             }
         }
-        let holder = (Arc::clone(&principal.key_id), scope.cloned());
+        let reader = (Arc::clone(&principal.key_id), scope.cloned(), suit);
         let fresh =
             |shown: &Arc<Shown>| shown.config == config && shown.until.is_none_or(|until| now < until);
-        if let Some(shown) = held.1.get(&holder) {
+        if let Some(shown) = held.1.get(&reader) {
             if fresh(shown) {
                 return Some(Arc::clone(shown));
             }
-            held.1.remove(&holder);
+            held.1.remove(&reader);
         }
-        let shown = showcase.find(&(whose(), scope.cloned())).filter(fresh)?;
+        let (rules, suit) = whose();
+        let shown = showcase.find(&(rules, scope.cloned(), suit)).filter(fresh)?;
         if held.1.len() < crate::limits::MCP_VIEWS_MAX {
-            held.1.insert(holder, Arc::clone(&shown));
+            held.1.insert(reader, Arc::clone(&shown));
         }
         Some(shown)
     }
 
     /// What it had taken and does not need any more, for somebody who drops it where nobody waits.
-    pub(super) fn left(&self) -> Vec<HashMap<Holder, Arc<Shown>>> {
+    pub(super) fn left(&self) -> Vec<HashMap<Reader, Arc<Shown>>> {
         self.left.take()
     }
 
@@ -136,7 +144,19 @@ impl Taken {
         whose: impl FnOnce() -> ViewKey,
     ) -> Option<Arc<Shown>> {
         let held = self.held.borrow();
-        let shown = held.1.get(&(Arc::clone(&principal.key_id), None)).cloned();
-        shown.filter(|_| held.0 == showcase.number()).or_else(|| showcase.find(&(whose(), None)))
+        let of = |suit: &Suit| held.1.get(&(Arc::clone(&principal.key_id), None, *suit)).cloned();
+        let shown = Suit::ALL.iter().find_map(of).filter(|_| held.0 == showcase.number());
+        shown.or_else(|| {
+            let (rules, suits) = (whose(), [None].into_iter().chain(Suit::ALL.map(Some)));
+            suits.map(|suit| (rules.clone(), None, suit)).find_map(|whose| showcase.find(&whose))
+        })
     }
+}
+
+/// What decides a view of somebody whose client is of this suit.
+pub(super) fn whose(snapshot: &Snapshot, principal: &Principal, suit: Suit) -> (ViewKey, Option<Suit>) {
+    let rules = snapshot.rules.view_key(principal);
+    let choice = rules.tools().unwrap_or(snapshot.mcp.tools);
+    let open = choice == ToolChoice::Auto;
+    (rules, open.then_some(suit))
 }

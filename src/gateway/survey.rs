@@ -35,6 +35,8 @@ pub struct Survey {
     /// Their tools in the order of the names that callers use: those of `/mcp`, or of `/mcp/NAME` where one
     /// server was asked.
     pub tools: Vec<ToolFound>,
+    /// Where the config says `tools: auto`: who gets which mode, for a catalog of this size.
+    pub chosen: Vec<(&'static str, ToolMode)>,
 }
 
 /// One server.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 mod admin;
+mod cache;
 mod clouds;
 mod content;
 mod count;
@@ -21,9 +22,11 @@ mod place;
 mod policy;
 mod route;
 mod search;
+mod usage;
 
 // One list in several files.
 pub use admin::*;
+pub use cache::*;
 pub use clouds::*;
 pub use content::*;
 pub use count::*;
@@ -42,6 +45,7 @@ pub use place::*;
 pub use policy::*;
 pub use route::*;
 pub use search::*;
+pub use usage::*;
 
 /// Bytes of one HTTP head (request or status line with all headers). Claude Code sends about 1.5 KiB;
 /// nginx allows 32 KiB.

@@ -8,10 +8,11 @@
 //! Follows the specification at modelcontextprotocol.io, all five revisions (read 2026-11). Nothing here
 //! waits, reads a clock or knows a socket.
 
+pub mod auto;
 pub mod bridge;
+pub mod cache;
 pub mod canonical;
 pub mod changes;
-pub mod clients;
 pub mod definition;
 pub mod diff;
 pub mod doors;

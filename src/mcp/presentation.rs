@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::call::{Class, ToolMode};
 use crate::glob::Glob;
+use crate::mcp::cache::rule::Rule as CacheRule;
 use crate::mcp::lean::results::Rule;
 
 /// How the tools of one server appear, as a person wrote it: not yet held against the tools that there are.
@@ -20,6 +21,8 @@ pub struct Presentation {
     /// Its tools that stand in every list and are loaded from the start, by the server's own names for them;
     /// at most `limits::CORE_TOOLS_MAX`.
     pub core: Vec<Glob>,
+    /// Which of those are kept to be told again; at most `limits::CACHE_RULES_MAX`. Only of a trusted server.
+    pub cache: Vec<CacheRule>,
 }
 
 /// What stands before the names of a server's tools at `/mcp`, where all servers appear as one.

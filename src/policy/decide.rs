@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::call::{Class, ToolMode};
+use crate::call::{Class, ToolChoice};
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::servers::ServerRules;
@@ -328,14 +328,14 @@ pub struct ViewKey {
     told: Told,
     /// What key and team say of the places of servers.
     places: (Option<Arc<[Glob]>>, Territory),
-    tools: Option<ToolMode>,
+    tools: Option<ToolChoice>,
     core: CoreTools,
     everything: bool,
 }
 
 impl ViewKey {
     /// How the team has definitions of tools written.
-    pub const fn tools(&self) -> Option<ToolMode> {
+    pub const fn tools(&self) -> Option<ToolChoice> {
         self.tools
     }
 

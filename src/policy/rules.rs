@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::call::ToolMode;
+use crate::call::ToolChoice;
 use crate::glob::Glob;
 use crate::identity::principal::Principal;
 use crate::identity::servers::ServerRules;
@@ -37,7 +37,7 @@ pub struct Team {
     pub aliases: Aliases,
     /// How definitions of tools are written for it, where nothing is said of a server or tool. No rule: it
     /// decides nothing but what its lists look like.
-    pub tools: Option<ToolMode>,
+    pub tools: Option<ToolChoice>,
     /// Which tools stand in its lists whatever `tools` says. No rule either.
     pub core: CoreTools,
 }

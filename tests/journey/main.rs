@@ -51,6 +51,8 @@ mod http_refusals;
 mod pings;
 
 // The MCP side.
+mod mcp_auto;
+mod mcp_cache;
 mod mcp_calls;
 mod mcp_catalog;
 mod mcp_claude_code;

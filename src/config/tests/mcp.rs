@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::call::{Class, ToolMode};
+use crate::call::{Class, ToolChoice, ToolMode};
 use crate::config::environment::Environment;
 use crate::config::load::{Keys, Loaded, load_in};
 use crate::config::pinning::Pinning;
 use crate::config::reload::{Watch, reload_in};
 use crate::config::snapshot::Mcp;
-use crate::config::tests::{Folder, good, load_text};
+use crate::config::tests::{Folder, faults, good, load_text};
 use crate::ids::{ServerName, TeamName};
 use crate::limits;
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
@@ -194,16 +194,16 @@ fn the_endpoint() {
         good("drain_s: 1", &[]).snapshot.mcp;
     assert!(servers.is_empty() && allowed_origins.is_empty() && allowed_hosts.is_empty() && !legacy_sse);
     assert_eq!(endpoint_key, "tollgate");
-    assert_eq!((pinning, tools), (Pinning::default(), ToolMode::Native));
+    assert_eq!((pinning, tools), (Pinning::default(), ToolChoice::Set(ToolMode::Native)));
 }
 
 #[test]
 fn how_definitions_are_written_is_said_of_all_of_teams_of_servers_and_of_tools() {
     let loaded = whole(&folder());
     let snapshot = &loaded.snapshot;
-    assert_eq!(snapshot.mcp.tools, ToolMode::Raw);
+    assert_eq!(snapshot.mcp.tools, ToolChoice::Set(ToolMode::Raw));
     let team = |name: &str| snapshot.rules.team(&TeamName::new(name)).unwrap().tools;
-    assert_eq!((team("platform"), team("all")), (None, Some(ToolMode::Lean)));
+    assert_eq!((team("platform"), team("all")), (None, Some(ToolChoice::Set(ToolMode::Lean))));
     let files = &snapshot.mcp.servers[1].presentation;
     assert_eq!((files.mode, files.tools.len()), (Some(ToolMode::Lean), 0));
     let github = &snapshot.mcp.servers[0].presentation;
@@ -464,4 +464,33 @@ fn what_is_done_to_results_is_said_of_servers_and_of_tools() {
         told.contains("results: { minify: false, keep: [\"$.items[*].name\"], max_bytes: 4096 }"),
         "{told}"
     );
+}
+
+#[test]
+fn what_is_left_open_is_left_open_for_callers_and_not_for_servers() {
+    let loaded = good("mcp: { tools: auto }\nteams: { t: { tools: auto } }\n", &[]);
+    assert_eq!(loaded.snapshot.mcp.tools, ToolChoice::Auto);
+    let told = loaded.shown.to_string();
+    assert_eq!(told.matches("tools: auto").count(), 2, "{told}");
+    let found = faults("mcp_servers: { s: { command: a, tools: auto } }\n", &[]);
+    assert!(found.contains("expected one of native, lean, raw, search, found \"auto\""), "{found}");
+}
+
+#[test]
+fn what_is_kept_of_a_server_is_one_rule_or_several() {
+    let text = "mcp_servers:\n  a: { command: a, trusted: true, cache: { ttl_s: 60 } }\n  b:\n    command: b\n    \
+                trusted: true\n    cache: [{ tools: [get_*, list], shared: true }, { ttl_s: 5 }]\n  \
+                c: { command: c }\n";
+    let loaded = good(text, &[]);
+    let rules = |place: usize| &loaded.snapshot.mcp.servers[place].presentation.cache;
+    assert_eq!(rules(0)[0].ttl, Some(Duration::from_secs(60)));
+    assert!(rules(0)[0].tools[0].matches("anything") && !rules(0)[0].shared && rules(2).is_empty());
+    assert_eq!((rules(1)[0].ttl, rules(1)[0].shared, rules(1)[0].tools.len()), (None, true, 2));
+    assert_eq!(rules(1)[1].ttl, Some(Duration::from_secs(5)));
+    let told = loaded.shown.to_string();
+    let shown = "cache: [{ tools: [\"get_*\", \"list\"], shared: true }, \
+                 { ttl_s: 5, tools: [\"*\"], shared: false }]";
+    assert!(told.contains(shown), "{told}");
+    let json = serde_json::to_value(&loaded.shown).unwrap();
+    assert_eq!(json["mcp_servers"][0]["cache"][0]["ttl_s"], 60);
 }

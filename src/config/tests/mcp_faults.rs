@@ -203,7 +203,7 @@ fn endpoints_and_grants_that_do_not_hold() {
         "mcp: { tools: full }\nteams: { t: { tools: [lean] } }\n\
          mcp_servers:\n  a: { command: a, tools: short }\n  b: { command: b, tools: { x: { mode: 1 } } }",
         &[
-            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, search, jit, found \"full\"",
+            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, search, jit, auto, found \"full\"",
             "tollgate.yaml:2: teams.t.tools: expected a text, found a list",
             "tollgate.yaml:4: mcp_servers.a.tools: expected one of native, lean, raw, search, jit, \
              found \"short\"",
@@ -284,4 +284,28 @@ fn documents_that_do_not_hold() {
     );
     let deep = format!("a: {}1{}", "[".repeat(200), "]".repeat(200));
     check(Some(deep.as_bytes()), "DIR/doc:1: this is nested deeper than 128 levels, which no key needs");
+}
+
+#[test]
+fn rules_of_what_is_kept_that_do_not_hold() {
+    server(
+        "{ command: a, cache: { ttl_s: 60 } }",
+        &[
+            "tollgate.yaml:2: mcp_servers.s.cache: only results of a server with `trusted: true` are kept, since \
+           it says which tools only look",
+        ],
+    );
+    server(
+        "{ command: a, trusted: true, cache: [{ ttl_s: 0 }, { ttl: 5 }, { tools: [a b] }] }",
+        &[
+            "tollgate.yaml:2: mcp_servers.s.cache.ttl_s: expected a whole number from 1 to 86400, found \"0\"",
+            "tollgate.yaml:2: unknown key \"ttl\" in mcp_servers.s.cache; did you mean `ttl_s`?",
+            "tollgate.yaml:2: mcp_servers.s.cache.tools: \"a b\" is no tool name: use 1 to 256 characters without \
+             spaces",
+        ],
+    );
+    server(
+        "{ command: a, trusted: true, cache: 60 }",
+        &["tollgate.yaml:2: mcp_servers.s.cache: expected a list, found a text"],
+    );
 }

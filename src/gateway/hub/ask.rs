@@ -7,6 +7,7 @@ use tokio::sync::mpsc::Sender;
 use crate::call::Class;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
+use crate::mcp::auto::Client;
 use crate::mcp::headers::{Given, Headers};
 use crate::mcp::view::Entry;
 use crate::policy::residency::Place;
@@ -56,6 +57,8 @@ pub(in crate::gateway) struct HeadFacts {
     pub(in crate::gateway) params: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether the client asks a person where the definition of a tool says so.
     pub(in crate::gateway) can_ask: bool,
+    /// The client, by its `User-Agent`.
+    pub(in crate::gateway) client: Client,
 }
 
 impl HeadFacts {

@@ -13,6 +13,7 @@ use crate::gateway::sieve::Sieve;
 use crate::gateway::trim::Trim;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
+use crate::mcp::auto::Client;
 use crate::mcp::bridge::levels::Level;
 use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::version::Version;
@@ -31,6 +32,8 @@ pub(super) struct Caller {
     pub(super) capabilities: Rc<[u8]>,
     /// Whether the client asks a person where the definition of a tool says so.
     pub(super) can_ask: bool,
+    /// What the client is, by its own word.
+    pub(super) client: Client,
     /// The least log level that it wants to hear of; `None` is all of a legacy and none of a modern caller.
     pub(super) log_level: Option<Level>,
 }
@@ -108,7 +111,8 @@ impl Leg {
         sifted.said
     }
 
-    async fn mark(&self, mark: String) {
+    /// Adds what the ledger is told of the call.
+    pub(super) async fn mark(&self, mark: String) {
         if !mark.is_empty() {
             drop(self.reply.send(Reply::Marks(mark)).await);
         }

@@ -14,6 +14,7 @@ use crate::gateway::charge::Called;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::api;
 use crate::gateway::hub::ask::About;
+use crate::gateway::hub::cached::{self, Found};
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::compose::{Question, Target};
 use crate::gateway::hub::held::AboutTask;
@@ -113,7 +114,8 @@ pub(super) async fn call(
         let ending = Box::pin(about.serve(leg)).await;
         return hub.metrics.borrow_mut().mcp.called(&peer.server.name, ending.name(), run::since(begun));
     }
-    let run = Run { hub, peer: &peer, permit: &permit, caller, leg, target, question, cancelled, kept: None };
+    let (peer, permit, kept, lead) = (&peer, &permit, None, None);
+    let run = Run { hub, peer, permit, caller, leg, target, question, cancelled, kept, lead };
     once(run, begun).await;
 }
 
@@ -143,19 +145,29 @@ async fn once(mut run: Run<'_>, begun: Instant) {
             Earlier::Response(response) => return again(&run.leg, &response).await,
         }
     }
-    // Nothing is charged, and nothing sent, for somebody who has left.
-    if run.leg.reply.is_closed() {
+    let forget = |repeat: Option<u128>| {
         if let Some(key) = repeat {
             hub.repeats.settle(key, None, clock::now());
         }
-        return;
+    };
+    // Nothing is charged, and nothing sent, for somebody who has left.
+    if run.leg.reply.is_closed() {
+        return forget(repeat);
     }
+    match cached::find(&run).await {
+        Found::Own(lead) => run.lead = lead,
+        Found::Response(how, response) => return known(&run, how, (response, repeat), begun).await,
+        Found::Gone => return forget(repeat),
+        Found::Cancelled => {
+            forget(repeat);
+            return run.leg.end().await;
+        }
+    }
+    let _change = cached::change(&run);
     let _pass = match charge(&run).await {
         Ok(pass) => pass,
         Err(error) => {
-            if let Some(key) = repeat {
-                hub.repeats.settle(key, None, clock::now());
-            }
+            forget(repeat);
             return run.leg.refuse(run.caller, &error).await;
         }
     };
@@ -163,11 +175,41 @@ async fn once(mut run: Run<'_>, begun: Instant) {
         Transport::OpenApi(described) => Box::pin(api::run(&mut run, described)).await,
         Transport::Http(_) | Transport::Sse(_) | Transport::Stdio(_) => Box::pin(run.run()).await,
     };
+    let response = run.kept.take().filter(|_| matches!(ending, Ending::Result { .. })).map(Bytes::from);
+    // Where its caller has left it was not made to its end: another makes it.
+    if let Some(lead) = run.lead.take().filter(|_| ending != Ending::Cancelled) {
+        lead.settle(response.as_ref(), clock::now());
+    }
     if let Some(key) = repeat {
-        let response = run.kept.filter(|_| matches!(ending, Ending::Result { .. })).map(Bytes::from);
         hub.repeats.settle(key, response, clock::now());
     }
     hub.metrics.borrow_mut().mcp.called(&run.peer.server.name, ending.name(), run::since(begun));
+}
+
+/// Answers a call with what is known: it counts for limits of calls, but costs nothing, since nobody is asked.
+async fn known(run: &Run<'_>, how: &'static str, (response, repeat): (Bytes, Option<u128>), begun: Instant) {
+    let hub = run.hub;
+    let snapshot = hub.snapshot();
+    let called = Called { server: run.peer.server.name.as_str(), tool: &run.target.name };
+    let admitted = hub
+        .accounts
+        .as_ref()
+        .map(|accounts| accounts.meter.admit_tool(&snapshot.spending, &run.caller.principal, &called));
+    let kept = match admitted.transpose() {
+        Ok(_pass) => {
+            run.leg.mark(format!("cached {how}")).await;
+            again(&run.leg, &response).await;
+            hub.metrics.borrow_mut().mcp.called(&run.peer.server.name, how, run::since(begun));
+            Some(response)
+        }
+        Err(error) => {
+            run.leg.refuse(run.caller, &error).await;
+            None
+        }
+    };
+    if let Some(key) = repeat {
+        hub.repeats.settle(key, kept, clock::now());
+    }
 }
 
 /// Charges a call of a tool what it costs. The call is under way as long as the pass is kept.
@@ -262,11 +304,9 @@ fn resolve(
             let held = found.held.clone();
             let annotations = found.definition.annotations();
             let repeatable = annotations.idempotent == Some(true) || annotations.read_only == Some(true);
-            let tool = Some(Arc::clone(&found.definition));
-            Ok((
-                at(found.server)?,
-                Target { renamed, tool, repeatable, held, ..Target::of(found.definition.key().to_owned()) },
-            ))
+            let (tool, class) = (Some(Arc::clone(&found.definition)), found.class);
+            let named = Target::of(found.definition.key().to_owned());
+            Ok((at(found.server)?, Target { renamed, tool, class, repeatable, held, ..named }))
         }
         Method::PromptsGet => {
             let name = question.text(params.name.as_ref());

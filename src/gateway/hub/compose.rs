@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::call::Class;
 use crate::gateway::hub::caller::Caller;
 use crate::gateway::hub::channel::Channel;
 use crate::gateway::hub::tasks;
@@ -52,6 +53,8 @@ pub(super) struct Target {
     pub(super) renamed: Option<&'static str>,
     /// The tool's definition.
     pub(super) tool: Option<Arc<Definition>>,
+    /// What it does to the world, as policy takes it.
+    pub(super) class: Class,
     /// The tool that has made the task in question.
     pub(super) made_by: Option<String>,
     /// Whether calling it twice does no more than calling it once, by its annotations.
@@ -65,7 +68,16 @@ pub(super) struct Target {
 impl Target {
     /// A target of which nothing but the name matters.
     pub(super) const fn of(name: String) -> Self {
-        Self { name, renamed: None, tool: None, made_by: None, repeatable: false, session: None, held: None }
+        Self {
+            name,
+            renamed: None,
+            tool: None,
+            class: Class::Unknown,
+            made_by: None,
+            repeatable: false,
+            session: None,
+            held: None,
+        }
     }
 }
 

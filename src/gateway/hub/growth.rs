@@ -18,7 +18,7 @@ use crate::gateway::hub::session::Session;
 use crate::gateway::hub::{modern, streams};
 use crate::ids::ServerName;
 use crate::limits;
-use crate::mcp::clients;
+use crate::mcp::auto;
 use crate::mcp::definition::ItemKind;
 use crate::mcp::method::Method;
 use crate::mcp::view::growing::{Added, Grown};
@@ -48,7 +48,7 @@ enum Follows {
 impl Growth {
     /// That of a session whose client calls itself so.
     pub(super) fn of(client_info: &[u8]) -> Self {
-        let follows = if clients::lists_anew(client_info) { Follows::Known } else { Follows::Perhaps };
+        let follows = if auto::lists_anew(client_info) { Follows::Known } else { Follows::Perhaps };
         Self { follows: Cell::new(follows), ..Self::default() }
     }
 
@@ -73,7 +73,7 @@ impl Growth {
 /// list anew, and requests that stand for themselves have no list of their own.
 pub(super) fn needs_session(question: &Question, seen: &Seen) -> bool {
     let info = question.params.meta.as_ref().and_then(|meta| meta.client_info.as_ref());
-    seen.view.grows() && question.at(info).is_some_and(clients::lists_anew)
+    seen.view.grows() && question.at(info).is_some_and(auto::lists_anew)
 }
 
 /// Answers `tools/list` in a session whose list grows.

@@ -69,7 +69,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
     leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
     let scope = asking.scope.as_ref();
     let patience = listing::patience(scope, false);
-    let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
+    let Some(seen) = listing::seen(hub, &caller, scope, patience).await else {
         return leg.refuse(&caller, &modern::unknown_server(hub, &caller)).await;
     };
     if !hub.sessions.open(Rc::clone(&session)) {
@@ -98,6 +98,7 @@ fn caller(asking: &Asking, session: &Rc<Session>) -> Caller {
         principal: Arc::clone(&asking.principal),
         version: session.version,
         can_ask: asking.facts.can_ask,
+        client: asking.facts.client.or_of_info(Some(&session.client_info)),
         scope: session.scope.clone(),
         session: Some(Rc::clone(session)),
         capabilities: session.capabilities.as_slice().into(),
@@ -172,7 +173,7 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
         _ => {
             let scope = caller.scope.as_ref();
             let patience = listing::patience(scope, false);
-            let Some(seen) = listing::seen(hub, &caller.principal, scope, patience).await else {
+            let Some(seen) = listing::seen(hub, &caller, scope, patience).await else {
                 return leg.refuse(&caller, &modern::unknown_server(hub, &caller)).await;
             };
             match question.method {
@@ -354,7 +355,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
     let caller = caller(asking, &agreed);
     let scope = asking.scope.as_ref();
     let patience = listing::patience(scope, false);
-    let Some(seen) = listing::seen(hub, &asking.principal, scope, patience).await else {
+    let Some(seen) = listing::seen(hub, &caller, scope, patience).await else {
         return leg.refuse(&caller, &modern::unknown_server(hub, &caller)).await;
     };
     hub.sessions.replace(agreed);

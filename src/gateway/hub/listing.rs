@@ -10,14 +10,16 @@ use crate::call::{Class, ToolMode};
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::Hub;
+use crate::gateway::hub::caller::Caller;
 use crate::gateway::hub::channel::OUR_INFO;
 use crate::gateway::hub::finder::{self, Places};
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::refresh;
-use crate::gateway::showcase::{Shown, Way};
+use crate::gateway::showcase::{Shown, Way, Whose};
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::limits;
+use crate::mcp::auto::{self, Size};
 use crate::mcp::bridge::opening::{
     Keeping, ServerCapabilities, merge_instructions, write_discover_result, write_initialize_result,
 };
@@ -33,9 +35,6 @@ use crate::upstream::mcp::server::Transport;
 /// The views that have been made since something changed.
 #[derive(Default)]
 pub(super) struct Views(RefCell<HashMap<Whose, Rc<Seen>>>);
-
-/// The rules that decide a view, and the server that the address names.
-type Whose = (ViewKey, Option<ServerName>);
 
 impl Views {
     /// Forgets all of them: lists or rules have changed.
@@ -137,7 +136,10 @@ impl Seen {
 fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[Rc<Peer>]) {
     let way = |peer: &Rc<Peer>| Way {
         server: Arc::clone(&peer.server),
-        direct: peer.is_modern() == Some(true) && matches!(peer.server.transport, Transport::Http(_)),
+        // What is kept of a server is kept here.
+        direct: peer.is_modern() == Some(true)
+            && matches!(peer.server.transport, Transport::Http(_))
+            && peer.presentation.cache.is_empty(),
     };
     let shown = Shown {
         view: Arc::clone(view),
@@ -154,6 +156,12 @@ fn lists_of(peers: &[Rc<Peer>]) -> Vec<Arc<ServerLists>> {
 
 fn parts_of<'a>(peers: &'a [Rc<Peer>], lists: &'a [Arc<ServerLists>]) -> Vec<Part<'a>> {
     peers.iter().zip(lists).map(|(peer, lists)| peer.part(lists)).collect()
+}
+
+/// How large a catalog is that consists of these lists.
+pub(super) fn size(lists: &[Arc<ServerLists>]) -> Size {
+    let tools = || lists.iter().flat_map(|lists| &lists.tools.items);
+    Size { tools: tools().count(), bytes: tools().map(|tool| tool.raw().len()).sum() }
 }
 
 /// How long a question waits for the first lists: one for all servers not for long, and neither does
@@ -191,10 +199,11 @@ pub(super) fn has(hub: &Hub, snapshot: &Snapshot, who: &Principal, peer: &Peer) 
 /// when the address names a server that does not exist or that the caller may not see.
 pub(super) async fn seen(
     hub: &Rc<Hub>,
-    principal: &Principal,
+    caller: &Caller,
     scope: Option<&ServerName>,
     patience: Duration,
 ) -> Option<Rc<Seen>> {
+    let principal = &*caller.principal;
     let until = clock::now() + patience;
     let (snapshot, peers) = loop {
         let number = hub.config_number();
@@ -217,7 +226,10 @@ pub(super) async fn seen(
     for peer in &peers {
         refresh::freshen(hub, peer);
     }
-    let key = (snapshot.rules.view_key(principal), scope.cloned());
+    let rules = snapshot.rules.view_key(principal);
+    let choice = rules.tools().unwrap_or(snapshot.mcp.tools);
+    let suit = auto::suit(choice, caller.client);
+    let key = (rules, scope.cloned(), suit);
     if let Some(seen) = hub.views.0.borrow().get(&key) {
         return Some(Rc::clone(seen));
     }
@@ -242,7 +254,7 @@ pub(super) async fn seen(
         peers.iter().all(|peer| peer.server.trusted) && snapshot.rules.view_key(principal).is_everything();
     let ttl_ms = peers.iter().map(|peer| peer.ttl_ms()).min().unwrap_or_default();
     let allow: Option<Allow<'_>> = if public { None } else { Some(&allow) };
-    let mode = key.0.tools().unwrap_or(snapshot.mcp.tools);
+    let mode = auto::mode(choice, suit, || size(&lists));
     let is_core = |server: &ServerName, tool: &str| key.0.core().has(server, tool);
     let is_core = Some(&is_core as IsCore<'_>);
     let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, mode, is_core, ttl_ms }));

@@ -7,6 +7,7 @@
 
 mod api;
 pub(super) mod ask;
+mod cached;
 mod caller;
 mod calls;
 mod channel;
@@ -53,6 +54,7 @@ use crate::config::snapshot::Snapshot;
 use crate::gateway::books::Books;
 use crate::gateway::charge::{Limits, Meter};
 use crate::gateway::hub::ask::Ask;
+use crate::gateway::hub::cached::Follower;
 use crate::gateway::hub::events::Changed;
 use crate::gateway::hub::finder::Finder;
 use crate::gateway::hub::held::Talks;
@@ -71,6 +73,7 @@ use crate::identity::principal::Principal;
 use crate::ids::{CallId, ServerName};
 use crate::ledger::entry::{Entry, Kind};
 use crate::limits::{self, Timeouts};
+use crate::mcp::cache::Cache;
 use crate::mcp::pin::barred::Barred;
 use crate::mcp::repeat::Repeats;
 use crate::mcp::sealed::SealingKey;
@@ -133,6 +136,8 @@ pub(super) struct Hub {
     /// What has been decided so far.
     decisions: Table,
     repeats: Arc<Repeats>,
+    /// Results that are kept to be told again.
+    cache: RefCell<Cache<Follower>>,
     showcase: Arc<Showcase>,
     store: Store,
     accounts: Option<Accounts>,
@@ -224,6 +229,7 @@ impl Hub {
             finder: Finder::default(),
             held: RefCell::default(),
             repeats,
+            cache: RefCell::default(),
             decisions: Table::default(),
             showcase,
             store: Store::new(),
@@ -312,8 +318,9 @@ impl Hub {
         streams::tell_changed(self, &peer.server.name, changed);
     }
 
-    /// Forgets what was made of the lists, here and on the cores.
+    /// Forgets what was made of the lists, here and on the cores, and what tools of them gave.
     fn forget_views(&self) {
+        self.cache.borrow_mut().forget_all();
         self.views.forget();
         self.finder.forget();
         self.showcase.clear();
@@ -417,6 +424,7 @@ impl Hub {
             peer.reap(now);
         }
         self.repeats.sweep(now);
+        self.cache.borrow_mut().sweep(now);
         self.store.sweep();
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn take(
     let scope = caller.scope.as_ref();
     let hurried = matches!(question.method, Method::Discover | Method::Listen);
     let patience = listing::patience(scope, hurried);
-    let Some(seen) = listing::seen(hub, &caller.principal, scope, patience).await else {
+    let Some(seen) = listing::seen(hub, caller, scope, patience).await else {
         return leg.refuse(caller, &unknown_server(hub, caller)).await;
     };
     let about =

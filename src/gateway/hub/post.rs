@@ -156,6 +156,7 @@ async fn modern_post(hub: &Rc<Hub>, asking: Asking, question: Question) {
     let meta = question.params.meta.as_ref();
     let capabilities = question.at(meta.and_then(|meta| meta.client_capabilities.as_ref())).unwrap_or(b"{}");
     let level = question.text(meta.and_then(|meta| meta.log_level.as_ref()));
+    let info = question.at(meta.and_then(|meta| meta.client_info.as_ref()));
     let caller = Caller {
         principal: Arc::clone(&asking.principal),
         version: Version::V2026_07_28,
@@ -163,6 +164,7 @@ async fn modern_post(hub: &Rc<Hub>, asking: Asking, question: Question) {
         session: None,
         capabilities: capabilities.into(),
         can_ask: asking.facts.can_ask,
+        client: asking.facts.client.or_of_info(info),
         log_level: level.and_then(|level| Level::parse(&level)),
     };
     let progress = question.at(meta.and_then(|meta| meta.progress_token.as_ref())).map(<[u8]>::to_vec);
@@ -195,6 +197,7 @@ async fn batched(hub: &Rc<Hub>, asking: Asking, body: &[u8], parts: &[std::ops::
             facts: HeadFacts {
                 session: asking.facts.session.clone(),
                 can_ask: asking.facts.can_ask,
+                client: asking.facts.client,
                 ..HeadFacts::default()
             },
             reply,

@@ -12,6 +12,7 @@ use tokio::time::{sleep, sleep_until};
 use crate::clock;
 use crate::gateway::direct;
 use crate::gateway::hub::Hub;
+use crate::gateway::hub::cached::Lead;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::channel::{ALL_CAPABILITIES, Channel, InFlight, Link};
 use crate::gateway::hub::compose::{self, Input, Question, Target};
@@ -65,6 +66,8 @@ pub(super) struct Run<'a> {
     pub(super) cancelled: Rc<Notify>,
     /// The response as it left, when somebody may ask for it again.
     pub(super) kept: Option<Vec<u8>>,
+    /// Those who wait with it.
+    pub(super) lead: Option<Lead<'a>>,
 }
 
 /// What a turn of a call leads to.
@@ -308,6 +311,7 @@ impl Run<'_> {
     async fn notification(&self, doc: Vec<u8>, read: &Message) {
         match read.method {
             Method::Progress => {
+                self.tell_followers(&doc);
                 let Some(token) = &self.leg.progress else { return };
                 let Ok(params) = message::params(&doc, read) else { return };
                 let Some(place) = params.progress_token else { return };
@@ -337,6 +341,7 @@ impl Run<'_> {
         let (Some(id), Some(place)) = (read.id.clone(), read.result.clone()) else { return Turn::On };
         let result = doc.get(place.clone()).unwrap_or_default();
         if let Some(turn) = self.becomes_task(flight, result).await {
+            self.is_alone();
             return turn;
         }
         let (from_modern, to_modern) = (flight.channel.version.is_modern(), self.caller.version.is_modern());
@@ -345,6 +350,7 @@ impl Run<'_> {
             return Turn::Done(self.fail(&Failure::Garbage("a result of no known type".into())).await);
         };
         if from_modern && !to_modern && kind == ResultType::InputRequired {
+            self.is_alone();
             return match rounds::ask_all(self, result).await {
                 Ok(input) => Turn::Input(input),
                 Err(rounds::Unasked::Cancelled) => {
@@ -453,6 +459,9 @@ impl Run<'_> {
         if read.kind == Kind::Notification {
             self.notification(doc, &read).await;
             return Turn::On;
+        }
+        if read.method != Method::Ping {
+            self.is_alone();
         }
         let server_id = read.id.clone().and_then(|id| doc.get(id)).unwrap_or_default().to_vec();
         let params = read.params.clone().and_then(|params| doc.get(params)).map(<[u8]>::to_vec);

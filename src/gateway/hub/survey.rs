@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::signal::ctrl_c;
 use tokio::task::JoinSet;
 
+use crate::call::{ToolChoice, ToolMode};
 use crate::clock;
+use crate::gateway::hub::listing;
 use crate::gateway::hub::peer::Peer;
 use crate::gateway::hub::{Common, Hub};
 use crate::gateway::log::CoreLog;
 use crate::gateway::published::Published;
 use crate::gateway::survey::{Health, ServerFound, Survey, ToolFound, Wish};
+use crate::mcp::auto::{self, Suit};
 use crate::mcp::definition::ItemKind;
 use crate::mcp::hints::{self, Neighbours};
 use crate::mcp::lean::cost::Cost;
@@ -58,12 +61,21 @@ impl Hub {
         let servers =
             peers.iter().zip(took).map(|(peer, took)| found(peer, took.unwrap_or_else(|| since(begun))));
         let tools = hub.tools(wish.server.is_some(), wish.count);
-        let survey = Survey { servers: servers.collect(), tools };
+        let survey = Survey { servers: servers.collect(), tools, chosen: hub.chosen() };
         hub.stop().await;
         hub.log.borrow_mut().flush();
         // Peers know tasks that know the hub: let go of, all of it ends with the runtime.
         *hub.peers.borrow_mut() = Rc::from([]);
         survey
+    }
+
+    /// What is chosen for whom, where the config leaves it open.
+    fn chosen(&self) -> Vec<(&'static str, ToolMode)> {
+        let choice = self.snapshot().mcp.tools;
+        let lists: Vec<_> =
+            self.peers().iter().filter_map(|peer| peer.shelf.lists.borrow().clone()).collect();
+        let open = Suit::ALL.into_iter().filter(|_| choice == ToolChoice::Auto);
+        open.map(|suit| (suit.who(), auto::mode(choice, Some(suit), || listing::size(&lists)))).collect()
     }
 
     /// All tools as a caller sees them who may see everything.
@@ -74,8 +86,9 @@ impl Hub {
         let parts: Vec<Part<'_>> = peers.iter().zip(&lists).map(|(peer, lists)| peer.part(lists)).collect();
         let scope =
             if alone { Scope::One(0) } else { Scope::All { endpoint_key: &snapshot.mcp.endpoint_key } };
-        let plan =
-            Plan { parts: &parts, scope, allow: None, mode: snapshot.mcp.tools, is_core: None, ttl_ms: 0 };
+        // What is left open is shown as it is for the client that this is made for.
+        let mode = auto::mode(snapshot.mcp.tools, Some(Suit::Defers), || listing::size(&lists));
+        let plan = Plan { parts: &parts, scope, allow: None, mode, is_core: None, ttl_ms: 0 };
         let view = View::new(&plan);
         let server_of = |entry: &Entry| peers.get(entry.server).map(|peer| peer.server.name.as_str());
         let entries = view.entries(ItemKind::Tool);

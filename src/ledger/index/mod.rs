@@ -43,6 +43,7 @@ pub mod search;
 pub mod spend;
 pub mod store;
 pub mod thread;
+pub mod usage;
 pub mod when;
 
 #[cfg(test)]

@@ -21,5 +21,6 @@ mod published;
 pub mod results;
 pub mod schema;
 pub mod sentence;
+pub mod session;
 pub mod shape;
 pub mod signature;
