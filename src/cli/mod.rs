@@ -31,6 +31,8 @@ mod spend;
 mod table;
 mod tools;
 mod tools_cost;
+mod tools_session;
+mod tools_trim;
 
 #[cfg(test)]
 mod tests;
@@ -68,6 +70,7 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Tools { command } => match command {
             ToolsCommand::List(wish) => tools::run(config, &wish, output),
             ToolsCommand::Cost(wish) => tools_cost::run(config, &wish, output),
+            ToolsCommand::Trim(wish) => tools_trim::run(&wish, output),
             ToolsCommand::Pins(wish) => pins::list(config, &wish, output),
             ToolsCommand::Diff(wish) => pins::diff(config, &wish, output),
             ToolsCommand::Approve(wish) => pins::decide(config, pins::Word::Approve, &wish, output),
