@@ -116,6 +116,9 @@ pub(crate) enum ToolsCommand {
     /// Propose the tools that a team should always have before it, and name those that nobody calls
     #[command(after_help = SUGGEST_HELP)]
     Suggest(ToolsSuggest),
+    /// Count what results of tools take of a prompt, as they came and made smaller
+    #[command(after_help = TRIM_HELP)]
+    Trim(ToolsTrim),
     /// List what is pinned: every tool that was seen, how it stands, and what looks odd about it
     #[command(after_help = PINS_EXAMPLES)]
     Pins(ToolsPins),
@@ -212,6 +215,15 @@ pub(crate) struct ToolsCost {
     /// How many days of the ledger
     #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days(), requires = "from_ledger")]
     pub(crate) days: u64,
+    /// Of the lists of `--corpus` only these, by the names of their files
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "corpus")]
+    pub(crate) only: Vec<String>,
+    /// Of the lists of `--corpus` all but these
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "corpus")]
+    pub(crate) without: Vec<String>,
+    /// Show what the tools cost in a session, its prompt cache priced in, for each way to offer them
+    #[arg(long)]
+    pub(crate) session: bool,
     /// How long servers have to start and to list, all at the same time
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
     pub(crate) timeout: u64,
@@ -238,6 +250,29 @@ pub(crate) struct ToolsSuggest {
     /// How long servers have to start and to list, all at the same time
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
     pub(crate) timeout: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `tollgate tools trim`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolsTrim {
+    /// Files of results, each line the `result` of a `tools/call`
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Show only this of what is JSON, as `results.keep` of the config; may stand more than once
+    #[arg(long, value_name = "PATH")]
+    pub(crate) keep: Vec<String>,
+    /// Leave this out of what is JSON, as `results.drop` of the config; may stand more than once
+    #[arg(long, value_name = "PATH")]
+    pub(crate) drop: Vec<String>,
+    /// Rows that are shown at once
+    #[arg(long, value_name = "NUMBER", value_parser = bound(1))]
+    pub(crate) max_rows: Option<u64>,
+    /// Bytes that are shown at once
+    #[arg(long, value_name = "NUMBER", value_parser = bound(limits::RESULT_CUT_BYTES_MIN))]
+    pub(crate) max_bytes: Option<u64>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -360,6 +395,12 @@ fn days() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=limits::USAGE_DAYS_MAX)
 }
 
+/// As many rows or bytes as the config takes.
+fn bound(least: usize) -> clap::builder::RangedU64ValueParser {
+    let bytes = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    clap::value_parser!(u64).range(bytes(least)..=bytes(limits::MCP_MESSAGE_BYTES_MAX))
+}
+
 /// The form of what `tollgate claude` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -404,12 +445,15 @@ Examples:
   tollgate tools cost --server github --timeout 120
   tollgate tools cost --corpus ./lists --json | jq .totals
   tollgate tools cost --from-ledger --days 14
+  tollgate tools cost --session
+  tollgate tools cost --session --corpus ./lists --only github,git,fetch
 
 What a client that sends all definitions at once puts into its prompt: name, description and input
 schema of each tool. RAW is as servers wrote them, NATIVE the same in fewer bytes, LEAN first sentences
 and types; beside them how they stand against RAW. AS SET is what the config says for callers whose team
 says nothing. SIGNATURES is a line for each tool, and NAMES what a client shows that loads definitions
 when they are wanted, as Claude Code does: there, modes change only what is loaded.
+With --session it shows a model of a session, and says what that assumes.
 In the modes `search` and `jit` no definitions are sent but those of the tools that find others.
 
 --from-ledger: OFFERED is what went along with requests, a definition counting with each, DEFERRED the part
@@ -432,6 +476,18 @@ session called them; one that was called in a single session is none of them. Wh
 makes them stand in every list, loaded from the start, where others have to be found. SESSIONS counts those
 that called any tool; where a client does not say which session it is, what one key did on one day is one.
 TOKENS is what a definition takes of a prompt, as its server wrote it.";
+
+const TRIM_HELP: &str = "\
+Examples:
+  tollgate tools trim results.jsonl
+  tollgate tools trim --keep '$.items[*].name' --max-rows 50 results.jsonl --json
+
+What a client puts into its prompt of a result: `structuredContent` where there is one, and otherwise its texts.
+Shown are results as they came, by `minify: true`, and by that with what was asked for; without a wish, with
+max_bytes of 8,000 and of 4,000. What is cut is kept and can be read on, so it is not lost but later. Results
+that say `isError` are left alone.
+
+Exit codes: 0 done, 1 a file cannot be read, 2 not understood.";
 
 const TOOLS_EXAMPLES: &str = "\
 Examples:

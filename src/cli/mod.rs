@@ -31,8 +31,10 @@ mod spend;
 mod table;
 mod tools;
 mod tools_cost;
+mod tools_session;
 mod tools_spent;
 mod tools_suggest;
+mod tools_trim;
 mod tools_usage;
 
 #[cfg(test)]
@@ -72,6 +74,7 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
             ToolsCommand::List(wish) => tools::run(config, &wish, output),
             ToolsCommand::Cost(wish) => tools_cost::run(config, &wish, output),
             ToolsCommand::Suggest(wish) => tools_suggest::run(config, &wish, output),
+            ToolsCommand::Trim(wish) => tools_trim::run(&wish, output),
             ToolsCommand::Pins(wish) => pins::list(config, &wish, output),
             ToolsCommand::Diff(wish) => pins::diff(config, &wish, output),
             ToolsCommand::Approve(wish) => pins::decide(config, pins::Word::Approve, &wish, output),

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,13 +11,14 @@ use crate::call::ToolMode;
 use crate::cli::args::ToolsCost;
 use crate::cli::output::{Failure, Output};
 use crate::cli::table::{columns, plain, thousands};
+use crate::cli::tools_session;
 use crate::cli::tools_spent;
 use crate::config::load;
 use crate::gateway::survey::{self, Health, Survey, Wish};
 use crate::limits;
 use crate::mcp::definition::ItemKind;
-use crate::mcp::doors;
-use crate::mcp::lean::cost::Cost;
+use crate::mcp::lean::cost::{Cost, listed};
+use crate::mcp::lean::session::{Catalog, Doors};
 use crate::mcp::list::Pages;
 use crate::mcp::store::Store;
 use crate::net::terminal;
@@ -28,10 +29,12 @@ pub(crate) fn run(config: Option<&Path>, wish: &ToolsCost, output: &mut Output<'
         return tools_spent::run(config, wish, output);
     }
     let (rows, failed) = match &wish.corpus {
-        Some(folder) => (corpus(folder, output)?, 0),
+        Some(folder) => (corpus(folder, wish, output)?, 0),
         None => servers(config, wish, output)?,
     };
-    if wish.json {
+    if wish.session {
+        tools_session::show(&catalog(&rows), rows.len(), wish.json, output)?;
+    } else if wish.json {
         output.json(&form(&rows))?;
     } else if !rows.is_empty() {
         output.text(&shown(&rows, terminal::columns()))?;
@@ -48,6 +51,8 @@ struct Row {
     server: String,
     tools: usize,
     cost: Cost,
+    /// Tokens of the names as Claude Code lists them that loads definitions when they are wanted.
+    names: usize,
     /// In the modes that the config says.
     set: Option<usize>,
     /// Whether any of them is to be searched for.
@@ -64,6 +69,7 @@ impl Row {
             let cost = tool.cost.unwrap_or_default();
             row.tools += 1;
             row.cost += cost;
+            row.names += listed(server, &tool.name);
             set += cost.in_mode(tool.mode);
             row.searched |= tool.mode == ToolMode::Search;
             row.added |= tool.mode == ToolMode::Jit;
@@ -77,6 +83,7 @@ impl Row {
         for row in rows {
             all.tools += row.tools;
             all.cost += row.cost;
+            all.names += row.names;
             all.set = row.set.map(|set| set + all.set.unwrap_or_default());
             all.searched |= row.searched;
             all.added |= row.added;
@@ -113,18 +120,40 @@ fn servers(
     Ok((rows, failed))
 }
 
-/// Reads every list of a folder, which is the `result` of one `tools/list`, in the order of their names.
-fn corpus(folder: &Path, output: &mut Output<'_>) -> Result<Vec<Row>, Failure> {
-    let refused =
-        |path: &Path, why: &dyn std::fmt::Display| Failure::Refused(format!("{}: {why}", path.display()));
+/// What all rows offer together.
+fn catalog(rows: &[Row]) -> Catalog {
+    let Row { tools, cost, names, .. } = Row::all(rows);
+    Catalog { tools, cost, names, doors: Doors::of(rows.iter().map(|row| row.server.as_str())) }
+}
+
+fn refused(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::Refused(format!("{}: {why}", path.display()))
+}
+
+/// The lists of a folder that are to be counted, in the order of their names.
+fn chosen(folder: &Path, wish: &ToolsCost) -> Result<Vec<PathBuf>, Failure> {
     let entries = std::fs::read_dir(folder).map_err(|why| refused(folder, &why))?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>();
     let mut paths = paths.map_err(|why| refused(folder, &why))?;
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
     paths.sort();
+    let is = |path: &Path, name: &String| path.file_stem().is_some_and(|stem| stem == name.as_str());
+    for name in wish.only.iter().chain(&wish.without) {
+        if !paths.iter().any(|path| is(path, name)) {
+            return Err(refused(&folder.join(format!("{name}.json")), &"there is no such list"));
+        }
+    }
+    paths.retain(|path| wish.only.is_empty() || wish.only.iter().any(|name| is(path, name)));
+    paths.retain(|path| !wish.without.iter().any(|name| is(path, name)));
     if paths.is_empty() {
         return Err(refused(folder, &"no file here ends in .json; each holds the result of a tools/list"));
     }
+    Ok(paths)
+}
+
+/// Reads lists of a folder, each the `result` of one `tools/list`.
+fn corpus(folder: &Path, wish: &ToolsCost, output: &mut Output<'_>) -> Result<Vec<Row>, Failure> {
+    let paths = chosen(folder, wish)?;
     let mut rows = Vec::with_capacity(paths.len());
     for path in &paths {
         let list = read(path).map_err(|why| refused(path, &why))?;
@@ -138,6 +167,7 @@ fn corpus(folder: &Path, output: &mut Output<'_>) -> Result<Vec<Row>, Failure> {
         let mut row = Row { server, tools: list.items.len(), ..Row::default() };
         for tool in &list.items {
             row.cost += Cost::of(tool.key(), None, tool);
+            row.names += listed(&row.server, tool.key());
         }
         rows.push(row);
     }
@@ -162,19 +192,12 @@ fn search(rows: &[Row]) -> usize {
 
 /// What the tool takes that adds others to lists.
 fn jit(rows: &[Row]) -> usize {
-    tokens(&doors::growing(rows.iter().map(|row| row.server.as_str())))
+    Doors::of(rows.iter().map(|row| row.server.as_str())).find
 }
 
 /// The same for these servers.
 pub(crate) fn doors<'s>(servers: impl IntoIterator<Item = &'s str>) -> usize {
-    doors::search(servers).iter().map(|(_, text)| tokens(text)).sum()
-}
-
-/// Tokens of one of our own tools.
-fn tokens(definition: &str) -> usize {
-    // It is ours, and a good one.
-    let tool = Store::new().intern(ItemKind::Tool, definition.as_bytes());
-    tool.map_or(0, |tool| Cost::of(tool.key(), None, &tool).raw)
+    Doors::of(servers).search
 }
 
 /// How `form` stands against `raw`, in tenths of a percent, such as `-7.4 %`.
@@ -269,6 +292,7 @@ mod tests {
             server: server.to_owned(),
             tools: 2,
             cost,
+            names: 12,
             set,
             ..Row::default()
         };

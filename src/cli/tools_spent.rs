@@ -15,7 +15,7 @@ use crate::cli::tools_usage::{self, Past, PromptPrice, ServerUse};
 use crate::gateway::survey::Survey;
 use crate::ledger::index::offers::{OfferWish, Offered};
 use crate::ledger::index::usage::Usage;
-use crate::mcp::lean::session::{Catalog, Session, Way};
+use crate::mcp::lean::spent::{Catalog, Session, Way};
 use crate::net::terminal;
 
 /// Reports.

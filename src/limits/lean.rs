@@ -57,6 +57,9 @@ pub const RESULTS_KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a cut result is kept: a model reads on within its next turns, or never.
 pub const RESULTS_KEPT_FOR: Duration = Duration::from_secs(30 * 60);
 
+/// Results that are counted at once by `tollgate tools trim`; each takes a few numbers.
+pub const RESULTS_COUNTED_MAX: usize = 1_000_000;
+
 const _: () = {
     assert!(RESULT_PATH_STEPS_MAX < u64::BITS as usize);
     assert!(LEAN_SCHEMA_DEPTH_MAX < super::JSON_DEPTH_MAX);

@@ -232,17 +232,17 @@ fn the_rules_of_a_team_filter_its_lists_and_refuse_its_calls() {
 fn a_list_is_the_same_to_the_byte_whenever_and_wherever_it_is_made() {
     let turn = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&turn);
-    // One is faster in every other run, and the lists of the other come in pages.
+    // Each run is a process of its own. One server is faster in every other run, and lists in another order;
+    // the lists of the other come in pages.
     let first = speaks_mcp::start(Era::Modern, move |asked, exchange| {
         if asked.method != "tools/list" {
             return Ok(None);
         }
-        thread::sleep(Duration::from_millis(if theirs.load(Ordering::SeqCst).is_multiple_of(2) {
-            200
-        } else {
-            0
-        }));
-        asked.answer(exchange, &tools(&["zeta", "echo", "alpha"]))
+        if theirs.load(Ordering::SeqCst).is_multiple_of(2) {
+            thread::sleep(Duration::from_millis(200));
+            return asked.answer(exchange, &tools(&["zeta", "echo", "alpha"]));
+        }
+        asked.answer(exchange, &tools(&["alpha", "zeta", "echo"]))
     });
     let second = speaks_mcp::start(Era::Legacy, |asked, exchange| {
         if asked.method != "tools/list" {

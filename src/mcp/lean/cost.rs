@@ -51,6 +51,12 @@ impl Cost {
     }
 }
 
+/// Tokens of a tool's name as Claude Code lists it that loads definitions when they are wanted: one line, with
+/// the name of the server before it.
+pub fn listed(server: &str, name: &str) -> usize {
+    count(&format!("mcp__{server}__{name}\n"))
+}
+
 impl AddAssign for Cost {
     fn add_assign(&mut self, other: Self) {
         self.raw += other.raw;

@@ -7,6 +7,8 @@
 //! | `signature.rs` | one line a tool |
 //! | `shape.rs` | what of it one definition gets in each mode, made once |
 //! | `cost.rs` | tokens of a definition in each of its forms |
+//! | `session.rs` | what they cost in a session, its prompt cache priced in |
+//! | `spent.rs` | what they took of sessions that there were |
 //! | `results/` | results: smaller notation, chosen fields, rows and lengths with the rest kept |
 //!
 //! All of it works on bytes as a server wrote them, and gives the original back where it finds something
@@ -22,5 +24,6 @@ pub mod results;
 pub mod schema;
 pub mod sentence;
 pub mod session;
+pub mod spent;
 pub mod shape;
 pub mod signature;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Tree;
 
-use super::cost::Cost;
+use super::cost::{Cost, listed};
 use super::schema::minify;
 use super::schema::tests::{compare, dice, instance};
+use super::session::{Catalog, Doors, Estimate, Way};
 use crate::mcp::definition::{Definition, ItemKind};
 use crate::mcp::list::Pages;
 use crate::mcp::store::Store;
@@ -82,6 +83,68 @@ fn every_form_has_the_tokens_that_it_promises() {
     assert!(lossless <= -65, "{lossless}");
     assert!(brief <= -380, "{brief}");
     assert!(signature <= -850, "{signature}");
+}
+
+/// The servers of a developer: 492 tools.
+const DEVELOPER: [&str; 12] = [
+    "atlassian",
+    "aws-eks",
+    "desktop-commander",
+    "fetch",
+    "filesystem",
+    "git",
+    "github",
+    "k8s-go",
+    "mongodb",
+    "opensearch",
+    "pagerduty",
+    "playwright-ea",
+];
+
+/// Left out of the catalog of forty: their definitions are the largest of all.
+const LARGEST: [&str; 2] = ["ms365", "postman"];
+
+#[test]
+fn a_session_costs_less_by_searching_than_by_what_claude_code_does_itself() {
+    let published = published();
+    if published.is_empty() {
+        return;
+    }
+    let mut counted = Vec::new();
+    for (server, tools) in &published {
+        let mut part = Catalog::default();
+        for tool in tools {
+            part.tools += 1;
+            part.cost += Cost::of(tool.key(), None, tool);
+            part.names += listed(server, tool.key());
+        }
+        counted.push((server.as_str(), part));
+    }
+    let developer = |name: &str| DEVELOPER.contains(&name);
+    let forty = |name: &str| !LARGEST.contains(&name);
+    let catalogs: [(&dyn Fn(&str) -> bool, usize); 3] =
+        [(&developer, 492), (&forty, 1_254), (&|_| true, 1_802)];
+    for (is_in, tools) in catalogs {
+        let mut all = Catalog::default();
+        for (_, part) in counted.iter().filter(|(name, _)| is_in(name)) {
+            all.tools += part.tools;
+            all.cost += part.cost;
+            all.names += part.names;
+        }
+        all.doors = Doors::of(counted.iter().map(|(name, _)| *name).filter(|name| is_in(name)));
+        assert_eq!(all.tools, tools);
+        let [raw, own, native, jit, search, code] =
+            [Way::AllRaw, Way::Deferred, Way::AllNative, Way::Jit, Way::Search, Way::Code]
+                .map(|way| Estimate::of(way, &all));
+        println!("{tools} tools: {own:?} {jit:?} {search:?} {code:?}");
+        assert!(native.session <= raw.session);
+        assert!(jit.permille_of(&own) <= 350, "{tools}: {}", jit.permille_of(&own));
+        assert!(search.permille_of(&own) <= 250, "{tools}: {}", search.permille_of(&own));
+        assert!(code.permille_of(&own) <= 250, "{tools}: {}", code.permille_of(&own));
+        for way in [jit, search, code] {
+            assert!(way.permille_of(&raw) <= 30, "{tools}: {}", way.permille_of(&raw));
+        }
+    }
 }
 
 #[test]

@@ -84,6 +84,13 @@ const BEGINNING_CHARS: usize = 5;
 /// Marks beginnings among the terms: no word has such a character.
 const MARK: char = '^';
 
+/// Whether a search goes by anything in a text: it leaves small words out.
+pub fn says_something(text: &str) -> bool {
+    let mut says = false;
+    words::each(text, |_| says = true);
+    says
+}
+
 impl Index {
     /// Makes the index of some tools, at most `limits::SEARCH_DOCUMENTS_MAX` of them; what is more is not
     /// found.
@@ -109,26 +116,40 @@ impl Index {
 
     /// Counts the words of a document; how many there are, by what they count.
     fn add(&mut self, document: u32, of: &Document<'_>) -> f32 {
-        let mut counts: HashMap<String, Found> = HashMap::new();
-        let mut length = 0.0;
+        let (mut length, mut of_name) = (0.0, 0.0);
         let texts = [(of.name, NAME), (of.description, TEXT), (of.server, TEXT), (of.parameters, PARAMETER)];
+        let mut begins = String::new();
         for (place, (text, weight)) in texts.into_iter().enumerate() {
             let in_name = place == 0;
             words::each(text, |word| {
                 length += weight;
-                for term in [word.to_owned(), beginning(word)] {
-                    let found = counts.entry(term).or_insert(Found { document, weight: 0.0, in_name: false });
-                    found.weight += weight;
-                    found.in_name |= in_name;
-                }
+                of_name += if self.count(word, document, weight, in_name) { 1.0 } else { 0.0 };
+                write_beginning(word, &mut begins);
+                self.count(&begins, document, weight, in_name);
             });
         }
-        let of_name = counts.iter().filter(|(term, found)| found.in_name && !term.starts_with(MARK));
-        self.names.push(of_name.fold(0.0, |sum, _| sum + 1.0));
-        for (term, found) in counts {
-            self.terms.entry(term.into_boxed_str()).or_default().found.push(found);
-        }
+        self.names.push(of_name);
         length
+    }
+
+    /// Counts a term of a document; whether it is the first of its kind in the name.
+    fn count(&mut self, term: &str, document: u32, weight: f32, in_name: bool) -> bool {
+        let fresh = Found { document, weight, in_name };
+        let Some(term) = self.terms.get_mut(term) else {
+            self.terms.insert(term.into(), Term { found: vec![fresh] });
+            return in_name;
+        };
+        match term.found.last_mut().filter(|last| last.document == document) {
+            // A document's name comes first, so what is not in it by then never is.
+            Some(last) => {
+                last.weight += weight;
+                false
+            }
+            None => {
+                term.found.push(fresh);
+                in_name
+            }
+        }
     }
 
     /// Turns counts into what each word adds to a score.
@@ -159,9 +180,11 @@ impl Index {
         });
         let mut scores = vec![Sum::default(); self.names.len()];
         let mut touched = Vec::new();
+        let mut begins = String::new();
         for word in &sought {
-            for (term, is_word) in [(word.clone(), true), (beginning(word), false)] {
-                for found in self.terms.get(term.as_str()).map_or(&[][..], |term| &term.found) {
+            write_beginning(word, &mut begins);
+            for (term, is_word) in [(word.as_str(), true), (begins.as_str(), false)] {
+                for found in self.terms.get(term).map_or(&[][..], |term| &term.found) {
                     let Ok(place) = usize::try_from(found.document) else { continue };
                     let Some(sum) = scores.get_mut(place) else { continue };
                     if sum.score == 0.0 {
@@ -196,9 +219,9 @@ fn best(mut hits: Vec<Hit>, most: usize) -> Vec<Hit> {
     hits
 }
 
-/// The term of the words that begin as this one does.
-fn beginning(word: &str) -> String {
-    let mut term = String::from(MARK);
+/// Writes the term of the words that begin as this one does, in place of what was there.
+fn write_beginning(word: &str, term: &mut String) {
+    term.clear();
+    term.push(MARK);
     term.extend(word.chars().take(BEGINNING_CHARS));
-    term
 }
