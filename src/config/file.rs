@@ -473,7 +473,8 @@ fn read_team(name: At<String>, node: &Node, reader: &mut Reader) -> Option<Team>
         .unwrap_or_default();
     let deny_models = denied.unwrap_or_default();
     let guard = guard_file::read(&fields, &format!("{what}."), reader);
-    let tools = fields.get("tools").and_then(|node| tool_modes::read_choice(node, &format!("{what}.tools"), reader));
+    let tools =
+        fields.get("tools").and_then(|node| tool_modes::read_choice(node, &format!("{what}.tools"), reader));
     let core = fields.get("core").map(|node| core_tools::of_team(node, &format!("{what}.core"), reader));
     let core = core.unwrap_or_default();
     Some(Team { name, models, deny_models, servers, budget, content, reach, aliases, guard, tools, core })

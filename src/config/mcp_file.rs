@@ -62,8 +62,18 @@ pub(crate) struct Endpoint {
 }
 
 /// Keys that every server may have, then those of each way to reach one.
-const KEYS: &[&str] =
-    &["trusted", "call_timeout_ms", "prefix", "tools", "core", "results", "cache", "region", "tenancy", "pin"];
+const KEYS: &[&str] = &[
+    "trusted",
+    "call_timeout_ms",
+    "prefix",
+    "tools",
+    "core",
+    "results",
+    "cache",
+    "region",
+    "tenancy",
+    "pin",
+];
 const PROGRAM_KEYS: &[&str] =
     &["command", "type", "args", "env", "cwd", "user", "limits", "era", "sharing", "idle_s"];
 const REMOTE_KEYS: &[&str] = &["url", "type", "headers", "proxy", "era", "sharing", "idle_s"];
@@ -166,7 +176,8 @@ pub(crate) fn read_server(
     let core = fields.get("core").map(|node| core_tools::of_server(node, &format!("{what}.core"), reader));
     let (trusted, cache) = (trusted.unwrap_or_default(), fields.get("cache"));
     let cache = cache.map(|node| cache_file::read(node, &format!("{what}.cache"), trusted, reader));
-    let (prefix, core, cache) = (prefix.unwrap_or_default(), core.unwrap_or_default(), cache.unwrap_or_default());
+    let (prefix, core, cache) =
+        (prefix.unwrap_or_default(), core.unwrap_or_default(), cache.unwrap_or_default());
     let presentation = Presentation { prefix, mode, tools, results, core, cache };
     let stand = places_file::read_stand(&fields, &what, reader);
     let reach = reach?;

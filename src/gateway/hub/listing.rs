@@ -28,7 +28,6 @@ use crate::mcp::doors::Door;
 use crate::mcp::list::ServerLists;
 use crate::mcp::version::Version;
 use crate::mcp::view::{Admission, Allow, Entry, IsCore, Part, Plan, Scope, View};
-use crate::policy::decide::ViewKey;
 use crate::policy::rights::Answer;
 use crate::upstream::mcp::server::Transport;
 

@@ -24,6 +24,6 @@ pub mod results;
 pub mod schema;
 pub mod sentence;
 pub mod session;
-pub mod spent;
 pub mod shape;
 pub mod signature;
+pub mod spent;
