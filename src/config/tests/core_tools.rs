@@ -1,6 +1,6 @@
 //! `tools: jit` and `core:`, of servers and of teams.
 
-use crate::call::ToolMode;
+use crate::call::{ToolChoice, ToolMode};
 use crate::config::tests::{faults, good};
 use crate::ids::{ServerName, TeamName};
 
@@ -13,7 +13,7 @@ const CONFIG: &str = "mcp: { tools: jit }\nproviders: { one: { dialect: demo } }
 fn core_tools_reach_those_who_make_lists_and_are_shown() {
     let loaded = good(CONFIG, &[]);
     let snapshot = &loaded.snapshot;
-    assert_eq!(snapshot.mcp.tools, ToolMode::Jit);
+    assert_eq!(snapshot.mcp.tools, ToolChoice::Set(ToolMode::Jit));
     let [hub, wiki] = &snapshot.mcp.servers[..] else { panic!("two servers") };
     assert_eq!(hub.presentation.mode, Some(ToolMode::Jit));
     let core: Vec<&str> = hub.presentation.core.iter().map(|glob| glob.as_str()).collect();
