@@ -7,9 +7,10 @@ use crate::gateway::{Engine, Gateway, KEY, for_each_engine};
 use crate::ledger::entries_of;
 use crate::mcp_caller::{Caller, gateway};
 use crate::mcp_catalog::hears;
-use crate::mcp_claude_code::{asked, offered, outcome, play};
+use crate::mcp_claude_code::{UPFRONT, asked, offered, outcome, play};
 use crate::mcp_sdk::Sdk;
 use crate::mcp_tool_search::hub;
+use crate::peer::Peer;
 use crate::peer::offers_many_tools;
 use crate::peer::scripted_turns;
 use crate::peer::speaks_mcp::Era;
@@ -42,49 +43,59 @@ fn prefix(request: &Value) -> String {
     json!([request["system"], loaded]).to_string()
 }
 
+/// Lets Claude Code find a tool and call it twice; what the model was asked.
+fn found_and_called(many: &Peer, environment: &[(&str, &str)]) -> (Vec<Value>, Gateway) {
+    let model = scripted_turns::start(vec![
+        vec![("toolu_find", FIND, json!({ "query": "volume 137 of the great dictionary" }))],
+        vec![("toolu_look", WANTED, json!({ "word": "łódź" }))],
+        vec![("toolu_again", WANTED, json!({ "word": "wieś" }))],
+    ]);
+    let url = many.url();
+    let servers = format!(
+        "mcp: {{ tools: jit }}\nmcp_servers:\n  \
+         many: {{ url: \"{url}/mcp\", trusted: true, core: [look_007] }}\n"
+    );
+    let gateway = Gateway::with(Engine::Epoll, &model.url(), &servers);
+    play(&gateway, environment);
+    let requests = asked(&model);
+    assert_eq!(requests.len(), 4, "three turns and the end");
+    assert_eq!(offered(&requests[0]), [FIND, "mcp__tollgate__look_007"], "and no other");
+    assert!(!requests[0].to_string().contains("look_137"), "not even its name");
+    let told = outcome(&requests, "toolu_find");
+    assert!(told.contains("in your list of tools now") && told.contains("look_137(word: string)"), "{told}");
+    assert!(outcome(&requests, "toolu_look").contains("look_137 heard łódź"));
+    assert!(outcome(&requests, "toolu_again").contains("look_137 heard wieś"));
+    (requests, gateway)
+}
+
 #[test]
 fn claude_code_calls_what_it_has_found_by_its_own_name_in_the_next_turn() {
     let many = offers_many_tools::start();
     let mut in_time = 0;
     for run in 0..finds() {
-        let model = scripted_turns::start(vec![
-            vec![("toolu_find", FIND, json!({ "query": "volume 137 of the great dictionary" }))],
-            vec![("toolu_look", WANTED, json!({ "word": "łódź" }))],
-            vec![("toolu_again", WANTED, json!({ "word": "wieś" }))],
-        ]);
-        let servers = format!(
-            "mcp: {{ tools: jit }}\nmcp_servers:\n  \
-             many: {{ url: \"{}/mcp\", trusted: true, core: [look_007] }}\n",
-            many.url()
-        );
-        let gateway = Gateway::with(Engine::Epoll, &model.url(), &servers);
-        play(&gateway, &[]);
-
-        let requests = asked(&model);
-        assert_eq!(requests.len(), 4, "three turns and the end");
-        assert_eq!(offered(&requests[0]), [FIND, "mcp__tollgate__look_007"], "and no other");
-        assert!(!requests[0].to_string().contains("look_137"), "not even its name");
-        let told = outcome(&requests, "toolu_find");
-        assert!(
-            told.contains("in your list of tools now") && told.contains("look_137(word: string)"),
-            "{told}"
-        );
-        in_time += usize::from(can_call(&requests[1], WANTED));
+        let (requests, gateway) = found_and_called(&many, &[]);
         assert!(!can_call(&requests[0], WANTED));
-        let calls = gateway.log().all("call");
-        let opened = calls.iter().find(|call| call["method"] == "initialize").expect("it opens a session");
-        assert_eq!(opened["version"], "2025-11-25", "{opened}");
+        in_time += usize::from(can_call(&requests[1], WANTED));
         for request in &requests[1..] {
             assert_eq!(prefix(&requests[0]), prefix(request), "what came before is as it was");
         }
-        assert!(outcome(&requests, "toolu_look").contains("look_137 heard łódź"));
-        assert!(outcome(&requests, "toolu_again").contains("look_137 heard wieś"));
+        let calls = gateway.log().all("call");
+        let opened = calls.iter().find(|call| call["method"] == "initialize").expect("it opens a session");
+        assert_eq!(opened["version"], "2025-11-25", "{opened}");
+        let search = calls.iter().find(|call| call["name"] == "find_tools").expect("it searches");
+        eprintln!("the result of the search was held for {} ms", search["ms"]);
         if run == 0 {
             assert_ledger(gateway);
         }
     }
     eprintln!("{in_time} of {} in the very next request", finds());
     assert_eq!(in_time, finds());
+}
+
+#[test]
+fn what_is_found_is_there_where_all_definitions_are_sent_at_once() {
+    let (requests, _gateway) = found_and_called(&offers_many_tools::start(), &[UPFRONT]);
+    assert!(can_call(&requests[1], WANTED), "{:?}", offered(&requests[1]));
 }
 
 #[track_caller]

@@ -296,6 +296,11 @@ mod tests {
         servers[0].presentation.tools = vec![mode("put", ToolMode::Lean)];
         session.view = view_in(ToolMode::Jit, &servers, ALL, None);
         assert_eq!(session.listed(), [&["find_tools"], &DOORS[..], &["list", "peek", "put"]].concat());
+        // What is gone for all is gone here.
+        let hidden = ToolOverride { name: "put".to_owned(), hide: true, ..ToolOverride::default() };
+        servers[0].presentation.tools = vec![hidden];
+        session.view = view_in(ToolMode::Jit, &servers, ALL, None);
+        assert_eq!(session.listed(), [&["find_tools"], &DOORS[..], &["list", "peek"]].concat());
     }
 
     #[test]
