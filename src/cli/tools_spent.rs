@@ -1,5 +1,5 @@
-//! `tollgate tools cost --from-ledger`: what definitions of tools cost in the sessions of the last days, against
-//! what was called, and what they would have cost in each mode.
+//! `tollgate tools cost --from-ledger`: what definitions of tools cost in the sessions of the last days,
+//! against what was called, and what they would have cost in each mode.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -167,8 +167,8 @@ fn shown(report: &Report, width: Option<usize>) -> String {
     }));
     out.push_str(&columns(&rows, &[1, 2, 3], width));
     out.push_str(
-        "tokens as dear as one that is read fresh; `deferred` is a client that loads definitions when they are \
-         wanted\n",
+        "tokens as dear as one that is read fresh; `deferred` is a client that loads definitions when they \
+         are wanted\n",
     );
     out
 }
