@@ -125,8 +125,18 @@ fn whole(number: u128) -> String {
 fn shown(report: &Report, width: Option<usize>) -> String {
     let Report { days, price, servers, ways } = report;
     let head = [
-        "TOOLS", "TOKENS", "DEAD", "TOKENS", "CALLS", "REQUESTS", "OFFERED", "DEFERRED", "USED", "COST",
-        "PER CALL", "SERVER",
+        "TOOLS",
+        "TOKENS",
+        "DEAD",
+        "DEAD TOKENS",
+        "CALLS",
+        "REQUESTS",
+        "OFFERED",
+        "DEFERRED",
+        "USED",
+        "COST",
+        "PER CALL",
+        "SERVER",
     ];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(servers.iter().map(|(server, sums)| {

@@ -62,7 +62,7 @@ fn what_is_under_way_is_joined_and_then_told() {
     let ann = owner("s", Some("ann"));
     let key = Key::of(&asked(&ann, "{}")).unwrap();
     assert_eq!(cache.look(key, now), Look::Nothing);
-    let flight = cache.lead(key, ann.clone(), true);
+    let flight = cache.lead(key, ann, true);
     assert_eq!(cache.look(key, now), Look::Flying(flight, true));
     assert_eq!((cache.follow(flight, 1), cache.follow(flight, 2)), (Ok(()), Ok(())));
     let until = now + Duration::from_secs(1);
