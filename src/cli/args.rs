@@ -459,9 +459,10 @@ In the modes `search` and `jit` no definitions are sent but those of the tools t
 --from-ledger: OFFERED is what went along with requests, a definition counting with each, DEFERRED the part
 that a model saw only once it had looked for it, USED that of tools which answers used; COST is the rest of it
 at what a token of a prompt cost on average, the cache priced in, and PER CALL that for each call that was
-made. DEAD tools were not called by anybody. Below, each mode: in tokens as dear as one that is read fresh, one
-that is written into the cache counts 1.25, one that is read from it 0.1; where tools have to be found, each
-that a session used costs one more request that reads its prompt again, and what was found. It is a model.
+made. DEAD tools were not called by anybody. Below, each mode: in tokens as dear as one that is read fresh,
+one that is written into the cache counts 1.25, one that is read from it 0.1; where tools have to be found,
+each that a session used costs one more request that reads its prompt again, and what was found. It is a
+model.
 
 Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
 

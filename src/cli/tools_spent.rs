@@ -1,5 +1,5 @@
-//! `tollgate tools cost --from-ledger`: what definitions of tools cost in the sessions of the last days, against
-//! what was called, and what they would have cost in each mode.
+//! `tollgate tools cost --from-ledger`: what definitions of tools cost in the sessions of the last days,
+//! against what was called, and what they would have cost in each mode.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -125,8 +125,18 @@ fn whole(number: u128) -> String {
 fn shown(report: &Report, width: Option<usize>) -> String {
     let Report { days, price, servers, ways } = report;
     let head = [
-        "TOOLS", "TOKENS", "DEAD", "TOKENS", "CALLS", "REQUESTS", "OFFERED", "DEFERRED", "USED", "COST",
-        "PER CALL", "SERVER",
+        "TOOLS",
+        "TOKENS",
+        "DEAD",
+        "DEAD TOKENS",
+        "CALLS",
+        "REQUESTS",
+        "OFFERED",
+        "DEFERRED",
+        "USED",
+        "COST",
+        "PER CALL",
+        "SERVER",
     ];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(servers.iter().map(|(server, sums)| {
@@ -167,8 +177,8 @@ fn shown(report: &Report, width: Option<usize>) -> String {
     }));
     out.push_str(&columns(&rows, &[1, 2, 3], width));
     out.push_str(
-        "tokens as dear as one that is read fresh; `deferred` is a client that loads definitions when they are \
-         wanted\n",
+        "tokens as dear as one that is read fresh; `deferred` is a client that loads definitions when they \
+         are wanted\n",
     );
     out
 }

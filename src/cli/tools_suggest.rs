@@ -88,13 +88,21 @@ fn dead(servers: &[ServerUse]) -> Vec<DeadForm<'_>> {
         .collect()
 }
 
+/// What is counted of one team.
+#[derive(Debug, Default)]
+struct Counted<'u> {
+    sessions: u64,
+    /// Of each tool, the sessions that called it, and its calls.
+    tools: BTreeMap<&'u Tool, (u64, u64)>,
+}
+
 /// Ranks the tools of each team: those first that most of its sessions call.
 fn suggest(usage: &Usage, survey: &Survey) -> Vec<TeamForm> {
     let tokens: BTreeMap<Tool, usize> =
         survey.tools.iter().map(|tool| (tools_usage::key(tool), tool.cost.unwrap_or_default().raw)).collect();
-    let mut teams: BTreeMap<&str, (u64, BTreeMap<&Tool, (u64, u64)>)> = BTreeMap::new();
+    let mut teams: BTreeMap<&str, Counted<'_>> = BTreeMap::new();
     for session in usage.sessions.iter().filter(|session| !session.calls.is_empty()) {
-        let (sessions, tools) = teams.entry(session.team.as_str()).or_default();
+        let Counted { sessions, tools } = teams.entry(session.team.as_str()).or_default();
         *sessions += 1;
         for (tool, calls) in &session.calls {
             let (in_sessions, all) = tools.entry(tool).or_default();
@@ -102,7 +110,7 @@ fn suggest(usage: &Usage, survey: &Survey) -> Vec<TeamForm> {
             *all += calls;
         }
     }
-    let form = |(team, (sessions, tools)): (&str, (u64, BTreeMap<&Tool, (u64, u64)>))| {
+    let form = |(team, Counted { sessions, tools }): (&str, Counted<'_>)| {
         // What is not there any more cannot be loaded.
         let is_there = |tool: &Tool| survey.tools.is_empty() || tokens.contains_key(tool);
         let mut ranked: Vec<ToolForm> = tools

@@ -28,8 +28,8 @@ pub const LEAN_SIGNATURE_CHOICES_MAX: usize = 12;
 /// Bytes of a default that a signature names.
 pub const LEAN_SIGNATURE_DEFAULT_BYTES_MAX: usize = 32;
 
-/// Tools of a catalog that all clients get whole where `tools: auto` leaves it open: 40 of them take some 12,000
-/// tokens, and with more of them models begin to choose worse.
+/// Tools of a catalog that all clients get whole where `tools: auto` leaves it open: 40 of them take some
+/// 12,000 tokens, as much as a client's own prompt, and finding them would cost a request for each.
 pub const AUTO_TOOLS_MAX: usize = 40;
 
 /// Bytes of their definitions, for the same.

@@ -214,8 +214,14 @@ mod tests {
         let client = Client::ClaudeCode((9, 0, 0));
         for set in ToolMode::ALL {
             let choice = ToolChoice::Set(set);
+            let mut asked = false;
+            let size = || {
+                asked = true;
+                LARGE
+            };
             assert_eq!(suit(choice, client), None, "nothing else shares a view");
-            assert_eq!(mode(choice, None, || unreachable!("nobody asks for the size")), set);
+            assert_eq!(mode(choice, None, size), set);
+            assert!(!asked, "nobody counts what does not matter");
         }
         assert_eq!(Suit::default().mode(LARGE), ToolMode::Search);
     }

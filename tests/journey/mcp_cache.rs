@@ -30,7 +30,10 @@ fn open(gate: &Gate) {
 
 /// A server that counts its calls and says the number of each.
 fn counting(era: Era) -> (Peer, Arc<AtomicUsize>, Gate) {
-    let tool = |name: &str, hints: Value| json!({ "name": name, "description": name, "inputSchema": { "type": "object" }, "annotations": hints });
+    let tool = |name: &str, hints: Value| {
+        let schema = json!({ "type": "object" });
+        json!({ "name": name, "description": name, "inputSchema": schema, "annotations": hints })
+    };
     let reads = json!({ "readOnlyHint": true });
     let all = json!({ "tools": [
         tool("failing", reads.clone()), tool("get_thing", reads.clone()), tool("other", reads.clone()),

@@ -478,9 +478,9 @@ fn what_is_left_open_is_left_open_for_callers_and_not_for_servers() {
 
 #[test]
 fn what_is_kept_of_a_server_is_one_rule_or_several() {
-    let text = "mcp_servers:\n  a: { command: a, trusted: true, cache: { ttl_s: 60 } }\n  b:\n    command: b\n    \
-                trusted: true\n    cache: [{ tools: [get_*, list], shared: true }, { ttl_s: 5 }]\n  \
-                c: { command: c }\n";
+    let text = "mcp_servers:\n  a: { command: a, trusted: true, cache: { ttl_s: 60 } }\n  b:\n    \
+                command: b\n    trusted: true\n    \
+                cache: [{ tools: [get_*, list], shared: true }, { ttl_s: 5 }]\n  c: { command: c }\n";
     let loaded = good(text, &[]);
     let rules = |place: usize| &loaded.snapshot.mcp.servers[place].presentation.cache;
     assert_eq!(rules(0)[0].ttl, Some(Duration::from_secs(60)));

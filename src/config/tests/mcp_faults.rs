@@ -290,18 +290,17 @@ fn documents_that_do_not_hold() {
 fn rules_of_what_is_kept_that_do_not_hold() {
     server(
         "{ command: a, cache: { ttl_s: 60 } }",
-        &[
-            "tollgate.yaml:2: mcp_servers.s.cache: only results of a server with `trusted: true` are kept, since \
-           it says which tools only look",
-        ],
+        &["tollgate.yaml:2: mcp_servers.s.cache: only results of a server with `trusted: true` are kept, \
+             since it says which tools only look"],
     );
     server(
         "{ command: a, trusted: true, cache: [{ ttl_s: 0 }, { ttl: 5 }, { tools: [a b] }] }",
         &[
-            "tollgate.yaml:2: mcp_servers.s.cache.ttl_s: expected a whole number from 1 to 86400, found \"0\"",
+            "tollgate.yaml:2: mcp_servers.s.cache.ttl_s: expected a whole number from 1 to 86400, \
+             found \"0\"",
             "tollgate.yaml:2: unknown key \"ttl\" in mcp_servers.s.cache; did you mean `ttl_s`?",
-            "tollgate.yaml:2: mcp_servers.s.cache.tools: \"a b\" is no tool name: use 1 to 256 characters without \
-             spaces",
+            "tollgate.yaml:2: mcp_servers.s.cache.tools: \"a b\" is no tool name: use 1 to 256 characters \
+             without spaces",
         ],
     );
     server(

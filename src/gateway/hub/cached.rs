@@ -127,7 +127,9 @@ fn part<'h>(run: &Run<'h>) -> Option<Part<'h>> {
     }
     let rule = Rule::of(&peer.presentation.cache, &target.name)?;
     let caller = run.caller;
-    let key_id = (!rule.shared).then(|| Arc::clone(&caller.principal.key_id));
+    // A change is made for each who wants it, in their own name.
+    let shared = rule.shared && keeps;
+    let key_id = (!shared).then(|| Arc::clone(&caller.principal.key_id));
     let owner = Owner { server: peer.server.name.clone(), key_id };
     let key = Key::of(&Asked {
         owner: &owner,

@@ -186,7 +186,8 @@ async fn once(mut run: Run<'_>, begun: Instant) {
     hub.metrics.borrow_mut().mcp.called(&run.peer.server.name, ending.name(), run::since(begun));
 }
 
-/// Answers a call with what is known: it counts for limits of calls, but costs nothing, since nobody is asked.
+/// Answers a call with what is known: it counts for limits of calls, but costs nothing, since nobody is
+/// asked.
 async fn known(run: &Run<'_>, how: &'static str, (response, repeat): (Bytes, Option<u128>), begun: Instant) {
     let hub = run.hub;
     let snapshot = hub.snapshot();

@@ -241,7 +241,7 @@ impl<F> Cache<F> {
             flight.keeps && response.len() <= limits::CACHE_RESULT_BYTES_MAX
         };
         if let Some((response, until)) = response.filter(fits) {
-            self.keep(flight.key, flight.owner, response, until);
+            self.keep(flight.key, &flight.owner, response, until);
         }
         flight.followers
     }
@@ -295,7 +295,7 @@ impl<F> Cache<F> {
         }
     }
 
-    fn keep(&mut self, key: Key, owner: Owner, response: Bytes, until: Instant) {
+    fn keep(&mut self, key: Key, owner: &Owner, response: Bytes, until: Instant) {
         self.drop_one(key);
         self.turn += 1;
         let (turn, bytes) = (self.turn, size(&response));
@@ -306,7 +306,7 @@ impl<F> Cache<F> {
         share.order.insert(turn, key);
         self.kept.insert(key, Kept { owner: owner.clone(), response, until, turn });
         // The new one is the last to go, and fits by itself.
-        while let Some(oldest) = self.oldest_over(&owner) {
+        while let Some(oldest) = self.oldest_over(owner) {
             self.drop_one(oldest);
         }
     }

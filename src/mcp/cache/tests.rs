@@ -62,7 +62,7 @@ fn what_is_under_way_is_joined_and_then_told() {
     let ann = owner("s", Some("ann"));
     let key = Key::of(&asked(&ann, "{}")).unwrap();
     assert_eq!(cache.look(key, now), Look::Nothing);
-    let flight = cache.lead(key, ann.clone(), true);
+    let flight = cache.lead(key, ann, true);
     assert_eq!(cache.look(key, now), Look::Flying(flight, true));
     assert_eq!((cache.follow(flight, 1), cache.follow(flight, 2)), (Ok(()), Ok(())));
     let until = now + Duration::from_secs(1);
@@ -213,7 +213,10 @@ proptest! {
                     match cache.look(key, now) {
                         Look::Kept(response) => {
                             let known = model.known.get(&key);
-                            prop_assert!(known.is_some_and(|(known, until, _)| *known == response && *until > now));
+                            let told = |(known, until, _): &(Bytes, Instant, usize)| {
+                                *known == response && *until > now
+                            };
+                            prop_assert!(known.is_some_and(told));
                         }
                         Look::Flying(id, _) => {
                             asked_of += 1;
@@ -252,7 +255,8 @@ proptest! {
                 Step::Forget(whose) => {
                     cache.forget(&owners[whose], None);
                     model.known.retain(|_, (_, _, of)| *of != whose);
-                    model.flying.iter_mut().filter(|flight| flight.2 == whose).for_each(|flight| flight.3 = false);
+                    let theirs = model.flying.iter_mut().filter(|flight| flight.2 == whose);
+                    theirs.for_each(|flight| flight.3 = false);
                 }
                 Step::ForgetAll => {
                     cache.forget_all();
