@@ -1,7 +1,7 @@
 //! How well and how fast tools are found: `cargo bench --bench retrieval` prints the tables.
 //!
-//! Questions and lists are read from `../shared/corpus`, or from the folder in `TOLLGATE_CORPUS`; without them
-//! nothing is measured. What was chosen by the even questions is shown for the odd ones by itself.
+//! Questions and lists are read from `../shared/corpus`, or from the folder in `TOLLGATE_CORPUS`; without
+//! them nothing is measured. What was chosen by the even questions is shown for the odd ones by itself.
 
 #![expect(clippy::print_stdout, reason = "its tables are what it is for")]
 #![expect(clippy::print_stderr, reason = "a bench may say what it does not measure")]
@@ -98,9 +98,7 @@ fn mean(index: &Index, short: bool, questions: &[Question]) -> String {
 /// Prints how long it takes, with as many tools as labels are about, with all, and with as many as promised
 /// for.
 fn timed(all: &Labelled) {
-    let more: Vec<Tool> =
-        all.others.iter().map(|tool| Tool { server: "more".to_owned(), ..tool.clone() }).collect();
-    let tools: Vec<&Tool> = all.tools.iter().chain(&all.others).chain(&more).take(MANY).collect();
+    let tools: Vec<&Tool> = all.tools.iter().chain(&all.others).chain(&all.others).take(MANY).collect();
     println!("\n{:>6} {:>12} {:>14}", "tools", "index", "query");
     for many in [all.tools.len(), all.tools.len() + all.others.len(), tools.len()] {
         let some = || tools.iter().take(many).copied();

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A tool as it is searched.
 #[derive(Clone, Debug)]
 pub(crate) struct Tool {
-    pub(crate) server: String,
+    server: String,
     name: String,
     description: String,
     parameters: String,
@@ -52,20 +52,20 @@ pub(crate) fn read() -> Option<Labelled> {
 
 fn of(folder: &Path) -> Option<Labelled> {
     let all = json(&folder.join("retrieval/livemcpbench.json"))?;
-    let tools = all["tools"].as_array()?;
-    let place = |id: &Value| tools.iter().position(|tool| tool["id"] == *id);
+    let tools = all.get("tools")?.as_array()?;
+    let place = |id: &Value| tools.iter().position(|tool| tool.get("id") == Some(id));
     let questions = |of: &Value| -> Option<Vec<Question>> {
         let needs = of.as_array()?.iter().flat_map(|asked| {
-            let words = asked["query"].as_str().unwrap_or_default();
-            let needs = asked["labels"].as_array().into_iter().flatten();
+            let words = text(asked, "query");
+            let needs = asked.get("labels").and_then(Value::as_array).into_iter().flatten();
             needs.map(move |need| {
                 let right = need.as_array().into_iter().flatten().filter_map(place).collect();
-                Question { words: words.to_owned(), right }
+                Question { words: words.clone(), right }
             })
         });
         Some(needs.collect())
     };
-    let (steps, tasks) = (questions(&all["steps"])?, questions(&all["questions"])?);
+    let (steps, tasks) = (questions(all.get("steps")?)?, questions(all.get("questions")?)?);
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder.join("tools")).ok()?.flatten().map(|file| file.path()).collect();
     files.sort();
@@ -73,10 +73,10 @@ fn of(folder: &Path) -> Option<Labelled> {
     for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "json")) {
         let server = file.file_stem()?.to_str()?;
         others.extend(
-            json(file)?["tools"].as_array()?.iter().map(|tool| read_tool(tool, server, "inputSchema")),
+            json(file)?.get("tools")?.as_array()?.iter().map(|tool| read_tool(tool, server, "inputSchema")),
         );
     }
-    let of_label = |tool: &Value| read_tool(tool, tool["server"].as_str().unwrap_or_default(), "schema");
+    let of_label = |tool: &Value| read_tool(tool, &text(tool, "server"), "schema");
     Some(Labelled { tools: tools.iter().map(of_label).collect(), steps, tasks, others })
 }
 
@@ -84,11 +84,15 @@ fn json(file: &Path) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(file).ok()?).ok()
 }
 
+fn text(of: &Value, member: &str) -> String {
+    of.get(member).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
 fn read_tool(tool: &Value, server: &str, schema: &str) -> Tool {
-    let text = |member: &str| tool[member].as_str().unwrap_or_default().to_owned();
-    let names = tool[schema]["properties"].as_object();
+    let names = tool.get(schema).and_then(|schema| schema.get("properties")?.as_object());
     let parameters = names.map_or_else(String::new, |all| all.keys().cloned().collect::<Vec<_>>().join(" "));
-    Tool { server: server.to_owned(), name: text("name"), description: text("description"), parameters }
+    let (name, description) = (text(tool, "name"), text(tool, "description"));
+    Tool { server: server.to_owned(), name, description, parameters }
 }
 
 /// An index of tools, in their order.

@@ -483,7 +483,7 @@ Examples:
   tollgate tools trim results.jsonl
   tollgate tools trim --keep '$.items[*].name' --max-rows 50 results.jsonl --json
 
-What a client puts into its prompt of a result: `structuredContent` where there is one, and otherwise its texts.
+What a client puts into its prompt of a result: `structuredContent` where there is one, else its texts.
 Shown are results as they came, by `minify: true`, and by that with what was asked for; without a wish, with
 max_bytes of 8,000 and of 4,000. What is cut is kept and can be read on, so it is not lost but later. Results
 that say `isError` are left alone.

@@ -60,28 +60,34 @@ fn shown(catalog: &Catalog, servers: usize, all: &[Estimate], width: Option<usiz
 /// What the table takes for granted.
 fn assumptions(tools: usize, servers: usize) -> String {
     let tenths = session::found_tenths(tools);
-    format!(
-        "\n{} tools of {servers} servers. A model, no measurement. It assumes: {} calls of the model; {} tools \
-         are needed,\neach searched for once where it is in no list, which is one more call that reads a prompt \
-         of {} tokens again;\nwhat stands at the start is written into the cache once (1.25) and read by all \
-         other calls (0.1), what a\nsearch brings is written once and read by {} calls; a search takes {} tokens \
-         besides what it brings. Claude Code\nlists all names, has a search of {} tokens, loads {} tools by it, \
-         or one by its name; ours finds {}.{}. With `jit`\na search brings the name and the definition of each, in \
-         `native`; with `search` and `code` a line; the tool that\nruns scripts has {} tokens. SESSION is in tokens of \
-         fresh input. What the model writes, wrong picks and repeated\ntries are not in it. Tokens by o200k_base; \
-         no vocabulary of today's Claude is public, so read the shares.\n",
-        thousands(tools),
-        session::CALLS,
-        session::NEEDED,
-        thousands(session::PROMPT),
-        session::LATER,
-        session::SEARCH,
-        session::CLIENT_SEARCH,
-        session::CLIENT_FOUND,
-        tenths / 10,
-        tenths % 10,
-        session::RUN,
-    )
+    let [calls, needed, prompt] = [session::CALLS, session::NEEDED, session::PROMPT].map(thousands);
+    let [later, search, own] = [session::LATER, session::SEARCH, session::CLIENT_SEARCH].map(thousands);
+    let (loaded, run) = (session::CLIENT_FOUND, session::RUN);
+    let found = format!("{}.{}", tenths / 10, tenths % 10);
+    let lines = [
+        String::new(),
+        format!("{} tools of {servers} servers. A model, no measurement. It assumes:", thousands(tools)),
+        format!(
+            "- {calls} calls of the model; {needed} tools are needed, each searched for once where it is in"
+        ),
+        format!("  no list, which is one more call, that reads a prompt of {prompt} tokens again;"),
+        "- what stands at the start is written into the cache once (1.25) and read by all other".to_owned(),
+        format!("  calls (0.1); what a search brings is written once and read by {later} calls;"),
+        format!(
+            "- a search takes {search} tokens besides what it brings: in `jit` the name and the definition"
+        ),
+        "  of each tool, in `native`, and in `search` and `code` a line for each;".to_owned(),
+        format!(
+            "- Claude Code lists all names, has a search of {own} tokens, and loads {loaded} tools by it, or one"
+        ),
+        format!("  by its name; ours finds {found}, and what runs scripts has {run} tokens."),
+        "SESSION is in tokens of fresh input. What the model writes, wrong picks and repeated tries"
+            .to_owned(),
+        "are not in it. Tokens by o200k_base; no vocabulary of today's Claude is public, so read the"
+            .to_owned(),
+        "shares.".to_owned(),
+    ];
+    lines.join("\n")
 }
 
 /// What `--json` prints.

@@ -51,8 +51,8 @@ impl Cost {
     }
 }
 
-/// Tokens of a tool's name as Claude Code lists it that loads definitions when they are wanted: one line, with
-/// the name of the server before it.
+/// Tokens of a tool's name as Claude Code lists it that loads definitions when they are wanted: one line,
+/// with the name of the server before it.
 pub fn listed(server: &str, name: &str) -> usize {
     count(&format!("mcp__{server}__{name}\n"))
 }

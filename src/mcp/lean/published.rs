@@ -1,7 +1,7 @@
 //! All forms over the tools of published servers, where they lie beside the repository.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value as Tree;
 
@@ -31,10 +31,16 @@ fn published() -> Vec<(String, Vec<Arc<Definition>>)> {
     files.iter().map(read).collect()
 }
 
-/// Tokens of one tool: as it came, lossless, brief, as a signature.
-fn forms(tool: &Definition) -> [usize; 4] {
-    let Cost { raw, native, lean, signature, .. } = Cost::of(tool.key(), None, tool);
-    [raw, native, lean, signature]
+/// A server and the names of its tools, with what they cost.
+type Counted = (String, Vec<(String, Cost)>);
+
+/// The tools by server, counted once for all tests.
+fn counted() -> &'static [Counted] {
+    static COUNTED: LazyLock<Vec<Counted>> = LazyLock::new(|| {
+        let count = |tool: &Arc<Definition>| (tool.key().to_owned(), Cost::of(tool.key(), None, tool));
+        published().into_iter().map(|(name, tools)| (name, tools.iter().map(count).collect())).collect()
+    });
+    &COUNTED
 }
 
 /// `form` against `raw` in tenths of a percent.
@@ -51,7 +57,7 @@ fn percent(raw: usize, form: usize) -> String {
 
 #[test]
 fn every_form_has_the_tokens_that_it_promises() {
-    let published = published();
+    let published = counted();
     if published.is_empty() {
         return;
     }
@@ -66,12 +72,12 @@ fn every_form_has_the_tokens_that_it_promises() {
         println!("{name:<20} {tools:>5} {raw:>8} {}", cells.join(" "));
     };
     let mut tools = 0;
-    for (name, definitions) in &published {
+    for (name, definitions) in published {
         let mut sum = [0; 4];
-        for tool in definitions {
-            let forms = forms(tool);
-            assert!(forms[1] <= forms[0], "{name} {}: lossless is more than raw: {forms:?}", tool.key());
-            assert!(forms[2] <= forms[1], "{name} {}: brief is more than lossless: {forms:?}", tool.key());
+        for (tool, cost) in definitions {
+            let forms = [cost.raw, cost.native, cost.lean, cost.signature];
+            assert!(forms[1] <= forms[0], "{name} {tool}: lossless is more than raw: {forms:?}");
+            assert!(forms[2] <= forms[1], "{name} {tool}: brief is more than lossless: {forms:?}");
             sum = std::array::from_fn(|form| sum[form] + forms[form]);
         }
         line(name, definitions.len(), sum);
@@ -106,32 +112,25 @@ const LARGEST: [&str; 2] = ["ms365", "postman"];
 
 #[test]
 fn a_session_costs_less_by_searching_than_by_what_claude_code_does_itself() {
-    let published = published();
-    if published.is_empty() {
+    let counted = counted();
+    if counted.is_empty() {
         return;
     }
-    let mut counted = Vec::new();
-    for (server, tools) in &published {
-        let mut part = Catalog::default();
-        for tool in tools {
-            part.tools += 1;
-            part.cost += Cost::of(tool.key(), None, tool);
-            part.names += listed(server, tool.key());
-        }
-        counted.push((server.as_str(), part));
-    }
-    let developer = |name: &str| DEVELOPER.contains(&name);
-    let forty = |name: &str| !LARGEST.contains(&name);
-    let catalogs: [(&dyn Fn(&str) -> bool, usize); 3] =
-        [(&developer, 492), (&forty, 1_254), (&|_| true, 1_802)];
-    for (is_in, tools) in catalogs {
+    for tools in [492, 1_254, 1_802] {
+        let is_in = |name: &str| match tools {
+            492 => DEVELOPER.contains(&name),
+            1_254 => !LARGEST.contains(&name),
+            _ => true,
+        };
         let mut all = Catalog::default();
-        for (_, part) in counted.iter().filter(|(name, _)| is_in(name)) {
-            all.tools += part.tools;
-            all.cost += part.cost;
-            all.names += part.names;
+        for (server, tools) in counted.iter().filter(|(server, _)| is_in(server)) {
+            for (name, cost) in tools {
+                all.tools += 1;
+                all.cost += *cost;
+                all.names += listed(server, name);
+            }
         }
-        all.doors = Doors::of(counted.iter().map(|(name, _)| *name).filter(|name| is_in(name)));
+        all.doors = Doors::of(counted.iter().map(|(name, _)| name.as_str()).filter(|name| is_in(name)));
         assert_eq!(all.tools, tools);
         let [raw, own, native, jit, search, code] =
             [Way::AllRaw, Way::Deferred, Way::AllNative, Way::Jit, Way::Search, Way::Code]
