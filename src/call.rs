@@ -74,11 +74,13 @@ pub enum ToolMode {
     Raw,
     /// Not listed: found and called through the tools of `mcp::doors`.
     Search,
+    /// Not listed: found through a tool of `mcp::doors`, and called by scripts that run behind another.
+    Code,
 }
 
 impl ToolMode {
     /// All of them, in the order in which people read them.
-    pub const ALL: [Self; 4] = [Self::Native, Self::Lean, Self::Raw, Self::Search];
+    pub const ALL: [Self; 5] = [Self::Native, Self::Lean, Self::Raw, Self::Search, Self::Code];
 
     /// The word for it in the config and in JSON.
     pub const fn name(self) -> &'static str {
@@ -87,6 +89,7 @@ impl ToolMode {
             Self::Lean => "lean",
             Self::Raw => "raw",
             Self::Search => "search",
+            Self::Code => "code",
         }
     }
 }

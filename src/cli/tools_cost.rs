@@ -46,8 +46,10 @@ struct Row {
     cost: Cost,
     /// In the modes that the config says.
     set: Option<usize>,
-    /// Whether any of them is to be searched for.
+    /// Whether any of them is to be searched for, and called by doors.
     searched: bool,
+    /// The same for those that scripts call.
+    coded: bool,
 }
 
 impl Row {
@@ -60,6 +62,7 @@ impl Row {
             row.cost += cost;
             set += cost.in_mode(tool.mode);
             row.searched |= tool.mode == ToolMode::Search;
+            row.coded |= tool.mode == ToolMode::Code;
         }
         row.set = Some(set);
         row
@@ -72,10 +75,9 @@ impl Row {
             all.cost += row.cost;
             all.set = row.set.map(|set| set + all.set.unwrap_or_default());
             all.searched |= row.searched;
+            all.coded |= row.coded;
         }
-        if all.searched {
-            all.set = all.set.map(|set| set + search(rows));
-        }
+        all.set = all.set.map(|set| set + ahead(rows, all.searched, all.coded));
         all
     }
 }
@@ -146,8 +148,23 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// What the tools take that find all others, and call them.
 fn search(rows: &[Row]) -> usize {
+    ahead(rows, true, false)
+}
+
+/// The same for those that find all others, and run scripts.
+fn code(rows: &[Row]) -> usize {
+    ahead(rows, false, true)
+}
+
+fn ahead(rows: &[Row], searched: bool, coded: bool) -> usize {
     let store = Store::new();
-    let texts = doors::search(rows.iter().map(|row| row.server.as_str()));
+    let servers = || rows.iter().map(|row| row.server.as_str());
+    let texts = match (searched, coded) {
+        (false, false) => return 0,
+        (false, true) => doors::code(servers()),
+        (true, false) => doors::search(servers()),
+        (true, true) => doors::search(servers()).into_iter().chain([doors::run()]).collect(),
+    };
     // They are ours, and all of them are tools.
     let tools = texts.iter().filter_map(|(_, text)| store.intern(ItemKind::Tool, text.as_bytes()).ok());
     tools.map(|tool| Cost::of(tool.key(), None, &tool).raw).sum()
@@ -180,9 +197,10 @@ fn shown(rows: &[Row], width: Option<usize>) -> String {
         ]
     }));
     let mut out = columns(&table, &[1, 2, 3, 4, 5, 6, 7, 8, 9], width);
-    let doors = thousands(search(rows));
+    let (doors, two) = (thousands(search(rows)), thousands(code(rows)));
     out.push_str(&format!(
-        "\n`tools: search` takes {doors} for all of them, and a signature for each that is found"
+        "\n`tools: search` takes {doors} for all of them, and a signature for each that is found; \
+         `tools: code` takes {two}"
     ));
     out.push_str("\ntokens by o200k_base; no vocabulary of today's Claude is public, so read the shares\n");
     out
@@ -197,6 +215,8 @@ struct Form<'a> {
     totals: RowForm<'a>,
     /// What the tools take that find all others and call them, however many those are.
     search: usize,
+    /// The same of those that find them and run scripts.
+    code: usize,
 }
 
 #[derive(Serialize)]
@@ -228,7 +248,8 @@ fn form(rows: &[Row]) -> Form<'_> {
         }
     }
     let servers = rows.iter().map(|row| of(row, &row.server)).collect();
-    Form { vocabulary: "o200k_base", servers, totals: of(&Row::all(rows), ""), search: search(rows) }
+    let (search, code) = (search(rows), code(rows));
+    Form { vocabulary: "o200k_base", servers, totals: of(&Row::all(rows), ""), search, code }
 }
 
 #[cfg(test)]
@@ -238,8 +259,8 @@ mod tests {
     fn rows() -> Vec<Row> {
         let cost = |raw, native| Cost { raw, native, lean: native / 2, signature: 9, name: 3 };
         let row = |server: &str, cost, set| {
-            let (server, searched) = (server.to_owned(), false);
-            Row { server, tools: 2, cost, set, searched }
+            let (server, searched, coded) = (server.to_owned(), false, false);
+            Row { server, tools: 2, cost, set, searched, coded }
         };
         vec![row("git", cost(1000, 925), Some(925)), row("k8s", cost(3000, 3000), Some(1500))]
     }

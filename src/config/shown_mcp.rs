@@ -133,7 +133,7 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
-    /// How definitions of tools are written: `native`, `lean`, `raw` or `search`.
+    /// How definitions of tools are written: `native`, `lean`, `raw`, `search` or `code`.
     pub tools: &'static str,
 }
 

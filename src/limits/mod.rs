@@ -4,6 +4,7 @@ use std::time::Duration;
 
 mod admin;
 mod clouds;
+mod code;
 mod content;
 mod count;
 mod gemini;
@@ -24,6 +25,7 @@ mod search;
 // One list in several files.
 pub use admin::*;
 pub use clouds::*;
+pub use code::*;
 pub use content::*;
 pub use count::*;
 pub use gemini::*;

@@ -11,6 +11,7 @@
 pub mod bridge;
 pub mod canonical;
 pub mod changes;
+pub mod code;
 pub mod definition;
 pub mod diff;
 pub mod doors;

@@ -54,6 +54,7 @@ mod pings;
 mod mcp_calls;
 mod mcp_catalog;
 mod mcp_claude_code;
+mod mcp_code;
 mod mcp_confined;
 mod mcp_conformance;
 mod mcp_faults;

@@ -5,6 +5,7 @@
 //! | `schema/` | a schema that accepts what the original accepts, in fewer bytes |
 //! | `brief.rs` | the first sentence of each description, and types |
 //! | `signature.rs` | one line a tool |
+//! | `stub.rs` | the same as a function for scripts |
 //! | `shape.rs` | what of it one definition gets in each mode, made once |
 //! | `cost.rs` | tokens of a definition in each of its forms |
 //! | `results/` | results: smaller notation, chosen fields, rows and lengths with the rest kept |
@@ -23,3 +24,4 @@ pub mod schema;
 pub mod sentence;
 pub mod shape;
 pub mod signature;
+pub mod stub;

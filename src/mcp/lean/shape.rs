@@ -49,7 +49,9 @@ impl Shapes {
         match mode {
             ToolMode::Raw => None,
             // Who asks for it whole gets it as others do.
-            ToolMode::Native | ToolMode::Search => Some(self.native.get_or_init(|| native(&parts()))),
+            ToolMode::Native | ToolMode::Search | ToolMode::Code => {
+                Some(self.native.get_or_init(|| native(&parts())))
+            }
             ToolMode::Lean => Some(self.lean.get_or_init(|| lean(&parts()))),
         }
     }
