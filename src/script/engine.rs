@@ -66,6 +66,9 @@ struct Script<'js> {
 
 impl<'js> Script<'js> {
     fn begin(ctx: &Ctx<'js>, source: &str, pipe: &Rc<RefCell<Pipe>>) -> Result<Self, String> {
+        if source.contains('\0') {
+            return Err("a script has no NUL in it".to_owned());
+        }
         let waiting = Rc::new(Cell::new(0));
         let (settle, described) = prelude(ctx, pipe, &waiting)
             .map_err(|_why| "what a script needs could not be made".to_owned())?;
@@ -124,9 +127,8 @@ impl<'js> Script<'js> {
 
     /// What it has returned.
     fn returned(&self) -> Ended {
-        let value = match self.main.result::<Value<'js>>() {
-            Some(Ok(value)) => value,
-            Some(Err(_)) | None => return Err(told(&self.ctx, &self.described)),
+        let Some(Ok(value)) = self.main.result::<Value<'js>>() else {
+            return Err(told(&self.ctx, &self.described));
         };
         if value.is_undefined() {
             return Ok(None);

@@ -118,10 +118,14 @@ impl Said {
         if parts.iter().any(|(text, most)| text.len() > *most) {
             return Err(Fault::TooLarge);
         }
-        let good = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
         let object = !matches!(said, Self::Call { .. }) || json.is_some_and(|text| text.starts_with('{'));
-        if object && json.is_none_or(good) { Ok(said) } else { Err(Fault::NoJson) }
+        if object && json.is_none_or(is_json) { Ok(said) } else { Err(Fault::NoJson) }
     }
+}
+
+/// Whether a text is JSON; how deep it may be is its readers' matter.
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// A frame as a line. JSON has no line end inside of texts, and serde writes none between.

@@ -259,6 +259,9 @@ fn a_script_makes_so_many_calls_and_no_more() {
     assert!(why.contains("at most 50 calls"), "{why}");
     bounded("await tools.x({ a: 'x'.repeat(2e6) })", "the arguments have 2000008 bytes");
     bounded("await tools['x'.repeat(9000)]()", "no tool has such a long name");
+    let deep = "let a = {}; for (let i = 0; i < 200; i++) a = { a };";
+    assert_eq!(done(&format!("{deep} return a")).len(), 1202);
+    bounded("return '\0'", "no NUL");
     bounded("return 'x'.repeat(300000)", "returned 300002 bytes, and at most 262144 can be");
 }
 

@@ -39,8 +39,7 @@ pub(super) fn serve_for(
         Ok(value) => Said::Done { value },
         Err(why) => Said::Failed { why: cut(why, limits::CODE_ERROR_BYTES_MAX) },
     };
-    let said = pipe.borrow_mut().say(&last);
-    said
+    pipe.borrow_mut().say(&last)
 }
 
 fn odd(why: &str) -> io::Error {

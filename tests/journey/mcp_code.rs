@@ -174,6 +174,31 @@ fn scripts_have_the_rights_of_their_callers_and_no_more() {
     }
 }
 
+/// The same request from a client that asks people.
+fn from_claude_code(request: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(request);
+    text.replacen("Accept: ", "User-Agent: claude-code/2.1.330\r\nAccept: ", 1).into_bytes()
+}
+
+#[test]
+fn what_a_person_is_asked_about_is_no_matter_of_scripts() {
+    let server = issues(Era::Modern);
+    let lines = format!("mcp_servers:\n  hub: {{ url: \"{}/mcp\", era: modern }}\n", server.url());
+    let gateway = start(Engine::Epoll, &lines, "servers: { hub: { ask: [merge_it] } }, ");
+    let mut caller = Caller::with(&gateway, Era::Modern, "/mcp", NARROW_KEY, "{}");
+    let list = from_claude_code(&caller.request("1", "tools/list", "", ""));
+    assert!(caller.exchange(&list).result().to_string().contains("requiresUserInteraction"));
+    // A client that asks may call it, and a script of the same client may not.
+    let source = code("return await tools.merge_it()");
+    let script = from_claude_code(&caller.call_request("2", "run_code", &source, ""));
+    let said = caller.exchange(&script).result();
+    assert!(said["isError"] == true && said.to_string().contains("nobody can be asked"), "{said}");
+    assert_eq!(calls_of(&server), 0);
+    let itself = from_claude_code(&caller.call_request("3", "merge_it", "{}", ""));
+    assert_eq!(caller.exchange(&itself).result()["isError"], false);
+    assert_eq!(calls_of(&server), 1);
+}
+
 #[test]
 fn two_tools_are_listed_and_scripts_are_for_those_who_have_them() {
     for_each_engine(|engine| {

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::pin::pin;
+use std::process::ExitStatus;
 use std::rc::Rc;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::gateway::hub::code::inner::Inner;
 use crate::gateway::log::Level;
@@ -140,7 +141,7 @@ impl Running {
                     }
                     gone @ (Ok(None) | Err(_)) => {
                         let remark = match remark {
-                            None => last_words.await,
+                            None => timeout(limits::CODE_KILL_MARGIN, last_words).await.unwrap_or_default(),
                             Some(remark) => remark,
                         };
                         return Err(self.gone(&gone, &remark).await);
@@ -233,12 +234,16 @@ impl Running {
             Some(child) => child.kill().await,
             None => None,
         };
+        let hint = match status.as_ref().and_then(ExitStatus::code) {
+            Some(_) => "the log of the gateway says why",
+            None => "it may want too much memory",
+        };
         let status = status.map_or_else(|| "it does not end".to_owned(), |status| status.to_string());
         self.inner.hub.log(Level::Warn, "a script's process has ended by itself", |line| {
             let broken = output.as_ref().err().map(ToString::to_string).unwrap_or_default();
             line.text("status", &status).text("error", &broken).text("said", remark)
         });
-        format!("the script's process has ended before the script ({status}): it may want too much memory")
+        format!("the script's process has ended before the script ({status}): {hint}")
     }
 }
 
