@@ -76,11 +76,13 @@ pub enum ToolMode {
     Search,
     /// Not listed until it is found; then in the list of that session, to be called by its own name.
     Jit,
+    /// Not listed: found through a tool of `mcp::doors`, and called by scripts that run behind another.
+    Code,
 }
 
 impl ToolMode {
     /// All of them, in the order in which people read them.
-    pub const ALL: [Self; 5] = [Self::Native, Self::Lean, Self::Raw, Self::Search, Self::Jit];
+    pub const ALL: [Self; 6] = [Self::Native, Self::Lean, Self::Raw, Self::Search, Self::Jit, Self::Code];
 
     /// The word for it in the config and in JSON.
     pub const fn name(self) -> &'static str {
@@ -90,12 +92,13 @@ impl ToolMode {
             Self::Raw => "raw",
             Self::Search => "search",
             Self::Jit => "jit",
+            Self::Code => "code",
         }
     }
 
     /// Whether tools of this mode stand in the lists that all callers with the same rights share.
     pub const fn is_listed(self) -> bool {
-        !matches!(self, Self::Search | Self::Jit)
+        !matches!(self, Self::Search | Self::Jit | Self::Code)
     }
 }
 

@@ -32,6 +32,7 @@ pub mod route;
 // The outside world.
 pub mod ledger;
 pub mod net;
+pub mod script;
 pub mod upstream;
 
 // Putting it together.

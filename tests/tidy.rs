@@ -24,6 +24,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("meter", &[]),
     ("ledger", &[]),
     ("net", &[]),
+    // A process of its own: what runs there has nothing of ours but words.
+    ("script", &[]),
     ("llm", &["http"]),
     ("mcp", &["http"]),
     // mcp: a pipe carries many calls at once, and only the message says whose answer it is.
@@ -33,11 +35,11 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "gateway",
         &[
-            "http", "identity", "policy", "route", "meter", "ledger", "net", "llm", "mcp", "upstream",
-            "config", "admin",
+            "http", "identity", "policy", "route", "meter", "ledger", "net", "script", "llm", "mcp",
+            "upstream", "config", "admin",
         ],
     ),
-    ("cli", &["identity", "mcp", "meter", "ledger", "net", "config", "gateway"]),
+    ("cli", &["identity", "mcp", "meter", "ledger", "net", "script", "config", "gateway"]),
 ];
 
 /// Packages that may be named in one place only, so that they can be replaced there.
@@ -66,6 +68,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cedar_policy", &["policy"]),
     ("regex", &["policy"]),
     ("bpe_openai", &["tokens"]),
+    // The engine of scripts, which runs in a process of its own alone.
+    ("rquickjs", &["script"]),
 ];
 
 /// Stages that may wait; all others compute.

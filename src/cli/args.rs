@@ -80,6 +80,9 @@ pub(crate) enum Command {
     /// Print what Claude Code needs to use this gateway
     #[command(after_help = CLAUDE_EXAMPLES)]
     Claude(Claude),
+    /// Run one script that comes in on standard input; the gateway starts this by itself
+    #[command(hide = true)]
+    CodeWorker,
 }
 
 /// `tollgate ledger ...`

@@ -12,6 +12,7 @@ mod args;
 mod budget;
 mod check;
 mod claude;
+mod code_worker;
 mod entries;
 mod key;
 mod key_args;
@@ -93,5 +94,6 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Budget { command } => budget::run(config, &command, output),
         Command::Spend(wish) => spend::run(config, &wish, output),
         Command::Claude(wish) => claude::run(config, &wish, output),
+        Command::CodeWorker => code_worker::run(),
     }
 }

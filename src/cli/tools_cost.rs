@@ -55,10 +55,12 @@ struct Row {
     names: usize,
     /// In the modes that the config says.
     set: Option<usize>,
-    /// Whether any of them is to be searched for.
+    /// Whether any of them is to be searched for, and called by doors.
     searched: bool,
     /// Whether any of them is added to lists when it is found.
     added: bool,
+    /// The same for those that scripts call.
+    coded: bool,
 }
 
 impl Row {
@@ -73,6 +75,7 @@ impl Row {
             set += cost.in_mode(tool.mode);
             row.searched |= tool.mode == ToolMode::Search;
             row.added |= tool.mode == ToolMode::Jit;
+            row.coded |= tool.mode == ToolMode::Code;
         }
         row.set = Some(set);
         row
@@ -87,13 +90,9 @@ impl Row {
             all.set = row.set.map(|set| set + all.set.unwrap_or_default());
             all.searched |= row.searched;
             all.added |= row.added;
+            all.coded |= row.coded;
         }
-        let finding = match (all.searched, all.added) {
-            (true, _) => search(rows),
-            (false, true) => jit(rows),
-            (false, false) => 0,
-        };
-        all.set = all.set.map(|set| set + finding);
+        all.set = all.set.map(|set| set + ahead(rows, (all.searched, all.added, all.coded)));
         all
     }
 }
@@ -185,17 +184,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(list)
 }
 
-/// What the tools take that find all others, and call them.
-fn search(rows: &[Row]) -> usize {
-    doors(rows.iter().map(|row| row.server.as_str()))
+/// Tokens of our own tools, for these servers.
+fn ours(rows: &[Row]) -> Doors {
+    Doors::of(rows.iter().map(|row| row.server.as_str()))
 }
 
-/// What the tool takes that adds others to lists.
-fn jit(rows: &[Row]) -> usize {
-    Doors::of(rows.iter().map(|row| row.server.as_str())).find
+/// What stands in lists for tools that are in none: called by doors, added when they are found, called by
+/// scripts.
+fn ahead(rows: &[Row], away: (bool, bool, bool)) -> usize {
+    let Doors { find, search, code, run } = ours(rows);
+    match away {
+        (true, _, coded) => search + if coded { run } else { 0 },
+        (false, true, coded) => find + if coded { run } else { 0 },
+        (false, false, true) => code,
+        (false, false, false) => 0,
+    }
 }
 
-/// The same for these servers.
+/// What the doors take, for these servers.
 pub(crate) fn doors<'s>(servers: impl IntoIterator<Item = &'s str>) -> usize {
     Doors::of(servers).search
 }
@@ -227,10 +233,11 @@ fn shown(rows: &[Row], width: Option<usize>) -> String {
         ]
     }));
     let mut out = columns(&table, &[1, 2, 3, 4, 5, 6, 7, 8, 9], width);
-    let (doors, finder) = (thousands(search(rows)), thousands(jit(rows)));
+    let Doors { find, search, code, .. } = ours(rows);
+    let (search, find, code) = (thousands(search), thousands(find), thousands(code));
     out.push_str(&format!(
-        "\n`tools: search` takes {doors} for all of them, and a signature for each that is found; \
-         `tools: jit` takes {finder}, and the definition of each that is found"
+        "\n`tools: search` takes {search} for all of them, and a signature for each that is found; \
+         `tools: jit` takes {find}, and the definition of each that is found; `tools: code` takes {code}"
     ));
     out.push_str("\ntokens by o200k_base; no vocabulary of today's Claude is public, so read the shares\n");
     out
@@ -247,6 +254,8 @@ struct Form<'a> {
     search: usize,
     /// What the one takes that adds others to lists.
     jit: usize,
+    /// The same of those that find them and run scripts.
+    code: usize,
 }
 
 #[derive(Serialize)]
@@ -278,8 +287,9 @@ fn form(rows: &[Row]) -> Form<'_> {
         }
     }
     let servers = rows.iter().map(|row| of(row, &row.server)).collect();
-    let (totals, search, jit) = (of(&Row::all(rows), ""), search(rows), jit(rows));
-    Form { vocabulary: "o200k_base", servers, totals, search, jit }
+    let Doors { find: jit, search, code, .. } = ours(rows);
+    let totals = of(&Row::all(rows), "");
+    Form { vocabulary: "o200k_base", servers, totals, search, jit, code }
 }
 
 #[cfg(test)]
@@ -313,16 +323,20 @@ mod tests {
     fn what_is_searched_for_costs_the_tools_that_find_it() {
         let mut rows = rows();
         rows[0].searched = true;
-        let doors = search(&rows);
+        let doors = ours(&rows).search;
         assert!((100..400).contains(&doors), "{doors}");
         assert_eq!(Row::all(&rows).set, Some(2425 + doors));
         assert!(shown(&rows, None).contains(&format!("takes {doors} for all of them")));
         rows[0].searched = false;
         rows[1].added = true;
-        let finder = jit(&rows);
+        let finder = ours(&rows).find;
         assert!((50..doors / 2).contains(&finder), "{finder}");
         assert_eq!(Row::all(&rows).set, Some(2425 + finder));
         assert!(shown(&rows, None).contains(&format!("`tools: jit` takes {finder}, ")));
+        rows[0].coded = true;
+        assert_eq!(Row::all(&rows).set, Some(2425 + finder + ours(&rows).run));
+        rows[1].added = false;
+        assert_eq!(Row::all(&rows).set, Some(2425 + ours(&rows).code));
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn assumptions(tools: usize, servers: usize) -> String {
     let tenths = session::found_tenths(tools);
     let [calls, needed, prompt] = [session::CALLS, session::NEEDED, session::PROMPT].map(thousands);
     let [later, search, own] = [session::LATER, session::SEARCH, session::CLIENT_SEARCH].map(thousands);
-    let (loaded, run) = (session::CLIENT_FOUND, session::RUN);
+    let loaded = session::CLIENT_FOUND;
     let found = format!("{}.{}", tenths / 10, tenths % 10);
     let lines = [
         String::new(),
@@ -80,7 +80,7 @@ fn assumptions(tools: usize, servers: usize) -> String {
         format!(
             "- Claude Code lists all names, has a search of {own} tokens, and loads {loaded} tools by it, or one"
         ),
-        format!("  by its name; ours finds {found}, and what runs scripts has {run} tokens."),
+        format!("  by its name; ours finds {found}."),
         "SESSION is in tokens of fresh input. What the model writes, wrong picks and repeated tries"
             .to_owned(),
         "are not in it. Tokens by o200k_base; no vocabulary of today's Claude is public, so read the"
@@ -164,7 +164,12 @@ mod tests {
 
     fn catalog() -> Catalog {
         let cost = Cost { raw: 139_000, native: 116_000, lean: 76_000, signature: 25_000, name: 2_000 };
-        Catalog { tools: 500, cost, names: 6_500, doors: Doors { find: 150, search: 390 } }
+        Catalog {
+            tools: 500,
+            cost,
+            names: 6_500,
+            doors: Doors { find: 150, search: 390, code: 330, run: 130 },
+        }
     }
 
     #[test]

@@ -140,7 +140,7 @@ pub struct ShownMcp {
     pub legacy_sse: bool,
     /// The name under which developers mount us.
     pub endpoint_key: String,
-    /// How definitions of tools are written: `native`, `lean`, `raw`, `search`, `jit` or `auto`.
+    /// How definitions of tools are written: `native`, `lean`, `raw`, `search`, `jit`, `code` or `auto`.
     pub tools: &'static str,
 }
 

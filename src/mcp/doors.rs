@@ -1,6 +1,8 @@
 //! Tools of ours. Where definitions are not listed, one finds them and three call them; where results are
 //! cut, one reads on.
 //!
+//! There is one for scripts, too, whose calls are those of the tools themselves.
+//!
 //! There is a door to call for each class of tools, so that what a client asks a person about, or never does,
 //! can still be told apart by names. What they say depends on the config alone, never on what servers list,
 //! so a prompt that begins with them stays as it is.
@@ -26,11 +28,14 @@ pub enum Door {
     Destructive,
     /// Reads on in a result that was cut.
     More,
+    /// Runs a script that calls tools.
+    Run,
 }
 
 impl Door {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Find, Self::Read, Self::Write, Self::Destructive, Self::More];
+    pub const ALL: [Self; 6] =
+        [Self::Find, Self::Read, Self::Write, Self::Destructive, Self::More, Self::Run];
 
     /// Those that stand for tools in no list, in the order in which they are listed.
     pub const SEARCH: [Self; 4] = [Self::Find, Self::Read, Self::Write, Self::Destructive];
@@ -43,6 +48,7 @@ impl Door {
             Self::Write => "call_tool_write",
             Self::Destructive => "call_tool_destructive",
             Self::More => READ_MORE,
+            Self::Run => "run_code",
         }
     }
 
@@ -82,6 +88,7 @@ impl Door {
                 ("Calls a found tool that may destroy things.".to_owned(), CALL_SCHEMA, false)
             }
             Self::More => ("Reads on in a result that was cut.".to_owned(), MORE_SCHEMA, true),
+            Self::Run => (run_words(), RUN_SCHEMA, false),
         };
         self.written(&words, schema, read_only)
     }
@@ -114,6 +121,36 @@ const MORE_SCHEMA: &str = concat!(
     r#""required":["handle","from"]}"#
 );
 
+const RUN_SCHEMA: &str = concat!(
+    r#"{"type":"object","properties":{"code":{"type":"string","description":"JavaScript"}},"#,
+    r#""required":["code"]}"#
+);
+
+fn run_words() -> String {
+    let (seconds, calls) = (limits::CODE_TIME.as_secs(), limits::CODE_CALLS_MAX);
+    format!(
+        "Runs JavaScript, the body of an async function, that calls found tools: \
+         `const a = await tools.name({{...}})`, several at once with Promise.all. Only what it returns and \
+         logs comes back, so pick, count and join there. A call that fails throws. No network, files, \
+         timers; {seconds} s, {calls} calls."
+    )
+}
+
+/// The tool that runs scripts, as callers get it.
+pub fn run() -> (Door, String) {
+    (Door::Run, Door::Run.definition(""))
+}
+
+/// The tools that find others for scripts, and run these. Servers are named as by [`search`].
+pub fn code<'s>(servers: impl IntoIterator<Item = &'s str>) -> Vec<(Door, String)> {
+    let words = format!(
+        "Finds tools by what they do{}. Each line of the answer is a function for run_code: how it is \
+         called, and what it does. Look here before you say that something cannot be done.",
+        of(servers)
+    );
+    vec![(Door::Find, Door::Find.written(&words, FIND_SCHEMA, true)), run()]
+}
+
 /// The tool that reads on, as callers get it.
 pub fn more() -> (Door, String) {
     (Door::More, Door::More.definition(""))
@@ -136,7 +173,7 @@ pub fn growing<'s>(servers: impl IntoIterator<Item = &'s str>) -> String {
     Door::Find.written(&words, FIND_SCHEMA, true)
 }
 
-/// Whose tools are behind a door.
+/// Whose tools they are, in words.
 fn of<'s>(servers: impl IntoIterator<Item = &'s str>) -> String {
     let mut servers = servers.into_iter();
     let named: Vec<&str> = servers.by_ref().take(limits::SEARCH_SERVERS_SHOWN_MAX).collect();
@@ -159,6 +196,12 @@ pub enum Wrong {
     /// Arguments of a tool are an object.
     #[error("`arguments` is an object with the parameters of the tool, and no text that holds one")]
     Arguments,
+    /// No script.
+    #[error("`code` is missing: it is the body of an async function in JavaScript")]
+    Code,
+    /// A script that nobody would read.
+    #[error("`code` has more than {} bytes: do less in one script", limits::CODE_SOURCE_BYTES_MAX)]
+    LongCode,
     /// What was cut has a handle, and a place to read on from.
     #[error("`handle` and `from` are those that stand at the end of the result that was cut")]
     More,
@@ -207,6 +250,20 @@ pub fn read_more(arguments: &[u8]) -> Result<(String, usize), Wrong> {
     Ok((handle.into_owned(), from))
 }
 
+/// Reads the arguments of `run_code`: the script.
+///
+/// # Errors
+/// [`Wrong`], to be told to the model.
+pub fn read_run(arguments: &[u8]) -> Result<String, Wrong> {
+    let [code] = message::pick(arguments, 0..arguments.len(), &["code"]).map_err(|_bad| Wrong::Unreadable)?;
+    let code = code.and_then(|code| message::text(arguments, code.span)).ok_or(Wrong::Code)?;
+    match code.len() {
+        _ if code.trim().is_empty() => Err(Wrong::Code),
+        0..=limits::CODE_SOURCE_BYTES_MAX => Ok(code.into_owned()),
+        _ => Err(Wrong::LongCode),
+    }
+}
+
 /// What is to be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inner {
@@ -239,7 +296,9 @@ pub fn read_call(arguments: &[u8]) -> Result<Inner, Wrong> {
 mod tests {
     use serde_json::Value;
 
-    use super::{Door, Inner, Search, Wrong, more, read_call, read_more, read_search, search};
+    use super::{
+        Door, Inner, Search, Wrong, code, more, read_call, read_more, read_run, read_search, run, search,
+    };
     use crate::call::Class;
     use crate::limits;
     use crate::mcp::definition::ItemKind;
@@ -252,7 +311,7 @@ mod tests {
             search(servers.iter().copied()).into_iter().map(|(_, text)| text).collect()
         };
         let all = definitions(&["github", "jira"]);
-        for (door, text) in Door::ALL.into_iter().zip(all.iter().chain([&more().1])) {
+        for (door, text) in Door::ALL.into_iter().zip(all.iter().chain([&more().1, &run().1])) {
             let tool = Store::new().intern(ItemKind::Tool, text.as_bytes()).unwrap();
             assert_eq!((tool.key(), Door::named(tool.key())), (door.name(), Some(door)));
             let only_looks = matches!(door, Door::Find | Door::Read | Door::More);
@@ -271,6 +330,32 @@ mod tests {
         assert!(!many[0].contains(&format!("s{most}")), "{}", many[0]);
         assert_eq!(all[1..], many[1..], "only one of them says whose tools they are");
         assert_eq!(Door::named("echo"), None);
+    }
+
+    #[test]
+    fn two_doors_are_enough_for_scripts() {
+        let both = code(["github", "jira"]);
+        assert_eq!([both[0].0, both[1].0], [Door::Find, Door::Run]);
+        assert!(both[0].1.contains("what they do, of github, jira. Each line"), "{}", both[0].1);
+        let tokens: usize = both.iter().map(|(_, text)| count(text)).sum();
+        assert!(tokens < 300, "{tokens}");
+        assert!(both[1].1.contains("30 s, 50 calls"), "{}", both[1].1);
+    }
+
+    #[test]
+    fn scripts_are_read() {
+        let long = format!("{{\"code\":\"{}\"}}", "x".repeat(limits::CODE_SOURCE_BYTES_MAX + 1));
+        let cases = [
+            (r#"{"code":"return 1\n"}"#, Ok("return 1\n".to_owned())),
+            (r#"{"code":" "}"#, Err(Wrong::Code)),
+            (r#"{"code":7}"#, Err(Wrong::Code)),
+            ("{}", Err(Wrong::Code)),
+            (r#"{"code":"a","code":"b"}"#, Err(Wrong::Unreadable)),
+            (long.as_str(), Err(Wrong::LongCode)),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(read_run(arguments.as_bytes()), expected, "{arguments}");
+        }
     }
 
     #[test]

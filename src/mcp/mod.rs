@@ -13,6 +13,7 @@ pub mod bridge;
 pub mod cache;
 pub mod canonical;
 pub mod changes;
+pub mod code;
 pub mod definition;
 pub mod diff;
 pub mod doors;

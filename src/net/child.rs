@@ -93,8 +93,29 @@ pub fn start(start: &Start<'_>) -> io::Result<Started> {
         command.envs(owner.home.as_ref().map(|home| ("HOME", home)));
     }
     command.envs(start.env.iter().map(|(name, value)| (name, value.expose())));
+    begin(command, start.confines, [start.output_line_bytes_max, start.errors_line_bytes_max])
+}
+
+/// Starts this program once more, for work that needs nothing of this machine: without an environment, in
+/// the root of the file system. `line_bytes_max` as in [`Start`]: of output and of errors. To be called
+/// inside of a runtime.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_again(args: &[&str], confines: &Confines, line_bytes_max: [usize; 2]) -> io::Result<Started> {
+    // The program that runs, also when another lies in its place by now.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(args).current_dir("/").env_clear();
+    begin(command, confines, line_bytes_max)
+}
+
+fn begin(
+    mut command: Command,
+    confines: &Confines,
+    [output_line_bytes_max, errors_line_bytes_max]: [usize; 2],
+) -> io::Result<Started> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    confine(&mut command, start.confines);
+    confine(&mut command, confines);
     let mut spawned = command.spawn()?;
     // From here on dropping the child kills it, also when one of the pipes is refused.
     let child = Child::over(Pid::from_child(&spawned));
@@ -104,8 +125,8 @@ pub fn start(start: &Start<'_>) -> io::Result<Started> {
     let errors = spawned.stderr.take().ok_or_else(missing)?;
     Ok(Started {
         input: Input { pipe: pipe::Sender::from_owned_fd(OwnedFd::from(input))? },
-        output: lines(OwnedFd::from(output), start.output_line_bytes_max)?,
-        errors: lines(OwnedFd::from(errors), start.errors_line_bytes_max)?,
+        output: lines(OwnedFd::from(output), output_line_bytes_max)?,
+        errors: lines(OwnedFd::from(errors), errors_line_bytes_max)?,
         child,
     })
 }

@@ -114,6 +114,88 @@ fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
     if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 
+/// Gives up, for this process and for good, all that it does not need to compute and to use its pipes: no
+/// file and no socket can be opened any more, no program started, no process signalled. It stands back behind
+/// those that somebody waits for. To be called while it has one thread.
+///
+/// # Errors
+/// The system's, when it knows no such bounds: then nothing may be run that is not trusted.
+pub fn renounce() -> io::Result<()> {
+    rustix::process::setpriority_process(None, limits::CODE_NICE).unwrap_or_default();
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    for resource in [Resource::Nofile, Resource::Nproc, Resource::Fsize] {
+        setrlimit(resource, none)?;
+    }
+    set_no_new_privs(true)?;
+    let mut program = filter()?;
+    let length = u16::try_from(program.len()).map_err(|_long| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel reads `length` instructions behind the pointer, which are those of the vector, and
+    // copies them before the call returns. WHY: rustix has no face for filters of system calls.
+    let done =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&program)) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What a process may ask of the kernel that computes and uses its pipes: memory, time, reading, writing, its
+/// end. Everything else is refused (`EPERM`), and a call of another architecture ends it.
+fn filter() -> io::Result<Vec<libc::sock_filter>> {
+    let allowed = [
+        libc::SYS_read,
+        libc::SYS_write,
+        libc::SYS_brk,
+        libc::SYS_mmap,
+        libc::SYS_munmap,
+        libc::SYS_mremap,
+        libc::SYS_mprotect,
+        libc::SYS_madvise,
+        libc::SYS_futex,
+        libc::SYS_clock_gettime,
+        libc::SYS_clock_getres,
+        libc::SYS_gettimeofday,
+        libc::SYS_getrandom,
+        libc::SYS_sched_yield,
+        libc::SYS_sigaltstack,
+        libc::SYS_rt_sigaction,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_restart_syscall,
+        libc::SYS_exit,
+        libc::SYS_exit_group,
+    ];
+    let instruction = |code: u32, to: usize, otherwise: u8, k: u32| -> io::Result<libc::sock_filter> {
+        let odd = |_large| io::Error::from(io::ErrorKind::InvalidInput);
+        let (code, jt) = (u16::try_from(code).map_err(odd)?, u8::try_from(to).map_err(odd)?);
+        Ok(libc::sock_filter { code, jt, jf: otherwise, k })
+    };
+    let (load, equal, give) =
+        (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ, libc::BPF_RET);
+    let refusal = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+    let mut program = vec![
+        instruction(load, 0, 0, ARCHITECTURE_PLACE)?,
+        instruction(equal, 1, 0, ARCHITECTURE)?,
+        instruction(give, 0, 0, libc::SECCOMP_RET_KILL_PROCESS)?,
+        instruction(load, 0, 0, 0)?,
+    ];
+    for (place, number) in allowed.iter().enumerate() {
+        let number = u32::try_from(*number).map_err(|_odd| io::ErrorKind::InvalidInput)?;
+        // Over those that follow, and over the refusal.
+        program.push(instruction(equal, allowed.len() - place, 0, number)?);
+    }
+    program.push(instruction(give, 0, 0, refusal)?);
+    program.push(instruction(give, 0, 0, libc::SECCOMP_RET_ALLOW)?);
+    Ok(program)
+}
+
+/// Where the kernel shows a filter the architecture of a call; its number stands at 0.
+const ARCHITECTURE_PLACE: u32 = 4;
+
+/// What stands there for calls of ours (`AUDIT_ARCH_*` of `linux/audit.h`).
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xC000_003E;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xC000_00B7;
+
 /// Closes at exec what our own parent left open: what we open ourselves closes by itself. Kernels before 5.11
 /// do not know how, and then it stays open.
 fn close_the_rest() {

@@ -234,6 +234,11 @@ impl Gateway {
         &self.folder
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its log.
     pub(crate) const fn log(&self) -> &Log {
         &self.log

@@ -56,6 +56,7 @@ mod mcp_cache;
 mod mcp_calls;
 mod mcp_catalog;
 mod mcp_claude_code;
+mod mcp_code;
 mod mcp_confined;
 mod mcp_conformance;
 mod mcp_faults;

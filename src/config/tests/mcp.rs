@@ -473,7 +473,10 @@ fn what_is_left_open_is_left_open_for_callers_and_not_for_servers() {
     let told = loaded.shown.to_string();
     assert_eq!(told.matches("tools: auto").count(), 2, "{told}");
     let found = faults("mcp_servers: { s: { command: a, tools: auto } }\n", &[]);
-    assert!(found.contains("expected one of native, lean, raw, search, jit, found \"auto\""), "{found}");
+    assert!(
+        found.contains("expected one of native, lean, raw, search, jit, code, found \"auto\""),
+        "{found}"
+    );
 }
 
 #[test]

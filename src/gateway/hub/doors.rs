@@ -6,13 +6,14 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
-use crate::call::Class;
+use crate::call::{Class, ToolMode};
 use crate::clock;
 use crate::gateway::direct;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::About;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::calls;
+use crate::gateway::hub::code;
 use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::finder;
 use crate::gateway::hub::growth;
@@ -25,6 +26,7 @@ use crate::mcp::doors::{self, Door, Inner, Search};
 use crate::mcp::edit::{Change, Edits};
 use crate::mcp::fault::Fault;
 use crate::mcp::lean::signature::signature;
+use crate::mcp::lean::stub::stub;
 use crate::mcp::message;
 use crate::mcp::method::Method;
 use crate::mcp::rpc::{self, RpcError};
@@ -54,6 +56,7 @@ pub(super) async fn call(
         }
         Some(Door::More) => more(hub, caller, leg, &question, seen).await,
         Some(Door::Find) => Box::pin(search(hub, caller, leg, &question, seen)).await,
+        Some(Door::Run) => Box::pin(code::run(hub, caller, leg, &question, &cancelled)).await,
         Some(door) => {
             if let Some((leg, question)) = through(hub, caller, leg, (question, door), seen).await {
                 Box::pin(calls::call(hub, caller, leg, question, seen, cancelled)).await;
@@ -63,7 +66,7 @@ pub(super) async fn call(
 }
 
 /// What is known of a call of a door by itself.
-fn about(caller: &Caller, question: &Question, door: Door) -> About {
+pub(super) fn about(caller: &Caller, question: &Question, door: Door) -> About {
     About {
         method: question.method.name(),
         version: caller.version.as_str(),
@@ -109,12 +112,16 @@ async fn search(hub: &Rc<Hub>, caller: &Caller, leg: Leg, question: &Question, s
     let lines = |from: &dyn Fn(&Entry) -> String| {
         found.iter().map(|entry| from(entry)).collect::<Vec<_>>().join("\n")
     };
+    let unlisted = |entry: &Entry| match entry.mode {
+        ToolMode::Code if !full => script(seen, entry),
+        _ => told(caller, entry, full),
+    };
     let text = match added {
         _ if found.is_empty() => NOTHING.to_owned(),
-        None => lines(&|entry| told(caller, entry, full)),
+        None => lines(&unlisted),
         Some(added) => {
             let (words, by_name) = added.listed(&leg).await;
-            let either = |entry: &Entry| if by_name(entry) { line(entry) } else { told(caller, entry, full) };
+            let either = |entry: &Entry| if by_name(entry) { line(entry) } else { unlisted(entry) };
             format!("{words}{}", lines(&either))
         }
     };
@@ -124,9 +131,23 @@ async fn search(hub: &Rc<Hub>, caller: &Caller, leg: Leg, question: &Question, s
 const NOTHING: &str =
     "Nothing fits. Try other words: what is to be done, with what, or the name of a server.";
 
+/// A tool as a script calls it. Where others are called by doors, the line says by which this is, too.
+fn script(seen: &Seen, entry: &Entry) -> String {
+    let door = if seen.view.has_door(Door::Read) { "run_code " } else { "" };
+    let own = entry.definition.description();
+    let description = entry.description.as_deref().or(own.as_deref()).unwrap_or_default();
+    let input = entry.definition.input_schema().unwrap_or_default();
+    let as_is = entry.results.as_ref().is_none_or(|rule| !rule.changes_values());
+    let output = entry.definition.output_schema().filter(|_| as_is);
+    format!("{door}{}", stub(&entry.exposed, description, input, output))
+}
+
 /// A tool as the model reads of it: what calls it, and how.
 fn told(caller: &Caller, entry: &Entry, full: bool) -> String {
-    let door = Door::of(entry.class).name();
+    let door = match entry.mode {
+        ToolMode::Code => Door::Run.name(),
+        _ => Door::of(entry.class).name(),
+    };
     if full {
         let reader = if caller.version.is_modern() { Reader::Modern } else { Reader::Legacy };
         let mut out = Vec::new();
@@ -238,7 +259,7 @@ fn meant(question: &Question, inner: &Inner, arguments: &[u8]) -> Result<Questio
 }
 
 /// Answers with a text, in the caller's era.
-async fn answer(caller: &Caller, leg: &Leg, text: &str, is_error: bool) {
+pub(super) async fn answer(caller: &Caller, leg: &Leg, text: &str, is_error: bool) {
     let mut result = b"{\"content\":[{\"type\":\"text\",\"text\":".to_vec();
     write_string(&mut result, text);
     result.extend_from_slice(b"}]");
@@ -247,7 +268,7 @@ async fn answer(caller: &Caller, leg: &Leg, text: &str, is_error: bool) {
 }
 
 /// Answers with a result of ours, in the caller's era.
-async fn finish(caller: &Caller, leg: &Leg, result: &[u8], is_error: bool) {
+pub(super) async fn finish(caller: &Caller, leg: &Leg, result: &[u8], is_error: bool) {
     let adapted = if caller.version.is_modern() {
         results::result_for_modern(result, ResultKind::Plain).unwrap_or(Cow::Borrowed(result))
     } else {

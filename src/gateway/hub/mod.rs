@@ -11,6 +11,7 @@ mod cached;
 mod caller;
 mod calls;
 mod channel;
+mod code;
 mod compose;
 mod doors;
 mod drive;
@@ -55,6 +56,7 @@ use crate::gateway::books::Books;
 use crate::gateway::charge::{Limits, Meter};
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::hub::cached::Follower;
+use crate::gateway::hub::code::Gate;
 use crate::gateway::hub::events::Changed;
 use crate::gateway::hub::finder::Finder;
 use crate::gateway::hub::held::Talks;
@@ -131,6 +133,8 @@ pub(super) struct Hub {
     talks: Talks,
     views: Views,
     finder: Finder,
+    /// Scripts that run.
+    scripts: Gate,
     /// Calls under way and bytes of their messages, by key.
     held: RefCell<HashMap<Arc<str>, (usize, usize)>>,
     /// What has been decided so far.
@@ -227,6 +231,7 @@ impl Hub {
             talks: Talks::default(),
             views: Views::default(),
             finder: Finder::default(),
+            scripts: Gate::default(),
             held: RefCell::default(),
             repeats,
             cache: RefCell::default(),

@@ -46,7 +46,7 @@ impl Cost {
             ToolMode::Native => self.native,
             ToolMode::Lean => self.lean,
             // It is not listed, and the tools that find it cost the same for all of them.
-            ToolMode::Search | ToolMode::Jit => 0,
+            ToolMode::Search | ToolMode::Jit | ToolMode::Code => 0,
         }
     }
 }

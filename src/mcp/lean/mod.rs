@@ -5,6 +5,7 @@
 //! | `schema/` | a schema that accepts what the original accepts, in fewer bytes |
 //! | `brief.rs` | the first sentence of each description, and types |
 //! | `signature.rs` | one line a tool |
+//! | `stub.rs` | the same as a function for scripts |
 //! | `shape.rs` | what of it one definition gets in each mode, made once |
 //! | `cost.rs` | tokens of a definition in each of its forms |
 //! | `session.rs` | what they cost in a session, its prompt cache priced in |
@@ -27,3 +28,4 @@ pub mod session;
 pub mod shape;
 pub mod signature;
 pub mod spent;
+pub mod stub;

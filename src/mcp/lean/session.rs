@@ -4,7 +4,7 @@
 //! model writes, wrong picks and repeated tries are not in it.
 
 use crate::mcp::definition::ItemKind;
-use crate::mcp::doors;
+use crate::mcp::doors::{self, Door};
 use crate::mcp::lean::cost::Cost;
 use crate::mcp::store::Store;
 
@@ -34,9 +34,6 @@ pub const CLIENT_SEARCH: usize = 350;
 
 /// Tools that Claude Code loads by one such search.
 pub const CLIENT_FOUND: usize = 5;
-
-/// Tokens of the definition of a tool that runs scripts.
-pub const RUN: usize = 150;
 
 /// Tokens of a function's signature for a script beyond those of a signature.
 pub const STUB: usize = 6;
@@ -73,6 +70,10 @@ pub struct Doors {
     pub find: usize,
     /// The one that only finds others, and those that call what was found.
     pub search: usize,
+    /// The one that finds functions for scripts, and the one that runs these.
+    pub code: usize,
+    /// The one that runs scripts.
+    pub run: usize,
 }
 
 impl Doors {
@@ -85,8 +86,13 @@ impl Doors {
             tool.map_or(0, |tool| Cost::of(tool.key(), None, &tool).raw)
         };
         let servers: Vec<&str> = servers.into_iter().collect();
-        let find = tokens(&doors::growing(servers.iter().copied()));
-        Self { find, search: doors::search(servers).iter().map(|(_, text)| tokens(text)).sum() }
+        let sum = |all: Vec<(Door, String)>| all.iter().map(|(_, text)| tokens(text)).sum();
+        Self {
+            find: tokens(&doors::growing(servers.iter().copied())),
+            search: sum(doors::search(servers.iter().copied())),
+            code: sum(doors::code(servers)),
+            run: tokens(&doors::run().1),
+        }
     }
 }
 
@@ -176,7 +182,7 @@ impl Estimate {
             // The result names what was added, and the definitions join the list.
             Way::Jit => (doors.find, Some(ours(cost.native + names))),
             Way::Search => (doors.search, Some(ours(cost.signature + DOOR * tools))),
-            Way::Code => (doors.find + RUN, Some(ours(cost.signature + STUB * tools))),
+            Way::Code => (doors.code, Some(ours(cost.signature + STUB * tools))),
         };
         Self { way, start, found, session: session(start, found) }
     }
@@ -210,7 +216,12 @@ mod tests {
 
     fn catalog() -> Catalog {
         let cost = Cost { raw: 139_000, native: 116_000, lean: 76_000, signature: 25_000, name: 2_000 };
-        Catalog { tools: 500, cost, names: 6_500, doors: Doors { find: 150, search: 390 } }
+        Catalog {
+            tools: 500,
+            cost,
+            names: 6_500,
+            doors: Doors { find: 150, search: 390, code: 330, run: 130 },
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Shapes {
         match mode {
             ToolMode::Raw => None,
             // Who asks for it whole gets it as others do.
-            ToolMode::Native | ToolMode::Search | ToolMode::Jit => {
+            ToolMode::Native | ToolMode::Search | ToolMode::Jit | ToolMode::Code => {
                 Some(self.native.get_or_init(|| native(&parts())))
             }
             ToolMode::Lean => Some(self.lean.get_or_init(|| lean(&parts()))),

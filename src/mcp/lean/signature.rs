@@ -37,7 +37,7 @@ fn parameters(schema: &[u8]) -> Result<String, Odd> {
 }
 
 /// Writes the members of an object: `name: type, other?: type = default`.
-fn members(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
+pub(super) fn members(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
     let properties = tree.get(schema, "properties").and_then(|id| tree.members(id));
     let required = tree.get(schema, "required").and_then(|id| tree.items(id)).unwrap_or_default();
     for (index, (name, property)) in properties.into_iter().flatten().enumerate() {
@@ -60,7 +60,7 @@ fn members(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
 }
 
 /// Writes a type.
-fn kind(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
+pub(super) fn kind(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
     if depth >= limits::LEAN_SIGNATURE_DEPTH_MAX || out.chars().count() > limits::LEAN_SIGNATURE_CHARS_MAX {
         out.push_str("...");
     } else if tree.get(schema, "$ref").is_some() {

@@ -7,8 +7,8 @@
 //! those of one alone in its own, and every definition is as its server wrote it but for what [`Changes`]
 //! says, which follows from the definition, the config and the mode.
 //!
-//! Tools of the mode `search` are in the tables but in no list: the tools of `doors` stand first in theirs.
-//! Those of the mode `jit` are in none until one session has found them (`growing`).
+//! Tools of the modes `search` and `code` are in the tables but in no list: the tools of `doors` stand first
+//! in theirs. Those of the mode `jit` are in none until one session has found them (`growing`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -340,21 +340,29 @@ impl<'a> Plan<'a> {
     /// What stands before the tools, where any of them may be in no list or have its results cut. That
     /// follows from the config, so that no server's mood changes it.
     fn front(&self) -> Vec<(Door, String)> {
-        let searched = |part: &Part<'_>| {
-            let found = |mode: ToolMode| !mode.is_listed();
-            part.presentation.tools.iter().any(|tool| tool.mode.is_some_and(found)) || found(self.mode(part))
+        let has = |part: &Part<'_>, mode: ToolMode| {
+            let single = part.presentation.tools.iter().any(|tool| tool.mode == Some(mode));
+            single || self.mode(part) == mode
         };
         let cut = |part: &Part<'_>| {
             let single = part.presentation.tools.iter().map(|tool| &tool.results);
             single.chain([&part.presentation.results]).flatten().any(|rule| rule.caps.is_any())
         };
         let parts = || self.servers().map(|(_, part)| part);
-        let behind: Vec<&str> =
-            parts().filter(|part| searched(part)).map(|part| part.server.as_str()).collect();
-        let nothing_yet = !self.mode.is_listed() && parts().next().is_none();
+        let away = |part: &&Part<'_>| ToolMode::ALL.iter().any(|mode| !mode.is_listed() && has(part, *mode));
+        let behind: Vec<&str> = parts().filter(away).map(|part| part.server.as_str()).collect();
+        let any = |mode| {
+            let nothing_yet = self.mode == mode && parts().next().is_none();
+            nothing_yet || parts().any(|part| has(part, mode))
+        };
         let mut front = Vec::new();
-        if !behind.is_empty() || nothing_yet {
-            front.extend(doors::search(behind));
+        match (any(ToolMode::Search) || any(ToolMode::Jit), any(ToolMode::Code)) {
+            (true, coded) => {
+                front.extend(doors::search(behind));
+                front.extend(coded.then(doors::run));
+            }
+            (false, true) => front.extend(doors::code(behind)),
+            (false, false) => {}
         }
         if parts().any(cut) {
             front.push(doors::more());
@@ -372,13 +380,15 @@ impl<'a> Plan<'a> {
     /// A list of what the caller may see.
     fn listed(&self, kind: ItemKind, entries: impl Iterator<Item = Entry>) -> Listed {
         let front = if kind == ItemKind::Tool { self.front() } else { Vec::new() };
+        let has = |door: Door| front.iter().any(|(known, _)| *known == door);
+        let away = if has(Door::Run) && !has(Door::Read) { ToolMode::Code } else { ToolMode::Search };
         let admitted = |entry: Entry| {
             let part = self.parts.get(entry.server)?;
             let admission = self.admits(part, &entry.definition, entry.class);
             let asks = admission == Admission::Asks;
             let mode = match entry.mode {
                 // Two tools of one name would make clients refuse the list.
-                _ if front.iter().any(|(door, _)| door.name() == &*entry.exposed) => ToolMode::Search,
+                _ if front.iter().any(|(door, _)| door.name() == &*entry.exposed) => away,
                 // Only a list can tell a client to ask a person.
                 mode if asks && !mode.is_listed() => ToolMode::Native,
                 mode => mode,

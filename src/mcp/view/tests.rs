@@ -369,3 +369,30 @@ fn what_a_person_is_asked_about_is_listed_since_only_a_list_can_say_so() {
         assert!(view.find(ItemKind::Tool, "drop").is_none());
     }
 }
+
+#[test]
+fn tools_of_scripts_stand_in_no_list_and_two_others_do() {
+    let store = Store::new();
+    let mut servers = [tools(&store, "a", &["get", "run_code"]), tools(&store, "b", &["list"])];
+    let both = ["find_tools", "run_code"];
+    let coded = view_in(ToolMode::Code, &servers, ALL, None);
+    assert_eq!(listed(&coded), both);
+    assert_eq!(listed(&view_in(ToolMode::Code, &[], ALL, None)), both);
+    assert_eq!([coded.door("run_code"), coded.door("call_tool_read")], [Some(Door::Run), None]);
+    let entry = |view: &View, name: &str| view.find(ItemKind::Tool, name).unwrap().clone();
+    assert!(!entry(&coded, "get").is_listed());
+    // Its name is taken, so scripts alone reach it.
+    assert_eq!(entry(&coded, "run_code").mode, ToolMode::Code);
+    // Beside tools that doors call, both have their own.
+    servers[0].presentation.mode = Some(ToolMode::Code);
+    servers[1].presentation.mode = Some(ToolMode::Search);
+    let mixed = view(&servers, ALL, None);
+    assert_eq!(listed(&mixed), [&DOORS[..], &["run_code"]].concat());
+    assert_eq!([entry(&mixed, "get").mode, entry(&mixed, "list").mode], [ToolMode::Code, ToolMode::Search]);
+    let allow = |_: &ServerName, _, name: &str, _| match name {
+        "get" => Admission::Asks,
+        _ => Admission::Open,
+    };
+    let asked = view_in(ToolMode::Code, &[tools(&store, "a", &["get", "put"])], ALL, Some(&allow));
+    assert_eq!(listed(&asked), [&both[..], &["get"]].concat());
+}

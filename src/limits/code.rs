@@ -1,0 +1,85 @@
+//! The bounds of scripts that call tools.
+
+use std::time::Duration;
+
+/// Bytes of a script. A model writes a page or two.
+pub const CODE_SOURCE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that the engine may have for the values of a script: some results of tools, read into objects.
+pub const CODE_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes that the whole process of a script may write to: what the engine may have, a result on its way in,
+/// as text and copied, and the program itself.
+pub const CODE_PROCESS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Bytes of the engine's stack: some thousands of calls inside of each other. A main thread has at least
+/// eight times as many.
+pub const CODE_STACK_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a script may run, its calls included: clients give up on a tool after a minute.
+pub const CODE_TIME: Duration = Duration::from_secs(30);
+
+/// How much later its process is killed, should it not have ended itself.
+pub const CODE_KILL_MARGIN: Duration = Duration::from_secs(2);
+
+/// Seconds of processor time after which the kernel ends the process of a script, whoever else has failed.
+pub const CODE_CPU_S: u64 = 60;
+
+/// Priority of the process of a script, as `nice` has it: about a tenth of a core that others want whole.
+pub const CODE_NICE: i32 = 10;
+
+/// Files that the process of a script may have open while it starts; then none.
+pub const CODE_OPEN_FILES_MAX: u64 = 32;
+
+/// Calls of tools that a script may make: what a person would still read in a ledger.
+pub const CODE_CALLS_MAX: u32 = 50;
+
+/// Calls of one script that are under way at once; the others wait for their turn.
+pub const CODE_CALLS_AT_ONCE_MAX: usize = 8;
+
+/// Bytes of the arguments of one call.
+pub const CODE_ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of what one call gives a script. As objects it takes a few times as many.
+pub const CODE_VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of what all calls give a script: they wait for it to read them.
+pub const CODE_VALUES_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of what a script returns. Clients show a model about a tenth of it.
+pub const CODE_RESULT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of what a script writes to its console; the rest is left out.
+pub const CODE_LOG_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of what is said of an error, the script's own words among them.
+pub const CODE_ERROR_BYTES_MAX: usize = 2 * 1024;
+
+/// Bytes of a frame of a worker: arguments as a text inside of a text, where quotes take two.
+pub const CODE_FRAME_BYTES_MAX: usize = 2 * CODE_ARGUMENTS_BYTES_MAX + 64 * 1024;
+
+/// Bytes of a frame to a worker.
+pub const CODE_ORDER_BYTES_MAX: u64 = 2 * CODE_VALUE_BYTES_MAX as u64 + 64 * 1024;
+
+/// Bytes of a line that a worker writes to its standard error, where nothing is expected.
+pub const CODE_ERRORS_LINE_BYTES_MAX: usize = 1024;
+
+/// Scripts that run at once: each may want a core.
+pub const CODE_RUNS_MAX: usize = 4;
+
+/// Scripts of one key that run or wait.
+pub const CODE_RUNS_OF_KEY_MAX: usize = 4;
+
+/// Scripts that wait for their turn, of all keys.
+pub const CODE_WAITING_MAX: usize = 64;
+
+/// How long a script waits for its turn.
+pub const CODE_WAIT: Duration = Duration::from_secs(10);
+
+const _: () = {
+    assert!(CODE_RESULT_BYTES_MAX <= CODE_ARGUMENTS_BYTES_MAX);
+    assert!(CODE_VALUE_BYTES_MAX <= CODE_VALUES_BYTES_MAX);
+    assert!(CODE_LOG_BYTES_MAX + CODE_ERROR_BYTES_MAX < CODE_FRAME_BYTES_MAX);
+    assert!((CODE_MEMORY_BYTES_MAX as u64) < CODE_PROCESS_BYTES_MAX);
+    assert!(CODE_VALUE_BYTES_MAX <= super::MCP_MESSAGE_BYTES_MAX);
+};
