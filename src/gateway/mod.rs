@@ -36,6 +36,7 @@ mod marks;
 mod metadata;
 mod offers;
 mod office;
+mod outages;
 mod pins;
 mod published;
 mod read_along;

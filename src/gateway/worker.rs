@@ -31,6 +31,7 @@ use crate::gateway::issuers::KeySets;
 use crate::gateway::log::{CoreLog, Level};
 use crate::gateway::offers::Offers;
 use crate::gateway::office::registrar::Registrar;
+use crate::gateway::outages::Outages;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::{Showcase, Taken};
 use crate::gateway::sign_ins::SignIns;
@@ -128,6 +129,8 @@ pub(super) struct Worker {
     pub(super) purse: Purse,
     /// Refusals of those whom nobody knows.
     pub(super) strangers: Strangers,
+    /// Targets that fail, as people are told of them.
+    pub(super) outages: Outages,
     /// Who looks things up in the ledger.
     pub(super) clerk: Clerk,
     /// Who reads and writes files for administrators.
@@ -211,6 +214,7 @@ impl Worker {
             sign_ins: SignIns::new(parts.key_sets),
             purse: Purse::new(parts.wallet),
             strangers: Strangers::default(),
+            outages: Outages::default(),
             meter: Meter::new(&parts.limits),
             told: Told::default(),
             offers: Offers::default(),
@@ -297,6 +301,7 @@ impl Worker {
                     if ticks.is_multiple_of(TICKS_PER_REAP) {
                         self.pool.reap(clock::now());
                         self.meter.tick();
+                        self.note_outages(false);
                     }
                 }
             }
@@ -304,6 +309,7 @@ impl Worker {
                 if let Some(count) = self.strangers.take_rest() {
                     self.note_strangers(count);
                 }
+                self.note_outages(true);
                 self.log.borrow_mut().flush();
                 return;
             }
