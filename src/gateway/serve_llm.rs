@@ -279,7 +279,7 @@ impl Call<'_> {
         if inbound::passes(self.snapshot, target, record) {
             let of = (self.snapshot.speech(target.provider), &**provider);
             let model = target.model.as_deref().or(self.meant.as_deref());
-            return Ok((inbound::pass(of, caller, whole, model, record), None));
+            return Ok((inbound::pass(of, caller, whole, model, record)?, None));
         }
         inbound::mark(record);
         let speech = self.snapshot.speech(target.provider);
