@@ -34,6 +34,7 @@ mod leftovers;
 mod log;
 mod marks;
 mod metadata;
+mod native_count;
 mod offers;
 mod office;
 mod outages;

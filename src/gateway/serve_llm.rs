@@ -19,7 +19,7 @@ use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::choice::{self, Turn, Way};
 use crate::gateway::cloud_caller;
 use crate::gateway::contents::Passing;
-use crate::gateway::counting;
+use crate::gateway::counting::{self, Source};
 use crate::gateway::destination::{self, Destination, Refused};
 use crate::gateway::failover::{self, Heard, Kept, Patience, hung_up};
 use crate::gateway::foreign::{self, Said};
@@ -28,6 +28,7 @@ use crate::gateway::hosted;
 use crate::gateway::identify::identify;
 use crate::gateway::inbound;
 use crate::gateway::log::Level;
+use crate::gateway::native_count;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
 use crate::gateway::stream_back::Begun;
@@ -145,7 +146,8 @@ impl Call<'_> {
             // The plan has nobody else: this is what makes the permit one for this place.
             let Ok(permit) = residency.place(permit, &provider.place) else { continue };
             self.goes_to(target, provider, record)?;
-            if let Some(answered) = self.answer_here(caller, asked, (target, provider), record).await {
+            let to = (target, provider, &permit);
+            if let Some(answered) = self.answer_here(caller, asked, to, record).await {
                 return answered;
             }
             let (message, understood) = self.say(caller, asked, (target, provider), record)?;
@@ -247,12 +249,12 @@ impl Call<'_> {
         }
     }
 
-    /// Answers what no connection is needed for: the demo, and counts for providers that cannot be asked.
+    /// Answers what is not relayed: the demo, and counts for providers that cannot be asked as callers do.
     async fn answer_here(
         &self,
         caller: &mut Caller,
         asked: &Whole,
-        (target, provider): (&Target, &Provider),
+        (target, provider, permit): (&Target, &Arc<Provider>, &PlacedPermit),
         record: &mut Record,
     ) -> Option<Result<(), CallError>> {
         if provider.dialect == Dialect::Demo {
@@ -263,7 +265,12 @@ impl Call<'_> {
         if record.endpoint != Endpoint::CountTokens {
             return None;
         }
-        let of = (provider, self.model_of(target), speech.images());
+        let (model, with) = (self.model_of(target), (self.worker, self.snapshot));
+        let to = (provider, speech, permit);
+        if let Some(tokens) = native_count::ask(with, to, (model, asked.body())).await {
+            return Some(counting::say(caller, (tokens, Source::Native), record).await);
+        }
+        let of = (&**provider, model, speech.images());
         Some(counting::answer(self.worker, caller, of, asked.body(), record).await)
     }
 

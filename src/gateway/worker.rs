@@ -29,6 +29,7 @@ use crate::gateway::deprecated::Told;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers::KeySets;
 use crate::gateway::log::{CoreLog, Level};
+use crate::gateway::native_count::Silent;
 use crate::gateway::offers::Offers;
 use crate::gateway::office::registrar::Registrar;
 use crate::gateway::outages::Outages;
@@ -142,6 +143,8 @@ pub(super) struct Worker {
     pub(super) offers: Offers,
     /// How models count tokens, and what has been counted.
     pub(super) counting: Rc<Counting>,
+    /// Servers that do not count themselves.
+    pub(super) silent: Silent,
     /// What has been decided so far.
     pub(super) decisions: Table,
     /// What this core knows to have been told of models that end.
@@ -219,6 +222,7 @@ impl Worker {
             told: Told::default(),
             offers: Offers::default(),
             counting: Counting::new(parts.counter),
+            silent: Silent::default(),
             decisions: Table::default(),
             models: RefCell::default(),
             health: RefCell::new(Health::new(seed())),
