@@ -77,6 +77,9 @@ const KEY: &str = "tg_allocations_0123456789abcdefghijklmnopqrstuvwxyz";
 const EVENT: &[u8] = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
     \"delta\":{\"type\":\"text_delta\",\"text\":\"some words of text\"}}\n\n";
 
+/// Without it a stream counts as cut.
+const LAST_EVENT: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+
 const SHORT: u64 = 500;
 const LONG: u64 = 2_500;
 
@@ -205,6 +208,9 @@ fn serve(mut stream: TcpStream) -> Option<()> {
     let mut chunk = format!("{:x}\r\n", EVENT.len()).into_bytes();
     chunk.extend_from_slice(EVENT);
     chunk.extend_from_slice(b"\r\n");
+    let mut end = format!("{:x}\r\n", LAST_EVENT.len()).into_bytes();
+    end.extend_from_slice(LAST_EVENT);
+    end.extend_from_slice(b"\r\n0\r\n\r\n");
     loop {
         let mut held = 0;
         let events = loop {
@@ -225,6 +231,6 @@ fn serve(mut stream: TcpStream) -> Option<()> {
                 thread::yield_now();
             }
         }
-        stream.write_all(b"0\r\n\r\n").ok()?;
+        stream.write_all(&end).ok()?;
     }
 }

@@ -131,7 +131,7 @@ pub(super) struct Guess {
     rough: u64,
     /// By the vocabulary, in calls that are learned from.
     exact: Option<oneshot::Receiver<Counted>>,
-    /// What a caller may be shown for now; >= 1.
+    /// What a caller may be shown until the provider has counted; >= 1.
     pub(super) shown: u64,
 }
 

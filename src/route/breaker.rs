@@ -78,7 +78,7 @@ impl Breaker {
         self.rests_for(now_ms) == 0
     }
 
-    /// Milliseconds until a call may be let in; 0 for now.
+    /// Milliseconds until a call may be let in; 0 when that is at once.
     pub fn rests_for(&self, now_ms: u64) -> u64 {
         match self.state {
             State::Closed => 0,

@@ -118,7 +118,7 @@ fn providers() {
         &provider("dialect: morse, base_url: http://h"),
         &["tollgate.yaml:2:17: providers.p.dialect: this version does not speak \"morse\"; \
              it speaks anthropic, anthropic_lenient, openai_chat, openai_responses, gemini, bedrock, \
-             vertex, demo"],
+             bedrock_converse, vertex, demo"],
     );
     check(
         &provider("dialect: demo, key: x"),

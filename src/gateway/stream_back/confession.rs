@@ -2,14 +2,52 @@
 
 use crate::call::Outcome;
 use crate::error::{CallError, Code};
+use crate::gateway::caller::Caller;
 use crate::gateway::read_along::Reader;
+use crate::gateway::record::Record;
+use crate::gateway::stream_back::Relay;
+use crate::http::encode::LAST_CHUNK;
+use crate::http::head::Framing;
 use crate::ids::CallId;
 use crate::llm::anthropic;
 use crate::llm::inward::{self, Voice};
+use crate::net::outgoing::Outgoing;
 use crate::upstream::provider::Provider;
 
+impl Relay<'_> {
+    /// Tells the caller that the answer breaks off: in an event stream with an `error` event, which makes
+    /// Claude Code ask again; elsewhere the missing end of the body tells.
+    pub(super) async fn confess(
+        &self,
+        caller: &mut Caller,
+        outcome: Outcome,
+        provider: &Provider,
+        record: &Record,
+    ) -> bool {
+        let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
+        if !fits {
+            return false;
+        }
+        let made;
+        let error = match &self.over {
+            Some(over) => over,
+            None => {
+                made = broken(outcome, provider);
+                &made
+            }
+        };
+        let of = (&self.reader, self.voice.as_deref());
+        let Some(event) = event(of, self.last, error, record.id) else { return false };
+        let mut last = self.own_event(&event);
+        if self.framing == Framing::Chunked {
+            last.extend(LAST_CHUNK);
+        }
+        caller.send(Outgoing::one(last)).await.is_ok()
+    }
+}
+
 /// The event that tells it, for a stream that takes one; `last` is the last byte that has left.
-pub(super) fn event(
+fn event(
     (reader, voice): (&Reader, Option<&Voice>),
     last: u8,
     error: &CallError,

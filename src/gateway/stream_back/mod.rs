@@ -40,8 +40,6 @@ use crate::net::outgoing::Outgoing;
 use crate::upstream::pool::Connection;
 use crate::upstream::provider::Provider;
 
-use confession::broken;
-
 /// What keeps a caller's watchdog quiet while the model thinks. The same bytes as the provider's own.
 const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
 
@@ -556,36 +554,6 @@ impl<'a> Relay<'a> {
             return End::CallerGone;
         }
         End::Broken(Outcome::UpstreamCut, why)
-    }
-
-    /// Tells the caller that the answer breaks off: in an event stream with an `error` event, which makes
-    /// Claude Code ask again; elsewhere the missing end of the body tells.
-    async fn confess(
-        &self,
-        caller: &mut Caller,
-        outcome: Outcome,
-        provider: &Provider,
-        record: &Record,
-    ) -> bool {
-        let fits = matches!(self.framing, Framing::Chunked | Framing::UntilClose);
-        if !fits {
-            return false;
-        }
-        let made;
-        let error = match &self.over {
-            Some(over) => over,
-            None => {
-                made = broken(outcome, provider);
-                &made
-            }
-        };
-        let of = (&self.reader, self.voice.as_deref());
-        let Some(event) = confession::event(of, self.last, error, record.id) else { return false };
-        let mut last = self.own_event(&event);
-        if self.framing == Framing::Chunked {
-            last.extend(LAST_CHUNK);
-        }
-        caller.send(Outgoing::one(last)).await.is_ok()
     }
 }
 

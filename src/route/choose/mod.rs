@@ -202,7 +202,7 @@ impl Health {
         }
     }
 
-    /// Milliseconds until a lane can be used again; 0 for now.
+    /// Milliseconds until a lane can be used again; 0 when that is at once.
     pub fn rests_for(&self, names: Names, now_ms: u64) -> u64 {
         let cooled = [names.lane, names.access].into_iter().filter_map(|name| self.slots.get(&name));
         let cooled = cooled.flat_map(|slot| slot.cooled);
