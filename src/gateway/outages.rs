@@ -1,5 +1,5 @@
-//! What people have to know of targets that fail: an entry of the ledger when one is left alone and when it is
-//! used again, and when nobody serves a model.
+//! What people have to know of targets that fail: an entry of the ledger when one is left alone and when it
+//! is used again, and when nobody serves a model.
 //!
 //! A target that comes and goes must not fill the disk: of each so many milliseconds one entry is written at
 //! once, and one more at their end, with the newest of the others and how many there were.
@@ -37,7 +37,7 @@ struct Told {
 }
 
 impl Outages {
-    /// Whether this is to be written down at once; else it is counted. Nothing is known of what finds no room.
+    /// Whether this is to be written down at once; else it is counted, or forgotten where there is no room.
     fn admit(&self, about: &About, text: &str, now_ms: u64) -> bool {
         let mut told = self.told.borrow_mut();
         if let Some(told) = told.get_mut(about) {

@@ -52,8 +52,8 @@ pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 /// comment, and the first bytes behind it. What is not told by then passes.
 pub const BEGINNING_BYTES_MAX: usize = 256;
 
-/// Milliseconds in which one core writes down one entry about a target that ails, or about a model that nobody
-/// serves; the others of this time become one more entry at its end.
+/// Milliseconds in which one core writes down one entry about a target that ails, or about a model that
+/// nobody serves; the others of this time become one more entry at its end.
 pub const OUTAGE_EVERY_MS: u64 = 60_000;
 
 /// Targets and models that one core counts such entries of, some 200 bytes each; of more it only says so in

@@ -230,8 +230,8 @@ impl Desk {
         Ok(lease.covered_pico())
     }
 
-    /// Reserves so much more for a call in each of its budgets, because it has cost as much beside what it was
-    /// taken for. Says what is covered from now on. A sign of life, like `renew`.
+    /// Reserves so much more for a call in each of its budgets, because it has cost as much beside what it
+    /// was taken for. Says what is covered from now on. A sign of life, like `renew`.
     ///
     /// # Errors
     /// `Refused` when a budget has no room for it; what was reserved before still is.

@@ -298,7 +298,7 @@ fn what_claude_thinks_comes_back_to_it_through_responses() {
     let thought = json!({ "type": "thinking", "thinking": "First \"ls\".", "signature": "EqQBCgIYAg==" });
     let call = json!({ "type": "tool_use", "id": "call_1", "name": "Bash", "input": { "command": "ls" } });
     let reply = json!({ "id": "msg_01", "type": "message", "role": "assistant", "model": "claude-scripted",
-        "content": [thought.clone(), call], "stop_reason": "tool_use",
+        "content": [thought, call], "stop_reason": "tool_use",
         "usage": { "input_tokens": 11, "output_tokens": 5 } });
     let upstream = Peer::start(move |_, exchange| {
         exchange.answer(200, &[("Content-Type", "application/json")], reply.to_string().as_bytes())?;

@@ -127,11 +127,13 @@ fn a_server_of_messages_is_taken_for_what_is_written() {
 #[test]
 fn a_provider_of_converse_is_taken_for_what_is_written_of_all_its_models() {
     let region = "dialect: bedrock_converse, aws_region: eu-west-1, key: k, base_url: http://127.0.0.1:1";
-    let all = "images: false, files: true, result_media: true, mid_system: in_place, cache_marks: breakpoints, \
-               max_output_tokens: 77, stop_sequences: 3, sampling: false, efforts: [low, high], json_schema: true, \
-               named_choice: false, strict_tools: true, reasoning_back: true, unknown_fields: drop";
+    let all = "images: false, files: true, result_media: true, mid_system: in_place, \
+               cache_marks: breakpoints, max_output_tokens: 77, stop_sequences: 3, sampling: false, \
+               efforts: [low, high], json_schema: true, named_choice: false, \
+               strict_tools: true, reasoning_back: true, unknown_fields: drop";
     let config = format!(
-        "providers:\n  plain: {{ {region} }}\n  odd: {{ {region}, takes: {{ {all} }} }}\nmodels: {{ m: [plain, odd] }}\n"
+        "providers:\n  plain: {{ {region} }}\n  odd: {{ {region}, takes: {{ {all} }} }}\n\
+         models: {{ m: [plain, odd] }}\n"
     );
     let loaded = good(&config, &[]);
     let converse = |at| match loaded.snapshot.speech(at) {

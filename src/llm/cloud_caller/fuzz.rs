@@ -1,7 +1,11 @@
 //! Fuzz bodies of the clouds as callers speak them: what is made of a request is one, and any split of an
 //! answer says the same.
 
-#![expect(clippy::expect_used, reason = "a fuzz body says what it found by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a fuzz body says what it found by panicking"
+)]
 
 use serde_json::Value as Tree;
 
@@ -43,8 +47,8 @@ pub fn fuzz_cloud_request(data: &[u8]) {
     assert!(model.is_empty() || tree["model"] == model, "{tree}");
 }
 
-/// Gives `data[1..]` as the stream of an answer, and as an answer with its head, in pieces whose size is drawn
-/// from `data[0]`, and whole.
+/// Gives `data[1..]` as the stream of an answer, and as an answer with its head, in pieces whose size is
+/// drawn from `data[0]`, and whole.
 pub fn fuzz_cloud_answer(data: &[u8]) {
     let Some((&seed, stream)) = data.split_first() else { return };
     let step = usize::from(seed % 31) + 1;

@@ -291,6 +291,14 @@ fn documents_stay_and_short_ones_are_said_anew() {
 }
 
 #[test]
+fn what_ends_with_its_connection_is_not_waited_for() {
+    let answer = b"HTTP/1.1 500 X\r\ncontent-type: application/json\r\n\r\n{\"error\":{\"message\":\"m\"}}";
+    let mut out = Vec::new();
+    Shaper::new(Cloud::Bedrock, Operation::Whole).push(answer, &mut out);
+    assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(answer));
+}
+
+#[test]
 fn an_answer_that_breaks_off_has_no_end() {
     let answer = chunked("200 OK", "text/event-stream", ANSWER);
     for cut in 0..answer.len() - 1 {
@@ -344,8 +352,10 @@ proptest! {
     fn any_split_of_events_makes_the_same_frames(
         seed in any::<u8>(),
         lines in proptest::collection::vec(proptest::sample::select(vec![
-            "event: ping\n", "event: error\n", "data: {\"type\":\"error\",\"error\":{\"type\":\"x\"}}\n", "\n",
-            "data: {}\n", ": \n", "event: content_block_delta\r\n", "data: \u{142}\u{f3}d\u{17a}\r\n\r\n", "data",
+            "event: ping\n", "event: error\n", "data: {\"type\":\"error\",\"error\":{\"type\":\"x\"}}\n",
+            "\n",
+            "data: {}\n", ": \n", "event: content_block_delta\r\n", "data: \u{142}\u{f3}d\u{17a}\r\n\r\n",
+            "data",
         ]), 0..24),
     ) {
         fuzz_cloud_answer(&[&[seed], lines.concat().as_bytes()].concat());

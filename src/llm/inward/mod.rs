@@ -24,8 +24,9 @@
 //! | `reasoning` with sealed content of ours | thinking under its signature; of others dropped with a note |
 //! | `reasoning_content` | dropped with a note: nobody takes thinking back that is not signed |
 //!
-//! Of an answer, thinking is told as `reasoning_content` in Chat Completions, as servers of open models name it,
-//! and in Responses as `reasoning` items, with what brings it back where the caller has asked to `include` that.
+//! Of an answer, thinking is told as `reasoning_content` in Chat Completions, as servers of open models name
+//! it, and in Responses as `reasoning` items, with what brings it back where the caller has asked to
+//! `include` that.
 
 mod along;
 mod chat;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::error::{CallError, Code};
 use crate::ids::CallId;
+use crate::limits;
 use crate::llm::anthropic::request;
 use crate::llm::conversation;
 use crate::llm::inward::hide::Hide;
@@ -94,6 +95,23 @@ fn turns_of_a_chat() {
         ])
     );
     assert_eq!(tree["messages"][1]["content"][2]["id"], tree["messages"][2]["content"][1]["tool_use_id"]);
+}
+
+#[test]
+fn an_id_that_is_too_long_for_anthropic_is_another_one_in_both_places() {
+    let most = "a".repeat(limits::CALL_ID_BYTES_MAX);
+    for (id, stays) in [(most.clone(), true), (format!("{most}a"), false)] {
+        let call = json!({ "id": id, "type": "function", "function": { "name": "f", "arguments": "{}" } });
+        let body = json!({ "model": "m", "messages": [
+            { "role": "user", "content": "go" },
+            { "role": "assistant", "content": null, "tool_calls": [call] },
+            { "role": "tool", "tool_call_id": id, "content": "one" },
+        ] });
+        let tree = inward(Dialect::Chat, &body);
+        let own = &tree["messages"][1]["content"][0]["id"];
+        assert_eq!(*own == id, stays, "{own}");
+        assert_eq!(tree["messages"][2]["content"][0]["tool_use_id"], *own);
+    }
 }
 
 #[test]
@@ -197,6 +215,9 @@ fn fields_of_the_top() {
     let tree = inward(Dialect::Responses, &of_responses);
     assert_eq!((&tree["max_tokens"], &tree["thinking"]), (&json!(7), &json!({ "type": "disabled" })));
     assert_eq!((&tree["temperature"], &tree["output_config"]["format"]["schema"]), (&Value::Null, &schema));
+    let lost = read(Dialect::Responses, of_responses.to_string().as_bytes()).unwrap().losses;
+    let clamped = |what: &str| lost.kinds().iter().any(|loss| loss.what == what);
+    assert!(clamped("temperature"), "what is brought down is told");
 }
 
 #[test]

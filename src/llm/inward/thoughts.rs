@@ -1,8 +1,9 @@
 //! What a model thinks, on its way through a caller of Responses and back: as an item of `reasoning` whose
 //! sealed content is ours.
 //!
-//! Anthropic takes its thinking back only as it was, under its own signature, and the dialect has no place for
-//! either but `encrypted_content`, which callers return as it is. So both stand in there, whoever has thought.
+//! Anthropic takes its thinking back only as it was, under its own signature, and the dialect has no place
+//! for either but `encrypted_content`, which callers return as it is. So both stand in there, whoever has
+//! thought.
 
 use memchr::memmem;
 

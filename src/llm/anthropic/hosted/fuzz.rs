@@ -1,5 +1,7 @@
 //! The fuzz body of requests for Anthropic's models in a cloud: JSON stays JSON, and has what the cloud asks.
 
+#![expect(clippy::indexing_slicing, reason = "a fuzz body says what it found by panicking")]
+
 use serde_json::Value as Tree;
 
 use crate::llm::anthropic::hosted::{Count, Host, Hosted, Wanted, request};

@@ -286,12 +286,13 @@ proptest! {
     fn any_members_in_any_order_are_read(
         flags in any::<u8>(),
         members in vec(select(vec![
-            r#""model":"m""#, r#""max_tokens":9"#, r#""stream" : true"#, r#""tags":["a"]"#, r#""of_tomorrow":{"a":1}"#,
+            r#""model":"m""#,
+            r#""max_tokens":9"#, r#""stream" : true"#, r#""tags":["a"]"#, r#""of_tomorrow":{"a":1}"#,
             r#""anthropic_beta":["context-1m-2025-08-07"]"#, r#""\u0073tream":false"#, r#""safeguards":[]"#,
             r#""context_management":{"edits":[{"type":"clear_thinking_20251015"}]}"#,
             r#""thinking":{"type":"enabled","budget_tokens":2048}"#, r#""anthropic_version":"x""#,
             r#""tools":[{"name":"a","input_schema":{},"eager_input_streaming":true,"defer_loading":true}]"#,
-            r#""messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"ttl":"1h"}}]}]"#,
+            r#""messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"ttl":1}}]}]"#,
         ]), 0..9),
     ) {
         let mut data = vec![flags];

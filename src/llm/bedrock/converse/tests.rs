@@ -775,7 +775,8 @@ proptest! {
         cut in any::<Index>(),
     ) {
         let all = answer();
-        let mut stream: Vec<u8> = order.iter().filter_map(|index| all.get(*index)).flatten().copied().collect();
+        let frames = order.iter().filter_map(|index| all.get(*index));
+        let mut stream: Vec<u8> = frames.flatten().copied().collect();
         stream.truncate(cut.index(stream.len() + 1));
         fuzz_converse_answer(&[&[seed], &stream[..]].concat());
     }
