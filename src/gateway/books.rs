@@ -63,6 +63,13 @@ impl Books {
         self.journal.borrow_mut().append_event(entry).is_ok()
     }
 
+    /// The same for what is only counted then: the ledger says how many such things there were.
+    pub(super) fn event_or_count(&self, entry: &Entry) {
+        if !self.event_at_once(entry) {
+            self.journal.borrow().count_missing();
+        }
+    }
+
     /// Writes down that a call goes out.
     pub(super) async fn open(&self, opening: &Open) {
         let ticket = self.append(|journal| journal.append_open(opening)).await;

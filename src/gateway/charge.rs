@@ -94,6 +94,8 @@ pub(super) struct Charge {
     pub(super) estimate_pico: u64,
     /// What is reserved.
     covered_pico: u64,
+    /// What targets may charge that were asked and gave no answer, by estimate.
+    sunk_pico: u64,
 }
 
 impl Meter {
@@ -175,6 +177,7 @@ impl Meter {
             many: !request.beside.is_empty(),
             estimate_pico: ask.estimate_pico.min(ask.worst_pico),
             covered_pico: desk.covered_pico(lease),
+            sunk_pico: 0,
         })
     }
 
@@ -339,6 +342,23 @@ impl Charge {
         self.price = (!free).then(|| self.meter.found(&self.snapshot, target.provider, model));
     }
 
+    /// Puts on the call what the target may charge that was asked last and gave no answer: its model has read
+    /// the request, as far as anybody knows. As much more is reserved, so that the next target has what this
+    /// one had. Says how much it is, in pico-dollars.
+    ///
+    /// # Errors
+    /// The sentence of the budget that has no room for it: nobody else should be asked.
+    pub(super) fn sink(&mut self) -> Result<u64, CallError> {
+        let (Some(lease), Some(found)) = (self.lease, &self.price) else { return Ok(0) };
+        let read = cost::produced(Usage::default(), self.input, 0);
+        let sunk_pico = cost::cost(&found.price, Served::default(), &read);
+        self.sunk_pico = self.sunk_pico.saturating_add(sunk_pico);
+        let now = now_ms();
+        let widened = self.meter.desk.borrow_mut().widen(lease, sunk_pico, now);
+        self.covered_pico = widened.map_err(|refused| told(&refused, now))?;
+        Ok(sunk_pico)
+    }
+
     /// Whether what an answer has cost so far is still covered; reserves more where it is not.
     ///
     /// # Errors
@@ -351,7 +371,7 @@ impl Charge {
         let usage = cost::produced(numbers(&answer.usage), self.input, answer.produced_bytes);
         let other = self.many.then(|| self.of_served(answer, found));
         let price = &other.as_ref().unwrap_or(found).price;
-        let so_far = cost::cost(price, served(&answer.terms), &usage);
+        let so_far = cost::cost(price, served(&answer.terms), &usage).saturating_add(self.sunk_pico);
         if so_far <= self.covered_pico {
             return Ok(());
         }
@@ -364,7 +384,11 @@ impl Charge {
     /// Settles what the call has cost, once, and notes it in the record.
     pub(super) fn settle(&mut self, record: &mut Record) {
         let Some(lease) = self.lease.take() else { return };
-        let (cost, priced) = self.cost(record);
+        let (mut cost, mut priced) = self.cost(record);
+        if self.sunk_pico > 0 {
+            cost = cost.saturating_add(self.sunk_pico);
+            priced = "estimate".to_owned();
+        }
         self.meter.live.borrow_mut().remove(&lease);
         self.meter.desk.borrow_mut().settle(lease, cost);
         record.cost_pico = cost;

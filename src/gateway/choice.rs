@@ -18,7 +18,8 @@ use crate::limits;
 use crate::llm::anthropic::request::Request;
 use crate::policy::residency::Residency;
 use crate::route::attempts::Attempts;
-use crate::route::choose::{Ask, Pass, Picked, Session};
+use crate::route::breaker;
+use crate::route::choose::{Ask, News, Pass, Picked, Session};
 use crate::route::failure::{Kind, Limit, Next, Verdict};
 use crate::route::fit::Needs;
 use crate::route::headroom::Headroom;
@@ -159,6 +160,8 @@ pub(super) struct Way<'a> {
     worker: &'a Worker,
     snapshot: &'a Snapshot,
     targets: &'a [Target],
+    /// The model that is meant.
+    model: &'a str,
     lanes: Vec<Lane>,
     tried: Tried,
     session: Option<Session>,
@@ -186,7 +189,7 @@ impl<'a> Way<'a> {
         worker: &'a Worker,
         snapshot: &'a Snapshot,
         targets: &'a [Target],
-        (request, body): (&Request, &[u8]),
+        (request, body): (&'a Request, &[u8]),
         record: &Record,
     ) -> Self {
         let keys = |target: &Target| {
@@ -207,6 +210,7 @@ impl<'a> Way<'a> {
             worker,
             snapshot,
             targets,
+            model: &request.model,
             lanes,
             tried: Tried::default(),
             session,
@@ -290,7 +294,7 @@ impl<'a> Way<'a> {
     pub(super) fn served(&mut self, headroom: Option<Headroom>) {
         if let Some(pass) = &mut self.pass {
             self.worker.health.borrow_mut().served(pass, headroom, now_ms());
-            self.worker.tell_health();
+            self.tell();
         }
     }
 
@@ -311,7 +315,7 @@ impl<'a> Way<'a> {
         let Some(lane) = self.lanes.get(self.at).copied() else { return };
         if let Some(pass) = &mut self.pass {
             self.worker.health.borrow_mut().failed(pass, verdict, now_ms());
-            self.worker.tell_health();
+            self.tell();
         }
         let targets = self.targets;
         let fit = |lane: &Lane| targets.get(lane.target).map(|target| target.fit);
@@ -326,6 +330,15 @@ impl<'a> Way<'a> {
         };
         self.tried.add_all(&self.lanes, refused);
         self.failed = (!self.is_alone()).then_some((status, *verdict));
+    }
+
+    /// Tells the other cores what has been found out, and people what they have to know of it.
+    fn tell(&self) {
+        let turned = self.worker.tell_health();
+        let sent = || self.targets.get(self.lanes.get(self.at)?.target)?.model.as_deref();
+        if let (Some(turn), Some(provider)) = (turned, self.provider()) {
+            self.worker.note_turn(&provider.name, sent().unwrap_or(self.model), turn);
+        }
     }
 
     /// Who is asked now.
@@ -348,11 +361,11 @@ impl Drop for Way<'_> {
 }
 
 impl Worker {
-    /// Tells the other cores what this one has found out.
-    fn tell_health(&self) {
+    /// Tells the other cores what this one has found out; says how a breaker has changed.
+    fn tell_health(&self) -> Option<breaker::Turn> {
         let news = self.health.borrow_mut().take_news();
         if news.is_empty() {
-            return;
+            return None;
         }
         for (place, mailbox) in self.mailboxes.iter().enumerate() {
             // Who is too busy to hear it finds it out.
@@ -360,6 +373,10 @@ impl Worker {
                 drop(mailbox.try_send(Mail::Health(news.clone())));
             }
         }
+        news.iter().find_map(|news| match news {
+            News::Turned { turn, .. } => Some(*turn),
+            News::Cooled { .. } | News::Seated { .. } => None,
+        })
     }
 
     /// Says in log and counters that a target was passed over for what it answered.

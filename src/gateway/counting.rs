@@ -35,6 +35,15 @@ use crate::upstream::provider::Provider;
 /// The header that says who has counted.
 const SOURCE: &str = "x-tollgate-count";
 
+/// Who has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The provider.
+    Native,
+    /// This gateway.
+    Estimate,
+}
+
 /// The header of a count that the provider has made; nothing for other answers.
 pub(super) fn by_provider(record: &Record) -> Option<(&'static str, &'static [u8])> {
     let counted = record.endpoint == Endpoint::CountTokens && record.status == 200;
@@ -277,8 +286,24 @@ pub(super) async fn answer(
             Waited::Cut => return Err(Code::Draining.into()),
         },
     };
+    say(caller, (tokens, Source::Estimate), record).await
+}
+
+/// Tells a caller a count, and who has made it.
+///
+/// # Errors
+/// A caller that does not read.
+pub(super) async fn say(
+    caller: &mut Caller,
+    (tokens, source): (u64, Source),
+    record: &mut Record,
+) -> Result<(), CallError> {
     let notice = record.notice.clone();
-    let mut extra: Vec<(&str, &[u8])> = vec![(SOURCE, b"estimate")];
+    let word: &[u8] = match source {
+        Source::Native => b"native",
+        Source::Estimate => b"estimate",
+    };
+    let mut extra: Vec<(&str, &[u8])> = vec![(SOURCE, word)];
     extra.extend(notice.iter().map(|notice| (destination::NOTICE, notice.as_bytes())));
     let body = format!("{{\"input_tokens\":{}}}", tokens.max(1));
     let sent = caller.reply(record, 200, "application/json", &extra, body.as_bytes()).await;

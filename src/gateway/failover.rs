@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::call::Outcome;
 use crate::clock;
-use crate::error::CallError;
+use crate::error::{CallError, Code};
 use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::choice::Turn;
 use crate::gateway::record::Record;
@@ -23,9 +23,11 @@ use crate::http::head::ResponseHead;
 use crate::http::sse::{Piece, Splitter};
 use crate::limits;
 use crate::net::buffer::Buffer;
+use crate::route::beginning::{Came, Look, Named, look};
 use crate::route::failure::{Answered, Kind, Verdict, of_answer, of_event};
 use crate::route::headroom::Headroom;
 use crate::upstream::pool::Connection;
+use crate::upstream::provider::Provider;
 
 /// What an answer turned out to be.
 pub(super) enum Heard {
@@ -33,6 +35,8 @@ pub(super) enum Heard {
     Good(Buffer, Option<Headroom>),
     /// A failure, and what has come of it.
     Failed(Buffer, Verdict),
+    /// Nothing that could be relayed, under a good status.
+    Void(Came),
     /// The caller has left.
     HungUp,
     /// We were told to stop, and the time to drain is over.
@@ -52,6 +56,20 @@ pub(super) struct Kept<'a> {
     pub(super) kind: Kind,
 }
 
+/// How long a beginning is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the first content of a stream, or the words of an error; no time where nobody else can be asked.
+    pub(super) hold: Duration,
+    /// For the first byte of a body that goes to the caller as it comes; `None` where somebody reads it, who
+    /// knows better what it should look like.
+    pub(super) first: Option<Duration>,
+    /// Whether silence for that time is a failure.
+    pub(super) stalls: bool,
+    /// There is one target: its refusals are relayed, whatever they say.
+    pub(super) alone: bool,
+}
+
 /// Notes that nobody waits for an answer any more.
 pub(super) fn hung_up(caller: &mut Caller, record: &mut Record) -> Result<(), CallError> {
     record.outcome = Outcome::CallerGone;
@@ -64,13 +82,17 @@ pub(super) async fn hear(
     worker: &Worker,
     caller: &mut Caller,
     connection: &mut Connection,
-    patience: Duration,
+    patience: Patience,
 ) -> Heard {
     let mut held = connection.stream.take_input();
-    let mut peek = Peek::new(&caller.answer, held.filled());
+    let Some(mut peek) = Peek::new(&caller.answer, held.filled(), patience) else {
+        return Heard::Good(held, None);
+    };
     peek.push(held.filled().get(caller.answer.bytes..).unwrap_or_default());
-    caller.deadline.set(clock::now(), patience);
-    while !patience.is_zero() && !peek.is_decided() && held.len() < limits::HOLD_BYTES_MAX {
+    let begun = clock::now();
+    while held.len() < limits::HOLD_BYTES_MAX {
+        let Some(until) = peek.waits_for(patience).filter(|wait| !wait.is_zero()) else { break };
+        caller.deadline.set(begun, until);
         connection.stream.put_input(room());
         match wake(worker, caller, connection).await {
             Wake::Received(Ok(bytes)) if bytes > 0 => {
@@ -78,13 +100,23 @@ pub(super) async fn hear(
                 peek.push(more.filled());
                 held.extend(more.filled());
             }
-            Wake::Received(_) => peek.ended = true,
+            Wake::Received(received) => peek.end(received.is_ok()),
+            Wake::Due if peek.is_silent() && patience.stalls => return Heard::Void(Came::Silence),
             Wake::Due => break,
             Wake::HungUp => return Heard::HungUp,
             Wake::Cut => return Heard::Cut,
         }
     }
-    let (head, now_ms) = (&caller.answer, clock::unix_ms(clock::wall()));
+    match peek.void() {
+        Some(came) => Heard::Void(came),
+        None if patience.alone => Heard::Good(held, None),
+        None => judge(&caller.answer, held, &peek),
+    }
+}
+
+/// What follows from the head, and from what has been seen behind it.
+fn judge(head: &ResponseHead, held: Buffer, peek: &Peek) -> Heard {
+    let now_ms = clock::unix_ms(clock::wall());
     let input = held.filled();
     let header = |name: &str| {
         let mut lines = head.headers.iter(input);
@@ -98,6 +130,15 @@ pub(super) async fn hear(
             Heard::Good(held, headroom)
         }
     }
+}
+
+/// What is told of a provider whose answer is none.
+pub(super) fn told(provider: &Provider, came: Came) -> CallError {
+    let code = match came {
+        Came::Silence => Code::UpstreamTimeout,
+        _ => Code::UpstreamBroken,
+    };
+    CallError::new(code).context(format!("provider {} answered with {}", provider.name, came.words()))
 }
 
 /// Room for one receive, with place for a chunk's size in front of it.
@@ -143,6 +184,8 @@ struct Peek {
     form: Form,
     /// The beginning of the body of an error, or the data of the event under way.
     body: Vec<u8>,
+    /// The first bytes of a body that is to go on as it comes.
+    start: Option<Start>,
     /// The connection has ended.
     ended: bool,
     /// The body is over, or its framing is broken.
@@ -163,21 +206,49 @@ enum Decided {
     Error(Verdict),
 }
 
+/// The first bytes of a body, and what they tell.
+struct Start {
+    named: Named,
+    /// At most `limits::BEGINNING_BYTES_MAX`.
+    first: Vec<u8>,
+    /// The last byte so far that is no white space; 0 before there is one.
+    last: u8,
+    look: Look,
+}
+
+impl Start {
+    fn push(&mut self, bytes: &[u8], whole: bool) {
+        let room = limits::BEGINNING_BYTES_MAX.saturating_sub(self.first.len());
+        self.first.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.last = bytes.trim_ascii_end().last().copied().unwrap_or(self.last);
+        // What has been told is told, but that a document is whole is known at its end only.
+        if self.look == Look::More || whole && self.look == Look::Answer {
+            let told = look(self.named, &self.first, whole.then_some(self.last));
+            let full = self.first.len() >= limits::BEGINNING_BYTES_MAX;
+            self.look = if told == Look::More && full { Look::Answer } else { told };
+        }
+    }
+}
+
 impl Peek {
-    fn new(head: &ResponseHead, input: &[u8]) -> Self {
+    /// Nothing where the head is all there is to know.
+    fn new(head: &ResponseHead, input: &[u8], patience: Patience) -> Option<Self> {
         let header = |name| head.headers.first(input, name).unwrap_or_default();
-        let kind = header("content-type");
-        let kind = kind.get(..17).unwrap_or(kind);
+        let named = Named::of(header("content-type"));
         let plain = matches!(header("content-encoding"), b"" | b"identity");
         let form = match head.status {
+            _ if patience.alone => Form::Other,
             400.. => Form::Failure,
-            200 if plain && kind.eq_ignore_ascii_case(b"text/event-stream") => {
-                Form::Events(Box::default(), None)
-            }
+            200 if plain && named == Named::Events => Form::Events(Box::default(), None),
             _ => Form::Other,
         };
+        let looks = patience.first.is_some() && plain && (200..300).contains(&head.status);
+        if patience.alone && !looks {
+            return None;
+        }
+        let start = looks.then(|| Start { named, first: Vec::new(), last: 0, look: Look::More });
         let decoder = Decoder::new(head.framing);
-        Self { decoder, form, body: Vec::new(), ended: false, over: false }
+        Some(Self { decoder, form, body: Vec::new(), start, ended: false, over: false })
     }
 
     fn push(&mut self, raw: &[u8]) {
@@ -188,6 +259,9 @@ impl Peek {
         };
         self.over |= decoded.done;
         let bytes = raw.get(decoded.body).unwrap_or_default();
+        if let Some(start) = &mut self.start {
+            start.push(bytes, decoded.done);
+        }
         let body = &mut self.body;
         match &mut self.form {
             Form::Failure => keep(body, bytes),
@@ -205,23 +279,57 @@ impl Peek {
         }
     }
 
-    /// Whether more bytes would tell no more.
-    fn is_decided(&self) -> bool {
-        self.ended
-            || self.over
-            || match &self.form {
-                Form::Failure => self.body.len() >= limits::FAILURE_BODY_BYTES_MAX,
-                Form::Events(_, decided) => decided.is_some(),
-                Form::Other => true,
-            }
+    /// The connection has ended, `well` or by a fault.
+    fn end(&mut self, well: bool) {
+        self.ended = true;
+        // A body without a length of its own ends so.
+        if well
+            && self.decoder.on_eof().is_ok()
+            && let Some(start) = &mut self.start
+        {
+            start.push(b"", true);
+        }
+    }
+
+    /// How long is waited for more in all, as long as more would tell more.
+    fn waits_for(&self, patience: Patience) -> Option<Duration> {
+        if self.ended || self.over || self.void().is_some() {
+            return None;
+        }
+        let open = match &self.form {
+            Form::Failure => self.body.len() < limits::FAILURE_BODY_BYTES_MAX,
+            Form::Events(_, decided) => decided.is_none(),
+            Form::Other => false,
+        };
+        let unseen = self.start.as_ref().is_some_and(|start| start.look == Look::More);
+        let hold = open.then_some(patience.hold);
+        hold.max(patience.first.filter(|_| unseen))
+    }
+
+    /// Whether no byte of a body has come that is to go on as it comes.
+    fn is_silent(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.first.is_empty())
+    }
+
+    /// What has come in the place of an answer.
+    fn void(&self) -> Option<Came> {
+        // It is over before anything was said.
+        if matches!(&self.form, Form::Events(_, None)) && (self.ended || self.over) {
+            return Some(Came::Cut);
+        }
+        let start = self.start.as_ref()?;
+        match start.look {
+            Look::Wrong(came) => Some(came),
+            Look::More if self.ended => Some(Came::Cut),
+            Look::More if self.over => Some(Came::Garbage),
+            Look::More | Look::Answer => None,
+        }
     }
 
     /// What follows from a stream that began well by its head.
     fn verdict(&self) -> Option<Verdict> {
         match &self.form {
             Form::Events(_, Some(Decided::Error(verdict))) => Some(*verdict),
-            // It is over before anything was said.
-            Form::Events(_, None) if self.ended || self.over => Some(Verdict::of_silence(Kind::Failing)),
             Form::Events(..) | Form::Failure | Form::Other => None,
         }
     }

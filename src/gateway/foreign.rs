@@ -60,7 +60,7 @@ pub(super) fn say(
     let whole_path = || format!("{}{path}", provider.base_path);
     let signed = provider.cloud.as_ref().map(|cloud| hosted::signed(cloud, provider, (&whole_path(), &said)));
     let lines = signed.unwrap_or_default();
-    write_signed_head(&mut caller.out, provider, &path, (said.len() as u64, request.stream), &lines);
+    write_head_with(&mut caller.out, provider, &path, (said.len() as u64, request.stream), &lines);
     let head = Buffer::from(&caller.out[..]);
     let length = said.len();
     let said = Rc::new(Buffer::from(&said[..]));
@@ -110,16 +110,16 @@ pub(super) fn without_foreign_thinking(
 /// Nothing of the caller's own head goes to a provider of another dialect: it speaks of Anthropic's features,
 /// and of the caller's machine.
 pub(super) fn write_head(out: &mut Vec<u8>, provider: &Provider, path: &str, body: (u64, bool)) {
-    write_signed_head(out, provider, path, body, &[]);
+    write_head_with(out, provider, path, body, &[]);
 }
 
-/// The same with the lines of a signature.
-fn write_signed_head(
+/// The same with lines of its own, such as those of a signature.
+pub(super) fn write_head_with(
     out: &mut Vec<u8>,
     provider: &Provider,
     path: &str,
     (length, stream): (u64, bool),
-    signed: &[(&'static str, Secret)],
+    lines: &[(&'static str, Secret)],
 ) {
     let credential = provider.credential.as_ref().map(|own| (own.header, own.value.expose()));
     let accept: &[u8] = if stream && provider.dialect == Dialect::BedrockConverse {
@@ -137,7 +137,7 @@ fn write_signed_head(
     if matches!(provider.dialect, Dialect::AnthropicLenient | Dialect::Anthropic) {
         extra.push(("anthropic-version", b"2023-06-01"));
     }
-    extra.extend(signed.iter().map(|(name, value)| (*name, value.expose().as_bytes())));
+    extra.extend(lines.iter().map(|(name, value)| (*name, value.expose().as_bytes())));
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     out.clear();
     encode::request_head(

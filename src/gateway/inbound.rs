@@ -22,6 +22,7 @@ use crate::llm::speech::Speech;
 use crate::llm::vertex;
 use crate::net::buffer::Buffer;
 use crate::route::model::{Plan, Target};
+use crate::secret::Secret;
 use crate::upstream::message::{Message, Part};
 use crate::upstream::provider::Provider;
 
@@ -115,32 +116,63 @@ pub(super) fn passes(snapshot: &Snapshot, target: &Target, record: &Record) -> b
 }
 
 /// The request for a target that speaks as the caller does: its body with at most the model's id replaced,
-/// and with the wish for usage where the meter would have none.
+/// without thoughts that only we can open, and with the wish for usage where the meter would have none.
+///
+/// # Errors
+/// 400 for a body in which such thoughts cannot be found because it is not JSON.
 pub(super) fn pass(
     (speech, provider): (Option<&Speech>, &Provider),
     caller: &mut Caller,
     whole: &Whole,
     model: Option<&str>,
     record: &mut Record,
-) -> Message {
+) -> Result<Message, CallError> {
     let whole = whole.as_it_came();
-    let Some(tongue) = &mut record.tongue else { return Message::bare(Buffer::empty()) };
+    let Some(tongue) = &mut record.tongue else { return Ok(Message::bare(Buffer::empty())) };
     let stream = tongue.request.stream;
     let tells = matches!(speech, Some(Speech::Chat(chat)) if chat.takes.usage_in_stream);
     tongue.hides_usage = stream && tells && !tongue.asked.usage;
-    let (length, body) = if tongue.hides_usage {
-        let body = passing::with_usage(whole.body(), &tongue.request, tongue.asked, model);
-        let length = body.len();
-        (length, [Some((Rc::new(Buffer::from(&body[..])), 0..length)), None, None])
-    } else {
-        spliced(whole, &tongue.request, model)
+    let own = match tongue.dialect {
+        Dialect::Chat if tongue.hides_usage => {
+            Some(passing::with_usage(whole.body(), &tongue.request, tongue.asked, model))
+        }
+        Dialect::Chat => None,
+        Dialect::Responses => without_thoughts(whole.body(), model)?,
+    };
+    let (length, body) = match own {
+        Some(body) => {
+            let length = body.len();
+            (length, [Some((Rc::new(Buffer::from(&body[..])), 0..length)), None, None])
+        }
+        None => spliced(whole, &tongue.request, model),
     };
     let path = match tongue.dialect {
         Dialect::Chat => "/chat/completions",
         Dialect::Responses => "/responses",
     };
-    foreign::write_head(&mut caller.out, provider, path, (length as u64, stream));
-    Message::with_body(Buffer::from(&caller.out[..]), body)
+    let betas = betas(caller, whole);
+    foreign::write_head_with(&mut caller.out, provider, path, (length as u64, stream), &betas);
+    Ok(Message::with_body(Buffer::from(&caller.out[..]), body))
+}
+
+/// A body for Responses with another model's id, where one is given, and without thoughts of ours; nothing
+/// where there are none.
+fn without_thoughts(body: &[u8], model: Option<&str>) -> Result<Option<Vec<u8>>, CallError> {
+    let fault = |fault: Fault| CallError::new(Code::BadRequest).context(fault.to_string());
+    let Some(body) = inward::without_thoughts(body).map_err(fault)? else { return Ok(None) };
+    let request = request::read(&body)?;
+    Ok(Some(match model.and_then(|model| request::splice(&body, &request, model)) {
+        Some(splice) => [splice.before, splice.model.as_bytes(), splice.after].concat(),
+        None => body,
+    }))
+}
+
+/// What a caller says of the betas that it speaks by. Whose account pays is no word of the caller's: its
+/// organisation and project stay here.
+fn betas(caller: &Caller, whole: &Whole) -> Vec<(&'static str, Secret)> {
+    let lines = caller.head.headers.iter(whole.buffer.filled());
+    let lines = lines.filter(|(name, _)| name.eq_ignore_ascii_case(b"openai-beta"));
+    lines.filter_map(|(_, value)| Some(("openai-beta", Secret::new(str::from_utf8(value).ok()?)))).collect()
 }
 
 /// A body with at most the model's id replaced: its length and its pieces.
@@ -191,6 +223,7 @@ pub(super) fn voice(record: &Record, stream: bool) -> Option<Box<Voice>> {
         created_s: record.at_ms / 1_000,
         stream,
         usage: tongue.asked.usage,
+        seals: tongue.asked.seals,
     };
     Some(Box::new(Voice::new(tongue.dialect, setup)))
 }

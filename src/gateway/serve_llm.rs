@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -18,15 +19,16 @@ use crate::gateway::caller::{Caller, poll_hung_up};
 use crate::gateway::choice::{self, Turn, Way};
 use crate::gateway::cloud_caller;
 use crate::gateway::contents::Passing;
-use crate::gateway::counting;
+use crate::gateway::counting::{self, Source};
 use crate::gateway::destination::{self, Destination, Refused};
-use crate::gateway::failover::{self, Heard, Kept, hung_up};
+use crate::gateway::failover::{self, Heard, Kept, Patience, hung_up};
 use crate::gateway::foreign::{self, Said};
 use crate::gateway::guard::{self, Watch};
 use crate::gateway::hosted;
 use crate::gateway::identify::identify;
 use crate::gateway::inbound;
 use crate::gateway::log::Level;
+use crate::gateway::native_count;
 use crate::gateway::record::Record;
 use crate::gateway::request_body::{self, Whole};
 use crate::gateway::stream_back::Begun;
@@ -42,6 +44,7 @@ use crate::net::buffer::Buffer;
 use crate::policy::decide::Permit;
 use crate::policy::residency::{PlacedPermit, Residency};
 use crate::route::attempts::is_better;
+use crate::route::beginning::Came;
 use crate::route::failure::{Kind, Verdict};
 use crate::route::model::Target;
 use crate::upstream::exchange::{Exchange, Failure};
@@ -133,18 +136,18 @@ impl Call<'_> {
         targets: &[Target],
         record: &mut Record,
     ) -> Result<(), CallError> {
-        let mut failure = None;
+        let mut end = End::default();
         let mut way = Way::new(self.worker, self.snapshot, targets, (self.request, whole.body()), record);
-        let mut kept: Option<Kept<'_>> = None;
         let mut whole = Some(whole);
-        while let Some(turn) = self.turn(&mut way, &mut failure, record).await {
+        while let Some(turn) = self.turn(&mut way, &mut end.failure, record).await {
             let Some(asked) = whole.as_ref() else { break };
             let (target, provider) = (turn.target, &*turn.provider);
             let (permit, residency) = self.way;
             // The plan has nobody else: this is what makes the permit one for this place.
             let Ok(permit) = residency.place(permit, &provider.place) else { continue };
-            self.goes_to(target, provider, record);
-            if let Some(answered) = self.answer_here(caller, asked, (target, provider), record).await {
+            self.goes_to(target, provider, record)?;
+            let to = (target, provider, &permit);
+            if let Some(answered) = self.answer_here(caller, asked, to, record).await {
                 return answered;
             }
             let (message, understood) = self.say(caller, asked, (target, provider), record)?;
@@ -156,12 +159,12 @@ impl Call<'_> {
                     drop(message);
                     let status = caller.answer.status;
                     let understood = understood.filter(|it| it.listener.hears(status));
-                    match self.hear(&way, caller, &mut connection).await {
+                    match self.hear(&way, caller, &mut connection, understood.is_none()).await {
                         Heard::Good(input, headroom) => {
                             way.served(headroom);
                             let Some(understood) = understood else {
                                 let (head, kind) = (None, Kind::Refused);
-                                kept = Some(Kept { turn, connection, input, understood, head, kind });
+                                end.kept = Some(Kept { turn, connection, input, understood, head, kind });
                                 break;
                             };
                             let begun = Begun { connection, input, provider, rest: None };
@@ -171,17 +174,16 @@ impl Call<'_> {
                                 Ok(()) => return Ok(()),
                                 Err(Untold { error, verdict }) => {
                                     way.failed(&verdict, caller.answer.status);
-                                    failure = Some(error);
+                                    end.failure = Some(error);
                                 }
                             }
                         }
                         Heard::Failed(input, verdict) => {
                             way.failed(&verdict, caller.answer.status);
                             let (head, kind) = (Some(caller.answer.clone()), verdict.kind);
-                            if kept.as_ref().is_none_or(|kept| is_better(kind, kept.kind)) {
-                                kept = Some(Kept { turn, connection, input, understood, head, kind });
-                            }
+                            end.keep(Kept { turn, connection, input, understood, head, kind });
                         }
+                        Heard::Void(came) => end.failure = Some(self.void(&mut way, provider, came, record)),
                         Heard::HungUp => return hung_up(caller, record),
                         Heard::Cut => return Err(Code::Draining.into()),
                     }
@@ -189,16 +191,39 @@ impl Call<'_> {
                 Asked::HungUp => return hung_up(caller, record),
                 Asked::Cut => return Err(Code::Draining.into()),
                 Asked::Failed(unanswered) => {
-                    self.note(provider, &unanswered);
+                    self.note(provider, (unanswered.name(), &unanswered.to_string()));
                     way.silent(&unanswered);
-                    failure = Some(told(provider, unanswered));
+                    end.failure = Some(told(provider, unanswered));
                 }
             }
+        }
+        self.end(caller, (&way, end), whole, record).await
+    }
+
+    /// Relays what was kept, or says what has failed.
+    async fn end(
+        &self,
+        caller: &mut Caller,
+        (way, End { kept, failure }): (&Way<'_>, End<'_>),
+        whole: Option<Whole>,
+        record: &mut Record,
+    ) -> Result<(), CallError> {
+        let unserved = kept.as_ref().is_none_or(|kept| kept.head.is_some() && kept.kind.is_of_targets());
+        if unserved && !way.is_alone() {
+            self.worker.note_unserved(&self.request.model);
         }
         match kept {
             Some(kept) => self.relay(kept, caller, whole, record).await,
             None => Err(failure.or_else(|| way.rests()).unwrap_or_else(|| Code::UpstreamUnreachable.into())),
         }
+    }
+
+    /// What is told of an answer that is none.
+    fn void(&self, way: &mut Way<'_>, provider: &Provider, came: Came, record: &mut Record) -> CallError {
+        record.unanswered = came.may_cost();
+        self.note(provider, ("no_answer", came.words()));
+        way.failed(&Verdict::of_silence(came.kind()), 0);
+        failover::told(provider, came)
     }
 
     /// The next target with what it is shown. One that there is nothing to show has failed.
@@ -217,20 +242,19 @@ impl Call<'_> {
                     return Some(turn);
                 }
                 Err(error) => {
-                    self.goes_to(turn.target, &turn.provider, record);
+                    *failure = Some(self.goes_to(turn.target, &turn.provider, record).err().unwrap_or(error));
                     way.failed(&Verdict::of_silence(Kind::Unreachable), 0);
-                    *failure = Some(error);
                 }
             }
         }
     }
 
-    /// Answers what no connection is needed for: the demo, and counts for providers that cannot be asked.
+    /// Answers what is not relayed: the demo, and counts for providers that cannot be asked as callers do.
     async fn answer_here(
         &self,
         caller: &mut Caller,
         asked: &Whole,
-        (target, provider): (&Target, &Provider),
+        (target, provider, permit): (&Target, &Arc<Provider>, &PlacedPermit),
         record: &mut Record,
     ) -> Option<Result<(), CallError>> {
         if provider.dialect == Dialect::Demo {
@@ -241,7 +265,12 @@ impl Call<'_> {
         if record.endpoint != Endpoint::CountTokens {
             return None;
         }
-        let of = (provider, self.model_of(target), speech.images());
+        let (model, with) = (self.model_of(target), (self.worker, self.snapshot));
+        let to = (provider, speech, permit);
+        if let Some(tokens) = native_count::ask(with, to, (model, asked.body())).await {
+            return Some(counting::say(caller, (tokens, Source::Native), record).await);
+        }
+        let of = (&**provider, model, speech.images());
         Some(counting::answer(self.worker, caller, of, asked.body(), record).await)
     }
 
@@ -257,7 +286,7 @@ impl Call<'_> {
         if inbound::passes(self.snapshot, target, record) {
             let of = (self.snapshot.speech(target.provider), &**provider);
             let model = target.model.as_deref().or(self.meant.as_deref());
-            return Ok((inbound::pass(of, caller, whole, model, record), None));
+            return Ok((inbound::pass(of, caller, whole, model, record)?, None));
         }
         inbound::mark(record);
         let speech = self.snapshot.speech(target.provider);
@@ -284,8 +313,20 @@ impl Call<'_> {
         target.model.as_deref().or(self.meant.as_deref()).unwrap_or(&self.request.model)
     }
 
-    /// Notes where the call goes now.
-    fn goes_to(&self, target: &Target, provider: &Provider, record: &mut Record) {
+    /// Notes where the call goes now, and what may have to be paid where it comes from.
+    ///
+    /// # Errors
+    /// The sentence of the budget that has no room for both.
+    fn goes_to(&self, target: &Target, provider: &Provider, record: &mut Record) -> Result<(), CallError> {
+        if std::mem::take(&mut record.unanswered)
+            && let Some(charge) = &mut record.charge
+        {
+            let sunk_pico = charge.sink()?;
+            if let Some(earlier) = record.provider.as_ref().filter(|_| sunk_pico > 0) {
+                let mark = format!("estimate for {earlier}: {sunk_pico} pico-dollars");
+                record.mark(&mark);
+            }
+        }
         record.provider = Some(provider.name.clone());
         record.pattern = Some(Arc::clone(&target.pattern));
         record.place = Some(Arc::clone(&provider.place));
@@ -293,14 +334,32 @@ impl Call<'_> {
         if let Some(charge) = &mut record.charge {
             charge.goes_to(target, &self.request.model);
         }
+        Ok(())
     }
 
-    /// Looks at the beginning of an answer, unless nobody else could be asked anyway.
-    async fn hear(&self, way: &Way<'_>, caller: &mut Caller, connection: &mut Connection) -> Heard {
-        if way.is_alone() {
+    /// Looks at the beginning of an answer: whether it is one, where it goes on `as_it_comes`, and whether
+    /// another target has to be asked, where there is one.
+    async fn hear(
+        &self,
+        way: &Way<'_>,
+        caller: &mut Caller,
+        connection: &mut Connection,
+        as_it_comes: bool,
+    ) -> Heard {
+        let alone = way.is_alone();
+        if alone && !as_it_comes {
             return Heard::Good(connection.stream.take_input(), None);
         }
-        failover::hear(self.worker, caller, connection, way.patience()).await
+        let hold = if alone { Duration::ZERO } else { way.patience() };
+        let timeouts = &self.snapshot.timeouts;
+        let most = if hold.is_zero() { timeouts.ping } else { timeouts.ping.min(hold) };
+        let patience = Patience {
+            hold,
+            first: as_it_comes.then(|| most.min(timeouts.stream_stall)),
+            stalls: timeouts.stream_stall <= most,
+            alone,
+        };
+        failover::hear(self.worker, caller, connection, patience).await
     }
 
     /// Relays the answer that was kept. Nobody will send the request again: its memory goes back as soon as
@@ -318,8 +377,8 @@ impl Call<'_> {
         let Kept { turn, connection, input, understood, head, .. } = kept;
         if let Some(head) = head {
             caller.answer = head;
-            record.unanswered = false;
-            self.goes_to(turn.target, &turn.provider, record);
+            // What was tried after it is paid for, whether a budget has room for it or not.
+            drop(self.goes_to(turn.target, &turn.provider, record));
         }
         if let Some(understood) = understood {
             let begun = Begun { connection, input, provider: &turn.provider, rest: None };
@@ -401,11 +460,29 @@ impl Call<'_> {
         .await
     }
 
-    fn note(&self, provider: &Provider, failure: &Failure) {
-        self.worker.metrics.borrow_mut().upstream_error(&provider.name, failure.name());
+    fn note(&self, provider: &Provider, (kind, text): (&'static str, &str)) {
+        self.worker.metrics.borrow_mut().upstream_error(&provider.name, kind);
         self.worker.log.borrow_mut().line(Level::Warn, "a provider did not answer", |line| {
-            line.text("provider", provider.name.as_str()).text("error", &failure.to_string())
+            line.text("provider", provider.name.as_str()).text("error", text)
         });
+    }
+}
+
+/// What is left when nobody else is asked.
+#[derive(Default)]
+struct End<'a> {
+    /// The answer that is relayed.
+    kept: Option<Kept<'a>>,
+    /// What is told where there is none.
+    failure: Option<CallError>,
+}
+
+impl<'a> End<'a> {
+    /// Keeps an answer that is a failure, unless an earlier one says more.
+    fn keep(&mut self, later: Kept<'a>) {
+        if self.kept.as_ref().is_none_or(|kept| is_better(later.kind, kept.kind)) {
+            self.kept = Some(later);
+        }
     }
 }
 

@@ -29,8 +29,10 @@ use crate::gateway::deprecated::Told;
 use crate::gateway::hub::ask::Ask;
 use crate::gateway::issuers::KeySets;
 use crate::gateway::log::{CoreLog, Level};
+use crate::gateway::native_count::Silent;
 use crate::gateway::offers::Offers;
 use crate::gateway::office::registrar::Registrar;
+use crate::gateway::outages::Outages;
 use crate::gateway::published::Published;
 use crate::gateway::showcase::{Showcase, Taken};
 use crate::gateway::sign_ins::SignIns;
@@ -128,6 +130,8 @@ pub(super) struct Worker {
     pub(super) purse: Purse,
     /// Refusals of those whom nobody knows.
     pub(super) strangers: Strangers,
+    /// Targets that fail, as people are told of them.
+    pub(super) outages: Outages,
     /// Who looks things up in the ledger.
     pub(super) clerk: Clerk,
     /// Who reads and writes files for administrators.
@@ -139,6 +143,8 @@ pub(super) struct Worker {
     pub(super) offers: Offers,
     /// How models count tokens, and what has been counted.
     pub(super) counting: Rc<Counting>,
+    /// Servers that do not count themselves.
+    pub(super) silent: Silent,
     /// What has been decided so far.
     pub(super) decisions: Table,
     /// What this core knows to have been told of models that end.
@@ -211,10 +217,12 @@ impl Worker {
             sign_ins: SignIns::new(parts.key_sets),
             purse: Purse::new(parts.wallet),
             strangers: Strangers::default(),
+            outages: Outages::default(),
             meter: Meter::new(&parts.limits),
             told: Told::default(),
             offers: Offers::default(),
             counting: Counting::new(parts.counter),
+            silent: Silent::default(),
             decisions: Table::default(),
             models: RefCell::default(),
             health: RefCell::new(Health::new(seed())),
@@ -297,6 +305,7 @@ impl Worker {
                     if ticks.is_multiple_of(TICKS_PER_REAP) {
                         self.pool.reap(clock::now());
                         self.meter.tick();
+                        self.note_outages(false);
                     }
                 }
             }
@@ -304,6 +313,7 @@ impl Worker {
                 if let Some(count) = self.strangers.take_rest() {
                     self.note_strangers(count);
                 }
+                self.note_outages(true);
                 self.log.borrow_mut().flush();
                 return;
             }

@@ -1,5 +1,7 @@
 //! The bounds of counting tokens before a provider does.
 
+use std::time::Duration;
+
 /// Bytes of an image that are looked into for its size: the headers of photographs hold small images of
 /// themselves and profiles of colour, in segments of up to 64 KiB.
 pub const IMAGE_HEADER_BYTES_MAX: usize = 1024 * 1024;
@@ -17,6 +19,21 @@ pub const COUNTS_KEPT_MAX: usize = 4096;
 /// Bytes of a request that is looked into to be counted: 60 ms of the thread that counts. What is longer is
 /// counted by its lengths.
 pub const COUNT_EXACT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a server may take to count the tokens of a request: clients wait for the number.
+pub const COUNT_NATIVE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a server that does not know the question is not asked again: it may be replaced by a newer one.
+pub const COUNT_NATIVE_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// How long a server is not asked again that did not answer in time, or refused.
+pub const COUNT_NATIVE_REST: Duration = Duration::from_secs(60);
+
+/// Bytes of its answer that are read; it has one number.
+pub const COUNT_NATIVE_BYTES_MAX: usize = 16 * 1024;
+
+/// Servers that one core remembers for that, some 100 bytes each; then it begins anew.
+pub const COUNTERS_SILENT_MAX: usize = 256;
 
 /// Requests that wait to be counted, each with its bytes: a burst of Claude Code's has thirty. Whoever comes
 /// while there are so many has its request counted by its lengths.

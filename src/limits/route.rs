@@ -48,6 +48,18 @@ pub const HOLD_MS_MAX: u64 = 60_000;
 /// three events of some hundred bytes.
 pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a body by whose beginning an answer is told from what is none: a line of white space or of a
+/// comment, and the first bytes behind it. What is not told by then passes.
+pub const BEGINNING_BYTES_MAX: usize = 256;
+
+/// Milliseconds in which one core writes down one entry about a target that ails, or about a model that
+/// nobody serves; the others of this time become one more entry at its end.
+pub const OUTAGE_EVERY_MS: u64 = 60_000;
+
+/// Targets and models that one core counts such entries of, some 200 bytes each; of more it only says so in
+/// its log. A config has at most so many that fail within a minute.
+pub const OUTAGES_MAX: usize = 1_024;
+
 /// Bytes of an error's body that are looked through for what it means.
 pub const FAILURE_BODY_BYTES_MAX: usize = 8 * 1024;
 

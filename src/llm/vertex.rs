@@ -122,7 +122,9 @@ pub fn takes_header(name: &str) -> bool {
 mod tests {
     use serde_json::{Value as Tree, json};
 
-    use super::{HOST, VERSION, count_model, count_path, host_name, predict_path, takes_header};
+    use super::{
+        HOST, Kind, VERSION, count_model, count_path, host_name, predict_path, read_error, takes_header,
+    };
     use crate::llm::anthropic::hosted::{Count, Hosted, Wanted, request};
 
     fn hosted(body: &Tree, count: Option<Count>) -> Hosted {
@@ -148,6 +150,19 @@ mod tests {
         assert_eq!(hosted.betas, ["tool-search-tool-2025-10-19", "interleaved-thinking-2025-05-14"]);
         let lost: Vec<&str> = hosted.losses.kinds().iter().map(|loss| &*loss.what).collect();
         assert_eq!(lost, ["tags", "anthropic-beta.claude-code-20250219"]);
+    }
+
+    #[test]
+    fn anthropics_own_words_about_a_request_are_told_and_googles_are_not() {
+        let own = json!({"type": "error", "error": {"type": "invalid_request_error",
+            "message": "tools.0.name: too long"}});
+        let failure = read_error(400, own.to_string().as_bytes());
+        assert_eq!((failure.kind, &*failure.message), (Kind::InvalidRequest, "tools.0.name: too long"));
+        let google =
+            json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "projects/p-1"}});
+        let failure = read_error(403, google.to_string().as_bytes());
+        assert_eq!(failure.kind, Kind::Credentials);
+        assert!(!failure.message.contains("p-1"), "{}", failure.message);
     }
 
     #[test]

@@ -230,6 +230,31 @@ impl Desk {
         Ok(lease.covered_pico())
     }
 
+    /// Reserves so much more for a call in each of its budgets, because it has cost as much beside what it
+    /// was taken for. Says what is covered from now on. A sign of life, like `renew`.
+    ///
+    /// # Errors
+    /// `Refused` when a budget has no room for it; what was reserved before still is.
+    pub fn widen(&mut self, lease: LeaseId, by_pico: u64, now_ms: u64) -> Result<u64, Box<Refused>> {
+        let Some(lease) = self.find(lease) else {
+            return Err(Box::new(Refused::without_budget(Cause::Gone)));
+        };
+        lease.wake();
+        lease.at_ms = now_ms;
+        for place in 0..lease.legs.len() {
+            let Some(leg) = lease.legs.get_mut(place) else { break };
+            leg.cell.advance(now_ms);
+            if leg.grow(by_pico, by_pico).is_none() {
+                let refused = leg.refused(by_pico);
+                lease.legs.iter_mut().take(place).for_each(|earlier| earlier.shrink(by_pico));
+                return Err(refused);
+            }
+        }
+        lease.estimate_pico = lease.estimate_pico.saturating_add(by_pico);
+        lease.heard_pico = lease.heard_pico.map(|heard| heard.saturating_add(by_pico));
+        Ok(lease.covered_pico())
+    }
+
     /// What a reservation covers, pico-dollars: the least that is reserved in any of its budgets, and
     /// `u64::MAX` when it has none; 0 for one that is not there.
     pub fn covered_pico(&self, lease: LeaseId) -> u64 {

@@ -5,8 +5,8 @@
 //!
 //! A call goes this way: [`model::Table`] gives the targets of its model, unless a [`rule::Rule`] names
 //! others; [`fit`] leaves out what cannot take it; [`lanes`] makes one lane of each target and key of its
-//! provider; [`choose::Health::pick`] takes one; [`failure`] reads what came of it; [`attempts`] says whether
-//! another one may be asked, and which failure is told in the end.
+//! provider; [`choose::Health::pick`] takes one; [`beginning`] and [`failure`] read what came of it;
+//! [`attempts`] says whether another one may be asked, and which failure is told in the end.
 //!
 //! # Whose state it is
 //!
@@ -22,6 +22,7 @@
 //! what has moved away from there is remembered.
 
 pub mod attempts;
+pub mod beginning;
 pub mod breaker;
 pub mod choose;
 pub mod failure;

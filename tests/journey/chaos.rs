@@ -53,11 +53,10 @@ fn told(target: &Target, fault: Fault, stream: bool) -> Told {
         Fault::ResetInBody | Fault::Cut | Fault::Stalls if target.native => Told::CutShort,
         Fault::ResetInBody | Fault::Cut => broken,
         Fault::Stalls | Fault::NoHead | Fault::HalfHead => Told::Refused(504, "timeout_error", None),
+        // What nobody of ours reads has to be called what it is.
+        Fault::WrongType if target.native && stream => broken,
         Fault::SlowHead | Fault::WrongType => Told::Good,
         Fault::BadGateway if words_pass => Told::AsItCame(502),
-        Fault::Page if target.native => Told::AsItCame(200),
-        Fault::NotJson if target.native && stream => Told::Begun("api_error"),
-        Fault::NotJson if target.native => Told::AsItCame(200),
         Fault::BadGateway | Fault::Page | Fault::NotJson => broken,
     }
 }
@@ -75,7 +74,8 @@ fn outcome(told: Told, fault: Fault) -> &'static str {
 /// Whether the provider may have been at work, which is paid for; nothing where nobody can tell.
 fn costs(told: Told, fault: Fault) -> Option<bool> {
     match (told, fault) {
-        (_, Fault::Page | Fault::NotJson) => None,
+        (_, Fault::NotJson) => None,
+        (_, Fault::Page) => Some(false),
         (Told::AsItCame(429 | 529 | 502) | Told::Refused(429 | 529, ..), _) => Some(false),
         (_, Fault::BadGateway) => Some(false),
         _ => Some(true),

@@ -253,6 +253,8 @@ fn an_api_key_of_bedrock_is_shown_as_it_is() {
     assert_eq!((counted.head.status, counted.text().as_str()), (200, "{\"input_tokens\":43}"), "{counted:?}");
     let seen = posts(&upstream);
     assert_eq!(seen.len(), 3);
+    let accepts: Vec<_> = seen.iter().map(|seen| seen.header("accept").unwrap_or_default()).collect();
+    assert_eq!(accepts, ["application/json", "application/vnd.amazon.eventstream", "application/json"]);
     for seen in &seen {
         assert_eq!(seen.header("authorization"), Some("Bearer bedrock-api-key-1"));
         assert!(seen.header("x-amz-date").is_none(), "nothing is signed: {seen:?}");
@@ -261,6 +263,30 @@ fn an_api_key_of_bedrock_is_shown_as_it_is() {
         seen[2].target, "/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/count-tokens",
         "of the model, not of its profile"
     );
+}
+
+#[test]
+fn a_model_that_bedrock_cannot_count_for_is_not_invoked_instead() {
+    let upstream = speaks_bedrock::start(Vec::new());
+    let provider =
+        format!("dialect: bedrock, aws_region: eu-central-1, base_url: \"{}\", key: k", upstream.url());
+    let arn = "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/abc";
+    let gateway = run(Engine::Epoll, &provider, arn);
+    let told = count(&gateway);
+    assert_eq!(told.head.status, 501, "{told:?}");
+    assert!(posts(&upstream).is_empty(), "a call would cost");
+}
+
+#[test]
+fn betas_that_vertex_has_go_along() {
+    let upstream = speaks_vertex::start(Vec::new());
+    let gateway = vertex(Engine::Epoll, &upstream.url());
+    let body = r#"{"model":"claude-far","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
+    let betas = [("anthropic-beta", "interleaved-thinking-2025-05-14,unheard-of-2026-01-01")];
+    let reply = once(gateway.addr(), &post("/v1/messages", KEY, &betas, body.as_bytes()));
+    assert_eq!(reply.head.status, 200, "{reply:?}");
+    let seen = posts(&upstream).pop().expect("it was asked");
+    assert_eq!(seen.header("anthropic-beta"), Some("interleaved-thinking-2025-05-14"), "{seen:?}");
 }
 
 #[test]

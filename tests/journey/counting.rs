@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::client::{Reply, messages, messages_body, once, post};
 use crate::gateway::{Engine, Folder, Gateway, KEY, NARROW_KEY, for_each_engine, tollgate};
 use crate::ledger::entries_of;
-use crate::peer::{scripted_upstream, speaks_chat};
+use crate::peer::{answers_status, scripted_upstream, speaks_chat};
 use crate::program;
 
 /// What the scripted provider says that every request had.
@@ -100,6 +100,47 @@ fn a_count_follows_what_the_provider_has_counted() {
         let shown = start["message"]["usage"]["input_tokens"].as_u64().expect("there is an estimate");
         assert!((COUNTED..=COUNTED + 1).contains(&shown), "{start}");
     });
+}
+
+/// A gateway before a server that speaks some of Anthropic's dialect.
+fn lenient(upstream: &str) -> Gateway {
+    let folder = Folder::new();
+    folder.write(
+        "tollgate.yaml",
+        &format!(
+            "listen: 127.0.0.1:0\ndata_dir: ./data\nengine: epoll\nthreads: 1\n\
+             providers:\n  far: {{ dialect: anthropic_lenient, base_url: \"{upstream}\", key: sk-far }}\n\
+             models:\n  claude-far: [{{ provider: far, model: far-1 }}]\n\
+             keys: [{{ name: main, secret: {KEY} }}]\n",
+        ),
+    );
+    Gateway::run(tollgate(folder.path()).arg("serve"), folder)
+}
+
+#[test]
+fn a_server_that_counts_is_asked_and_one_that_does_not_is_asked_once() {
+    let upstream = scripted_upstream::plain();
+    let gateway = lenient(&upstream.url());
+    for body in [r#"{"model":"claude-far","messages":[{"role":"user","content":"Hi"}]}"#, &long(&json!([]))] {
+        let reply = count(&gateway, KEY, body);
+        assert_eq!((reply.head.status, reply.header("x-tollgate-count")), (200, Some("native")), "{reply:?}");
+        assert_eq!(reply.json(), json!({ "input_tokens": 42 }));
+    }
+    let seen = upstream.seen();
+    let paths: Vec<&str> = seen.iter().map(|one| one.path()).collect();
+    assert_eq!(paths, ["/v1/messages/count_tokens"; 2]);
+    let body: Value = serde_json::from_slice(&seen[0].body).expect("it is JSON");
+    assert_eq!((&body["model"], seen[0].header("x-api-key")), (&json!("far-1"), Some("sk-far")), "{body}");
+
+    let html: &[(&str, &str)] = &[("Content-Type", "text/html")];
+    for (status, headers, body) in [(404, html, "<html>"), (500, html, ""), (200, html, "<html>")] {
+        let upstream = answers_status::start(status, headers, body);
+        let gateway = lenient(&upstream.url());
+        let estimate = tokens(&count(&gateway, KEY, &long(&json!([]))));
+        assert_eq!(tokens(&count(&gateway, KEY, &long(&json!([])))), estimate);
+        assert_eq!(upstream.seen().len(), 1, "{status}: it is not asked again for a while");
+        count(&gateway, KEY, r#"{"model":"claude-far"}"#).refusal(400, "invalid_request_error");
+    }
 }
 
 #[test]

@@ -77,12 +77,27 @@ fn answer(turns: &[Vec<Use>], seen: &Seen, exchange: &mut Exchange) -> io::Resul
     exchange.answer(200, &[("Content-Type", "application/json")], reply.to_string().as_bytes())
 }
 
-/// What the SDK gets.
-fn facts(gateway: &Gateway, kind: &str) -> Value {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/openai_caller.py");
+/// A program with the SDK, as yet without its arguments.
+type Sdk = fn() -> Command;
+
+fn python() -> Command {
     let mut python = Command::new(peers::openai_python());
-    python.env_clear().args([script, &format!("{}/v1", gateway.url()), KEY, "far", kind]);
-    let outcome = program::run(&mut python, DEADLINE).succeeded();
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/openai_caller.py"));
+    python
+}
+
+fn typescript() -> Command {
+    let mut node = Command::new(peers::node());
+    node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/openai_caller.mjs"));
+    node.arg(peers::openai_typescript());
+    node
+}
+
+/// What the SDK gets.
+fn facts(gateway: &Gateway, sdk: Sdk, kind: &str) -> Value {
+    let mut program = sdk();
+    program.env_clear().args([&format!("{}/v1", gateway.url()), KEY, "far", kind]);
+    let outcome = program::run(&mut program, DEADLINE).succeeded();
     serde_json::from_str(&outcome.stdout).expect("the script prints JSON")
 }
 
@@ -142,14 +157,13 @@ fn check_entries(gateway: Gateway, tokens: [u64; 3], served: &str) {
     assert_eq!((&denied[0]["model"], &denied[0]["outcome"]), (&json!("secret-model"), &json!("refused")));
 }
 
-#[test]
-fn both_dialects_before_anthropics_own() {
+fn before_anthropics_own(sdk: Sdk) {
     for_each_engine(|engine| {
         for kind in ["chat", "responses"] {
             let upstream = anthropic(two_turns());
             let provider = format!("dialect: anthropic, base_url: \"{}\"", upstream.url());
             let gateway = gateway(engine, &provider, "");
-            let facts = facts(&gateway, kind);
+            let facts = facts(&gateway, sdk, kind);
             check(&facts, kind, false);
             assert_eq!(
                 (&facts["whole"]["read"], &facts["whole"]["written"]),
@@ -189,7 +203,16 @@ fn both_dialects_before_anthropics_own() {
 }
 
 #[test]
-fn each_dialect_passes_to_its_own_kind() {
+fn both_dialects_before_anthropics_own() {
+    before_anthropics_own(python);
+}
+
+#[test]
+fn both_dialects_of_the_typescript_sdk_before_anthropics_own() {
+    before_anthropics_own(typescript);
+}
+
+fn passes_to_its_own_kind(sdk: Sdk) {
     for_each_engine(|engine| {
         for (kind, upstream, takes) in [
             ("chat", speaks_chat::start(two_turns()), "openai_chat"),
@@ -197,7 +220,7 @@ fn each_dialect_passes_to_its_own_kind() {
         ] {
             let provider = format!("dialect: {takes}, base_url: \"{}/v1\"", upstream.url());
             let gateway = gateway(engine, &provider, "");
-            let facts = facts(&gateway, kind);
+            let facts = facts(&gateway, sdk, kind);
             check(&facts, kind, true);
             assert_eq!(
                 (&facts["whole"]["read"], &facts["whole"]["written"]),
@@ -220,13 +243,23 @@ fn each_dialect_passes_to_its_own_kind() {
     });
 }
 
+#[test]
+fn each_dialect_passes_to_its_own_kind() {
+    passes_to_its_own_kind(python);
+}
+
+#[test]
+fn each_dialect_of_the_typescript_sdk_passes_to_its_own_kind() {
+    passes_to_its_own_kind(typescript);
+}
+
 /// And one is said in the other by way of Anthropic's form.
 #[test]
 fn responses_are_said_as_chat_completions() {
     let upstream = speaks_chat::start(two_turns());
     let provider = format!("dialect: openai_chat, base_url: \"{}/v1\"", upstream.url());
     let gateway = gateway(Engine::Epoll, &provider, "");
-    let facts = facts(&gateway, "responses");
+    let facts = facts(&gateway, python, "responses");
     check(&facts, "responses", false);
     assert_eq!(facts["whole"]["read"], 1000, "{facts}");
     assert_eq!(complaints("chat", &posts(&upstream)), "");
@@ -237,6 +270,60 @@ fn ask(gateway: &Gateway, path: &str, body: &str) -> Reply {
 }
 
 const CHAT: &str = "/v1/chat/completions";
+
+#[test]
+fn betas_go_along_and_whose_account_pays_is_no_word_of_the_caller() {
+    let upstream = speaks_responses::start(vec![]);
+    let provider =
+        format!("dialect: openai_responses, takes: {{ like: openai }}, base_url: \"{}/v1\"", upstream.url());
+    let gateway = gateway(Engine::Epoll, &provider, "");
+    let headers = [
+        ("content-type", "application/json"),
+        ("OpenAI-Beta", "responses=v2"),
+        ("OpenAI-Organization", "org-other"),
+        ("OpenAI-Project", "proj-other"),
+    ];
+    let body = r#"{"model":"far","input":"Hello"}"#;
+    let reply = once(gateway.addr(), &post("/v1/responses", KEY, &headers, body.as_bytes()));
+    assert_eq!(reply.head.status, 200, "{reply:?}");
+    let seen = posts(&upstream).pop().expect("it was asked");
+    assert_eq!(seen.header("openai-beta"), Some("responses=v2"), "{seen:?}");
+    for name in ["openai-organization", "openai-project"] {
+        assert_eq!(seen.header(name), None, "{seen:?}");
+    }
+}
+
+#[test]
+fn what_claude_thinks_comes_back_to_it_through_responses() {
+    let thought = json!({ "type": "thinking", "thinking": "First \"ls\".", "signature": "EqQBCgIYAg==" });
+    let call = json!({ "type": "tool_use", "id": "call_1", "name": "Bash", "input": { "command": "ls" } });
+    let reply = json!({ "id": "msg_01", "type": "message", "role": "assistant", "model": "claude-scripted",
+        "content": [thought, call], "stop_reason": "tool_use",
+        "usage": { "input_tokens": 11, "output_tokens": 5 } });
+    let upstream = Peer::start(move |_, exchange| {
+        exchange.answer(200, &[("Content-Type", "application/json")], reply.to_string().as_bytes())?;
+        Ok(After::KeepOpen)
+    });
+    let provider = format!("dialect: anthropic, base_url: \"{}\"", upstream.url());
+    let gateway = gateway(Engine::Epoll, &provider, "");
+    let mut input = vec![json!({ "role": "user", "content": "Run it." })];
+    let said = |input: &[Value]| {
+        let body = json!({ "model": "far", "input": input, "store": false,
+                           "include": ["reasoning.encrypted_content"] });
+        let reply = ask(&gateway, "/v1/responses", &body.to_string());
+        assert_eq!(reply.head.status, 200, "{reply:?}");
+        reply.json()["output"].as_array().expect("there are items").clone()
+    };
+    let items = said(&input);
+    assert_eq!((&items[0]["type"], &items[1]["type"]), (&json!("reasoning"), &json!("function_call")));
+    assert_eq!(items[0]["summary"][0]["text"], "First \"ls\".");
+    input.extend(items);
+    input.push(json!({ "type": "function_call_output", "call_id": "call_1", "output": "a.txt" }));
+    said(&input);
+    let second = posts(&upstream).pop().expect("it was asked twice");
+    let second: Value = serde_json::from_slice(&second.body).expect("it is JSON");
+    assert_eq!(second["messages"][1]["content"][0], thought, "{second}");
+}
 
 #[test]
 fn what_passes_is_the_same_byte_for_byte() {
@@ -378,7 +465,7 @@ fn what_is_watched_does_not_pass() {
     let provider = format!("dialect: openai_chat, base_url: \"{}/v1\"", upstream.url());
     let more = "tool_inputs: ['deny Bash matching \"ls\"']\n";
     let gateway = gateway(Engine::Epoll, &provider, more);
-    let facts = facts(&gateway, "chat");
+    let facts = facts(&gateway, python, "chat");
     check(&facts, "chat", false);
     let entries = entries_of(gateway);
     let marks: Vec<&Value> = entries.iter().map(|entry| &entry["marks"]).collect();

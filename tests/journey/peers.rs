@@ -114,6 +114,9 @@ const MCP_PYTHON: &[(&str, &[&str])] = &[
 /// Anthropic's SDK for TypeScript.
 const ANTHROPIC_TYPESCRIPT: &[&str] = &["@anthropic-ai/sdk@1.12.0"];
 
+/// OpenAI's SDK for TypeScript.
+const OPENAI_TYPESCRIPT: &[&str] = &["openai@7.57.0"];
+
 /// What the packages from npm need was published before this day: a run next year installs the same.
 const NPM_BEFORE: &str = "2026-11-22";
 
@@ -260,6 +263,12 @@ pub(crate) fn jwt_python() -> &'static Path {
 pub(crate) fn anthropic_typescript() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| npm("anthropic-typescript", ANTHROPIC_TYPESCRIPT))
+}
+
+/// The folder in whose `node_modules` OpenAI's SDK for TypeScript is.
+pub(crate) fn openai_typescript() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| npm("openai-typescript", OPENAI_TYPESCRIPT))
 }
 
 /// The folder in whose `node_modules` the TypeScript SDKs are.

@@ -63,6 +63,11 @@ fn what_fails_before_its_first_content_is_followed_by_the_next() {
             (answers_status::start(529, &[], "{}"), "overloaded", 1),
             (answers_status::start(502, html, "<html>bad gateway</html>"), "failing", 1),
             (answers_status::start(200, html, "<html>sign in</html>"), "failing", 1),
+            (answers_status::start(200, &[("Content-Type", "application/json")], "{\"oops"), "failing", 1),
+            (answers_status::start(200, &[("Content-Type", "text/plain")], &start), "failing", 1),
+            (answers_status::start(200, &[("Content-Type", "application/json")], &start), "failing", 1),
+            (answers_status::start(200, &[("Content-Type", "text/event-stream")], "{}"), "failing", 1),
+            (answers_status::start(200, &[], ""), "failing", 1),
             (answers_status::start(404, &[], "{}"), "missing", 1),
             (closes_mid_stream::before_the_answer(), "closed", 1),
             (closes_mid_stream::start(""), "failing", 1),
@@ -93,6 +98,62 @@ fn what_fails_before_its_first_content_is_followed_by_the_next() {
             assert_eq!(marks.matches(&format!("tried one: {kind}")).count(), times, "{case} {marks}");
         }
     });
+}
+
+#[test]
+fn what_a_target_may_charge_that_broke_off_is_paid_beside_the_answer() {
+    let money = format!("{IN_ORDER}\nprices: {{ models: {{ \"*\": {{ input: 5, output: 25 }} }} }}");
+    // A quarter of the bytes are tokens, at 5 dollars for a million.
+    let read_pico = messages_body("claude-any", true).len() as u64 / 4 * 5_000_000;
+    let html: &[(&str, &str)] = &[("Content-Type", "text/html")];
+    let cases: [(Peer, u64); 3] = [
+        (closes_mid_stream::start(&sse::message_start("m")), read_pico),
+        (closes_mid_stream::before_the_answer(), read_pico),
+        (answers_status::start(200, html, "<html>sign in</html>"), 0),
+    ];
+    for (case, (one, sunk_pico)) in cases.into_iter().enumerate() {
+        let two = scripted_upstream::plain();
+        let gateway = gateway(Engine::Epoll, &one, &two, &money);
+        assert_eq!(ask(&gateway).head.status, 200, "{case}");
+        let entries = entries_of(gateway);
+        let entry = entries.iter().find(|entry| entry["kind"] == "model_call").expect("it is recorded");
+        let usage = |name: &str| entry["tokens"][name].as_u64().unwrap_or(0);
+        // What comes from a cache costs a tenth.
+        let own_pico =
+            usage("input") * 5_000_000 + usage("output") * 25_000_000 + usage("cache_read") * 500_000;
+        assert!(own_pico > 0, "{entry}");
+        assert_eq!(entry["cost_pico"].as_u64(), Some(own_pico + sunk_pico), "{case} {entry}");
+        assert_eq!(entry["priced"] == "estimate", sunk_pico > 0, "{case} {entry}");
+        let marked = entry["marks"].as_str().unwrap_or_default().contains("estimate for one: ");
+        assert_eq!(marked, sunk_pico > 0, "{case} {entry}");
+    }
+}
+
+#[test]
+fn people_are_told_of_targets_that_are_left_alone_and_of_models_that_nobody_serves() {
+    let one = answers_status::start(500, &[], "{}");
+    let two = answers_status::start(500, &[], "{}");
+    let gateway = gateway(Engine::Epoll, &one, &two, IN_ORDER);
+    for _ in 0..8 {
+        assert!(ask(&gateway).head.status >= 500);
+    }
+    let entries = entries_of(gateway);
+    let alarms: Vec<&Value> = entries.iter().filter(|entry| entry["kind"] == "alarm").collect();
+    let about = |provider: &str, model: &str| {
+        let fits = |entry: &&&Value| {
+            entry["provider"].as_str().unwrap_or_default() == provider && entry["model"] == model
+        };
+        alarms.iter().filter(fits).map(|entry| entry["error"].to_string()).collect::<Vec<String>>()
+    };
+    for (provider, model) in [("one", "claude-any"), ("two", "claude-two")] {
+        let told = about(provider, model);
+        let text = format!("provider {provider} fails for {model}: left alone for ");
+        assert!(told.len() == 1 && told[0].contains(&text), "{alarms:?}");
+    }
+    // The first at once, and at the end of the process how many more there were.
+    let unserved = about("", "claude-any");
+    assert_eq!(unserved.len(), 2, "{alarms:?}");
+    assert!(unserved.iter().any(|text| text.contains("(and 6 such changes before)")), "{unserved:?}");
 }
 
 #[test]

@@ -83,6 +83,14 @@ fn differences_are_told_of_servers_that_have_them() {
         ("dialect: openai_chat, takes: { compaction: true }", "unknown key \"compaction\""),
         ("dialect: openai_responses, takes: { stop_sequences: 1 }", "unknown key \"stop_sequences\""),
         ("dialect: openai_responses, takes: { summary: long }", "auto, concise, detailed, none"),
+        (
+            "dialect: bedrock_converse, aws_region: eu-west-1, key: k, takes: { summary: none }",
+            "unknown key \"summary\"",
+        ),
+        (
+            "dialect: bedrock_converse, aws_region: eu-west-1, key: k, takes: { efforts: [much] }",
+            "providers.p.takes.efforts",
+        ),
         ("dialect: gemini, takes: { caller_names: true }", "unknown key \"caller_names\""),
         ("dialect: gemini, takes: { like: openai }", "gemini_3, gemini_2"),
         ("dialect: gemini, takes: { efforts: [max] }", "providers.p.takes.efforts"),
@@ -114,6 +122,42 @@ fn a_server_of_messages_is_taken_for_what_is_written() {
     assert_eq!(snapshot.providers[0].credential.as_ref().unwrap().header, "x-api-key");
     let shown = loaded.shown.to_string();
     assert!(shown.contains("dialect: anthropic_lenient") && shown.contains("takes: { thinking: false"));
+}
+
+#[test]
+fn a_provider_of_converse_is_taken_for_what_is_written_of_all_its_models() {
+    let region = "dialect: bedrock_converse, aws_region: eu-west-1, key: k, base_url: http://127.0.0.1:1";
+    let all = "images: false, files: true, result_media: true, mid_system: in_place, \
+               cache_marks: breakpoints, max_output_tokens: 77, stop_sequences: 3, sampling: false, \
+               efforts: [low, high], json_schema: true, named_choice: false, \
+               strict_tools: true, reasoning_back: true, unknown_fields: drop";
+    let config = format!(
+        "providers:\n  plain: {{ {region} }}\n  odd: {{ {region}, takes: {{ {all} }} }}\n\
+         models: {{ m: [plain, odd] }}\n"
+    );
+    let loaded = good(&config, &[]);
+    let converse = |at| match loaded.snapshot.speech(at) {
+        Some(Speech::Converse(converse)) => converse,
+        other => panic!("{other:?}"),
+    };
+    let plain = converse(0);
+    assert_eq!((plain.nova.images, plain.others.images, plain.efforts.len()), (true, false, 0));
+    assert_eq!((plain.nova.cache_points, plain.others.cache_points), (true, false));
+    assert_eq!((plain.nova.top_k, plain.others.top_k), (Some("topK"), None));
+    let odd = converse(1);
+    assert_eq!(&*odd.efforts, ["low", "high"]);
+    for takes in [&odd.nova, &odd.others] {
+        assert_eq!((takes.images, takes.files, takes.files_in_results), (false, true, true));
+        assert_eq!((takes.system_in_place, takes.cache_points, takes.drop_unknown), (true, true, true));
+        assert_eq!((takes.max_tokens_max, takes.stops_max), (Some(77), 3));
+        assert_eq!((takes.sampling, takes.json_schema, takes.forced_choice), (false, true, false));
+        assert_eq!((takes.strict_tools, takes.reasoning_back), (true, true));
+    }
+    let shown = loaded.shown.to_string();
+    assert!(
+        shown.contains("dialect: bedrock_converse") && shown.contains("max_output_tokens: 77"),
+        "{shown}"
+    );
 }
 
 const OTHERS: &str = r#"

@@ -31,7 +31,8 @@ impl StreamReader {
         Self(Frame::new(Blocks { reading, ..Blocks::default() }))
     }
 
-    /// A reader of one answer in which ids of calls are Anthropic's own and stay as they are.
+    /// A reader of one answer in which ids of calls are Anthropic's own and stay as they are, and signatures
+    /// hold.
     pub(in crate::llm) fn of_own_form() -> Self {
         Self(Frame::new(Blocks { keeps_ids: true, ..Blocks::default() }))
     }
@@ -56,7 +57,7 @@ impl StreamReader {
 #[derive(Clone, Debug, Default)]
 struct Blocks {
     reading: Reading,
-    /// Ids of calls stay as they are.
+    /// Ids of calls stay as they are, and signatures are told.
     keeps_ids: bool,
     started: bool,
     /// Calls in the order in which they began, at most `limits::CALLS_OF_ANSWER_MAX`.
@@ -94,6 +95,7 @@ struct Members<'d> {
     model: Cow<'d, str>,
     /// `text`, `thinking` or `partial_json`.
     text: Cow<'d, str>,
+    signature: Cow<'d, str>,
     reason: Cow<'d, str>,
     sequence: Option<Cow<'d, str>>,
     index: u64,
@@ -113,6 +115,7 @@ impl<'d> Members<'d> {
             (b"name", Kind::String) => self.name = text_of(doc, value),
             (b"model", Kind::String) => self.model = text_of(doc, value),
             (b"text" | b"thinking" | b"partial_json", Kind::String) => self.text = text_of(doc, value),
+            (b"signature", Kind::String) => self.signature = text_of(doc, value),
             (b"stop_reason", Kind::String) => self.reason = text_of(doc, value),
             (b"stop_sequence", Kind::String) => self.sequence = Some(text_of(doc, value)),
             (b"index", Kind::Number) => self.index = value.as_u64(doc).unwrap_or(0),
@@ -223,7 +226,12 @@ impl Blocks {
     ) -> Result<(), Trouble> {
         match &*members.kind {
             "text" if !members.text.is_empty() => each(&Event::Text(&members.text)),
-            "thinking" if !members.text.is_empty() => each(&Event::Thinking(&members.text)),
+            "thinking" => {
+                if !members.text.is_empty() {
+                    each(&Event::Thinking(&members.text));
+                }
+                self.signed(members, each);
+            }
             "tool_use" => {
                 if members.name.is_empty() || self.calls.len() >= limits::CALLS_OF_ANSWER_MAX {
                     return Err(Trouble::Failed(unreadable()));
@@ -250,6 +258,7 @@ impl Blocks {
 
     fn delta(&mut self, (block, delta): (u64, &Members<'_>), each: Each<'_>) {
         match &*delta.kind {
+            "signature_delta" => self.signed(delta, each),
             _ if delta.text.is_empty() => {}
             "text_delta" => each(&Event::Text(&delta.text)),
             "thinking_delta" => each(&Event::Thinking(&delta.text)),
@@ -261,6 +270,13 @@ impl Blocks {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Tells of a signature that whoever asks later takes back.
+    fn signed(&self, members: &Members<'_>, each: Each<'_>) {
+        if self.keeps_ids && !members.signature.is_empty() {
+            each(&Event::Signature(&members.signature));
         }
     }
 

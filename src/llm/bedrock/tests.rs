@@ -208,6 +208,14 @@ fn counts_of_the_cache_that_come_last_are_told_in_time() {
     let usage = json!({"cache_creation_input_tokens": 3, "cache_read_input_tokens": 5, "output_tokens": 4});
     assert_eq!(told[4]["usage"], usage);
     assert_eq!(told.len(), 6);
+    for (read, written) in [(5, 0), (0, 3)] {
+        let metrics = json!({"cacheReadInputTokenCount": read, "cacheWriteInputTokenCount": written});
+        late[5] = json!({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics});
+        let (told, _) = heard(&stream(&late));
+        let usage = json!({"cache_creation_input_tokens": written, "cache_read_input_tokens": read,
+            "output_tokens": 4});
+        assert_eq!(told[4]["usage"], usage);
+    }
     late[5] = json!({"type": "message_stop"});
     let (told, _) = heard(&stream(&late));
     assert_eq!(told[4]["usage"], json!({"output_tokens": 4}), "nothing is made up");

@@ -8,6 +8,8 @@
 //! Claude models" of the documentation of Vertex AI (read 2026-11).
 
 mod errors;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod path;
 mod request;
 mod shaper;

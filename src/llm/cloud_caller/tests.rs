@@ -3,8 +3,10 @@
 use proptest::prelude::{any, prop_assert_eq, proptest};
 use serde_json::{Value as Tree, json};
 
+use super::fuzz::{fuzz_cloud_answer, fuzz_cloud_request};
 use super::{Called, Cloud, Operation, Said, Shaper, as_messages, names, read};
 use crate::base64;
+use crate::corpus::replay;
 use crate::llm::anthropic::request;
 use crate::llm::bedrock::eventstream::{Frames, Message};
 use crate::llm::bedrock::write_count;
@@ -289,6 +291,14 @@ fn documents_stay_and_short_ones_are_said_anew() {
 }
 
 #[test]
+fn what_ends_with_its_connection_is_not_waited_for() {
+    let answer = b"HTTP/1.1 500 X\r\ncontent-type: application/json\r\n\r\n{\"error\":{\"message\":\"m\"}}";
+    let mut out = Vec::new();
+    Shaper::new(Cloud::Bedrock, Operation::Whole).push(answer, &mut out);
+    assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(answer));
+}
+
+#[test]
 fn an_answer_that_breaks_off_has_no_end() {
     let answer = chunked("200 OK", "text/event-stream", ANSWER);
     for cut in 0..answer.len() - 1 {
@@ -327,4 +337,33 @@ proptest! {
         }
         prop_assert_eq!(body, whole);
     }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fuzz_cloud_request(&bytes);
+        fuzz_cloud_answer(&bytes);
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: x\ndata: ";
+        fuzz_cloud_answer(&[&bytes[..], head, &bytes[..]].concat());
+    }
+
+    #[test]
+    fn any_split_of_events_makes_the_same_frames(
+        seed in any::<u8>(),
+        lines in proptest::collection::vec(proptest::sample::select(vec![
+            "event: ping\n", "event: error\n", "data: {\"type\":\"error\",\"error\":{\"type\":\"x\"}}\n",
+            "\n",
+            "data: {}\n", ": \n", "event: content_block_delta\r\n", "data: \u{142}\u{f3}d\u{17a}\r\n\r\n",
+            "data",
+        ]), 0..24),
+    ) {
+        fuzz_cloud_answer(&[&[seed], lines.concat().as_bytes()].concat());
+    }
+}
+
+#[test]
+fn the_fuzz_corpora_replay() {
+    replay("cloud_request", 5, fuzz_cloud_request);
+    replay("cloud_answer", 3, fuzz_cloud_answer);
 }

@@ -80,7 +80,7 @@ pub fn fuzz_inward_voice(data: &[u8]) {
         (Dialect::Responses, true),
         (Dialect::Responses, false),
     ] {
-        let setup = Setup { model: "m".into(), stream, usage: true, ..Setup::default() };
+        let setup = Setup { model: "m".into(), stream, usage: true, seals: true, ..Setup::default() };
         let whole = Voice::new(dialect, setup.clone()).say(bytes, true);
         let mut voice = Voice::new(dialect, setup);
         let mut said: Vec<u8> = pieces().flat_map(|piece| voice.say(piece, false)).collect();

@@ -21,8 +21,12 @@
 //! | `json_object` | refused: a JSON schema is needed |
 //! | what nobody knows | refused with its name |
 //!
-//! Of an answer, thinking is not told: Chat Completions has no place for it, and Responses only for what its
-//! provider can open again.
+//! | `reasoning` with sealed content of ours | thinking under its signature; of others dropped with a note |
+//! | `reasoning_content` | dropped with a note: nobody takes thinking back that is not signed |
+//!
+//! Of an answer, thinking is told as `reasoning_content` in Chat Completions, as servers of open models name
+//! it, and in Responses as `reasoning` items, with what brings it back where the caller has asked to
+//! `include` that.
 
 mod along;
 mod chat;
@@ -37,6 +41,7 @@ pub mod passing;
 mod responses;
 #[cfg(test)]
 mod tests;
+mod thoughts;
 mod tools;
 mod turns;
 mod voice;
@@ -44,6 +49,7 @@ mod voice;
 pub use along::Along;
 pub use error::{write as write_error, write_event as write_error_event};
 pub use native::Native;
+pub use thoughts::without as without_thoughts;
 pub use voice::{Setup, Voice};
 
 use crate::llm::conversation::Refusal;

@@ -9,6 +9,8 @@ use crate::llm::anthropic::request::{Request, splice};
 pub struct Asked {
     /// The caller wants a chunk of usage at the end of a stream of Chat Completions.
     pub usage: bool,
+    /// The caller of Responses wants what is thought sealed.
+    pub seals: bool,
     /// The most that may be written, in tokens.
     most: Option<u64>,
     /// How many answers are wanted beside the first.
@@ -40,6 +42,10 @@ pub fn asked(body: &[u8]) -> Result<Asked, Fault> {
         match key.raw {
             b"max_completion_tokens" | b"max_output_tokens" => out.most = value.as_u64(body),
             b"max_tokens" => out.most = out.most.or(value.as_u64(body)),
+            b"include" => {
+                let list = body.get(value.span.clone()).unwrap_or_default();
+                out.seals = memchr::memmem::find(list, b"\"reasoning.encrypted_content\"").is_some();
+            }
             b"n" => out.more = value.as_u64(body).unwrap_or(1).saturating_sub(1),
             _ => {}
         }

@@ -6,7 +6,7 @@ use crate::llm::conversation::named::Named;
 use crate::llm::conversation::{Other, Refusal, Why};
 use crate::llm::inward::fields::{self, top};
 use crate::llm::inward::turns::{Speaker, Turns};
-use crate::llm::inward::{Inward, parts, tools};
+use crate::llm::inward::{Inward, parts, thoughts, tools};
 use crate::llm::loss::{Losses, Treatment};
 use crate::llm::written::{Raw, Writer, Written};
 
@@ -29,7 +29,8 @@ const FIELDS: &[&str] = &[
     "conversation",
 ];
 
-const ITEM: &[&str] = &["type", "role", "content", "call_id", "name", "arguments", "output"];
+const ITEM: &[&str] =
+    &["type", "role", "content", "call_id", "name", "arguments", "output", "encrypted_content"];
 
 /// Why state at the provider is refused.
 const STATELESS: Why = Why::Unsupported("send the whole conversation as `input`: nothing is kept in between");
@@ -113,14 +114,13 @@ fn details(named: &mut Named<'_>, losses: &mut Losses, out: &mut Writer) -> Resu
     }
     fields::output_config(effort, schema, out);
     if let Some(include) = named.raw("include").filter(|include| !include.is_void()) {
-        // The only list that agents without state ask for; what it would hold is never made.
+        // The only list that agents without state ask for, see `thoughts`.
         const REASONING: &[u8] = b"[\"reasoning.encrypted_content\"]";
         let bare: Vec<u8> =
             include.bytes().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
         if bare != REASONING {
             return Err(Refusal::new("include", fields::NOTHING_LIKE_IT));
         }
-        losses.note("include", Treatment::Dropped);
     }
     Ok(())
 }
@@ -178,10 +178,16 @@ impl<'a> Reader<'a, '_> {
                 let bytes = output.span.len();
                 self.turns.result(id, bytes, |out| parts::write_content(&parts, &at("output"), out))
             }
-            // Only who has thought it can read it again.
             "reasoning" => {
-                self.losses.note("input.reasoning", Treatment::Dropped);
-                Ok(())
+                let sealed = named.text("encrypted_content", &at)?;
+                match sealed.and_then(|sealed| thoughts::open(&sealed.text())) {
+                    Some(thought) => self.turns.thought(&thought),
+                    // Only who has thought it can read it again.
+                    None => {
+                        self.losses.note("input.reasoning", Treatment::Dropped);
+                        Ok(())
+                    }
+                }
             }
             _ => {
                 let why = Why::Unsupported("it is an item of a tool or a store that OpenAI runs");

@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 
 use crate::error::{CallError, Code};
 use crate::ids::CallId;
+use crate::limits;
 use crate::llm::anthropic::request;
 use crate::llm::conversation;
 use crate::llm::inward::hide::Hide;
-use crate::llm::inward::{Along, Dialect, Native, Setup, Voice, passing, read, write_error};
+use crate::llm::inward::{
+    Along, Dialect, Native, Setup, Voice, passing, read, without_thoughts, write_error,
+};
 use crate::llm::said::Kind;
 
 /// The request in Anthropic's form.
@@ -92,6 +95,23 @@ fn turns_of_a_chat() {
         ])
     );
     assert_eq!(tree["messages"][1]["content"][2]["id"], tree["messages"][2]["content"][1]["tool_use_id"]);
+}
+
+#[test]
+fn an_id_that_is_too_long_for_anthropic_is_another_one_in_both_places() {
+    let most = "a".repeat(limits::CALL_ID_BYTES_MAX);
+    for (id, stays) in [(most.clone(), true), (format!("{most}a"), false)] {
+        let call = json!({ "id": id, "type": "function", "function": { "name": "f", "arguments": "{}" } });
+        let body = json!({ "model": "m", "messages": [
+            { "role": "user", "content": "go" },
+            { "role": "assistant", "content": null, "tool_calls": [call] },
+            { "role": "tool", "tool_call_id": id, "content": "one" },
+        ] });
+        let tree = inward(Dialect::Chat, &body);
+        let own = &tree["messages"][1]["content"][0]["id"];
+        assert_eq!(*own == id, stays, "{own}");
+        assert_eq!(tree["messages"][2]["content"][0]["tool_use_id"], *own);
+    }
 }
 
 #[test]
@@ -195,6 +215,9 @@ fn fields_of_the_top() {
     let tree = inward(Dialect::Responses, &of_responses);
     assert_eq!((&tree["max_tokens"], &tree["thinking"]), (&json!(7), &json!({ "type": "disabled" })));
     assert_eq!((&tree["temperature"], &tree["output_config"]["format"]["schema"]), (&Value::Null, &schema));
+    let lost = read(Dialect::Responses, of_responses.to_string().as_bytes()).unwrap().losses;
+    let clamped = |what: &str| lost.kinds().iter().any(|loss| loss.what == what);
+    assert!(clamped("temperature"), "what is brought down is told");
 }
 
 #[test]
@@ -249,7 +272,10 @@ fn what_cannot_be_said_is_refused_by_its_name() {
     }
 }
 
-/// An answer of Anthropic's: text, two calls, usage.
+/// Anthropic's word for a thought of its own.
+const SIGNED: &str = "EqQBCgIYAhIk+/==";
+
+/// An answer of Anthropic's: a thought, text, two calls, usage.
 fn stream() -> String {
     let event = |data: Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap());
     let block = |index: u64, block: Value| {
@@ -266,6 +292,8 @@ fn stream() -> String {
             "usage": { "input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 1 } } })),
         block(0, json!({ "type": "thinking", "thinking": "", "signature": "" })),
         delta(0, json!({ "type": "thinking_delta", "thinking": "hm" })),
+        delta(0, json!({ "type": "thinking_delta", "thinking": ", so" })),
+        delta(0, json!({ "type": "signature_delta", "signature": SIGNED })),
         stop(0),
         event(json!({ "type": "ping" })),
         block(1, said("")),
@@ -286,7 +314,7 @@ fn stream() -> String {
 }
 
 fn setup(stream: bool) -> Setup {
-    Setup { call: CallId(7), model: "claude-far".into(), created_s: 5, stream, usage: true }
+    Setup { call: CallId(7), model: "claude-far".into(), created_s: 5, stream, usage: true, seals: false }
 }
 
 fn voiced(dialect: Dialect, stream: bool, bytes: &str) -> String {
@@ -321,6 +349,8 @@ fn a_stream_of_chunks() {
         deltas,
         [
             &json!({ "role": "assistant", "content": "" }),
+            &json!({ "reasoning_content": "hm" }),
+            &json!({ "reasoning_content": ", so" }),
             &json!({ "content": "Hel" }),
             &json!({ "content": "lo \"ł\" 😀" }),
             &call(0, "toolu_1"),
@@ -333,10 +363,10 @@ fn a_stream_of_chunks() {
         ]
     );
     let finishes: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["finish_reason"]).collect();
-    assert_eq!(finishes[8], "tool_calls");
+    assert_eq!(finishes[10], "tool_calls");
     assert_eq!(finishes.iter().filter(|finish| finish.is_string()).count(), 1);
     assert_eq!(
-        chunks[9]["usage"],
+        chunks[11]["usage"],
         json!({ "prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120,
         "prompt_tokens_details": { "cached_tokens": 90 } })
     );
@@ -350,6 +380,7 @@ fn documents() {
     let tree: Value = serde_json::from_str(&voiced(Dialect::Chat, false, &stream())).unwrap();
     let message = &tree["choices"][0]["message"];
     assert_eq!(message["content"], "Hello \"ł\" 😀");
+    assert_eq!(message["reasoning_content"], "hm, so");
     assert_eq!(message["tool_calls"][0]["function"], json!({ "name": "f", "arguments": "{\"a\":1}" }));
     assert_eq!(message["tool_calls"][1]["function"]["arguments"], "{}");
     assert_eq!(
@@ -385,6 +416,13 @@ fn a_stream_of_responses() {
             "response.created",
             "response.in_progress",
             "response.output_item.added",
+            "response.reasoning_summary_part.added",
+            "response.reasoning_summary_text.delta",
+            "response.reasoning_summary_text.delta",
+            "response.reasoning_summary_text.done",
+            "response.reasoning_summary_part.done",
+            "response.output_item.done",
+            "response.output_item.added",
             "response.content_part.added",
             "response.output_text.delta",
             "response.output_text.delta",
@@ -407,20 +445,54 @@ fn a_stream_of_responses() {
         assert_eq!(event["sequence_number"], index);
         assert!(text.contains(&format!("event: {}\n", event["type"].as_str().unwrap())));
     }
-    let whole = &events[18]["response"];
-    assert_eq!(whole["output"][0]["content"][0]["text"], "Hello \"ł\" 😀");
+    let whole = &events[25]["response"];
+    let thought = json!([{ "type": "summary_text", "text": "hm, so" }]);
+    let item = &whole["output"][0];
+    assert_eq!((&item["type"], &item["summary"]), (&json!("reasoning"), &thought));
+    assert!(item.get("encrypted_content").is_none(), "nobody has asked for it: {item}");
+    assert_eq!(whole["output"][1]["content"][0]["text"], "Hello \"ł\" 😀");
     assert_eq!(
-        (&whole["output"][1]["call_id"], &whole["output"][1]["arguments"]),
+        (&whole["output"][2]["call_id"], &whole["output"][2]["arguments"]),
         (&json!("toolu_1"), &json!("{\"a\":1}"))
     );
-    assert_eq!((&whole["output"][2]["arguments"], &whole["status"]), (&json!("{}"), &json!("completed")));
+    assert_eq!((&whole["output"][3]["arguments"], &whole["status"]), (&json!("{}"), &json!("completed")));
     assert_eq!(whole["usage"]["input_tokens_details"]["cached_tokens"], 90);
-    let item = &events[9];
-    for event in &events[10..13] {
-        assert_eq!((&event["item_id"], &event["output_index"]), (&item["item"]["id"], &json!(1)));
+    let item = &events[16];
+    for event in &events[17..20] {
+        assert_eq!((&event["item_id"], &event["output_index"]), (&item["item"]["id"], &json!(2)));
     }
     let document: Value = serde_json::from_str(&voiced(Dialect::Responses, false, &stream())).unwrap();
     assert_eq!(&document, whole);
+}
+
+#[test]
+fn what_a_model_thinks_comes_back_to_it_through_responses() {
+    for stream_it in [true, false] {
+        let setup = Setup { seals: true, ..setup(stream_it) };
+        let said_anew = Voice::new(Dialect::Responses, setup).say(stream().as_bytes(), true);
+        let said_anew = String::from_utf8(said_anew).unwrap();
+        let answer = match stream_it {
+            true => datas(&said_anew).pop().unwrap()["response"].take(),
+            false => serde_json::from_str(&said_anew).unwrap(),
+        };
+        // As agents without state do: all that came is sent back, and what came of the calls.
+        let mut input = vec![json!({ "role": "user", "content": "go" })];
+        input.extend(answer["output"].as_array().unwrap().iter().cloned());
+        input.push(json!({ "type": "function_call_output", "call_id": "toolu_1", "output": "one" }));
+        let body = json!({ "model": "m", "input": input, "include": ["reasoning.encrypted_content"] });
+        let tree = inward(Dialect::Responses, &body);
+        let thought = json!({ "type": "thinking", "thinking": "hm, so", "signature": SIGNED });
+        assert_eq!(tree["messages"][1]["content"][0], thought, "{tree}");
+        assert_eq!(tree["messages"][1]["content"][1]["text"], "Hello \"ł\" 😀");
+        // Whoever speaks this dialect cannot open it.
+        let bare = without_thoughts(body.to_string().as_bytes()).unwrap().unwrap();
+        let bare: Value = serde_json::from_slice(&bare).unwrap();
+        assert_eq!(bare["input"].as_array().unwrap().len(), input.len() - 1);
+    }
+    for (include, seals) in [("reasoning.encrypted_content", true), ("message.output_text.logprobs", false)] {
+        let body = responses(json!({ "include": [include] })).to_string();
+        assert_eq!(passing::asked(body.as_bytes()).unwrap().seals, seals);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use crate::limits;
 use crate::llm::conversation::{Refusal, Why};
 use crate::llm::foreign::parts::FRAME;
+use crate::llm::inward::thoughts::Thought;
 use crate::llm::names;
 use crate::llm::written::{Writer, Written};
 
@@ -92,6 +93,13 @@ impl Turns {
         let mut block = Open::new("text", text.bytes().len());
         block.out().key("text").written(text);
         self.add(speaker, block)
+    }
+
+    /// Adds what the model has thought, under the signature by which it is known again.
+    pub(super) fn thought(&mut self, thought: &Thought) -> Result<(), Refusal> {
+        let mut block = Open::new("thinking", thought.text.len() + thought.signature.len());
+        block.out().key("thinking").text(&thought.text).key("signature").text(&thought.signature);
+        self.add(Speaker::Model, block)
     }
 
     /// Adds an instruction: at the front to the system's words, later to those of the user in a frame, so

@@ -138,6 +138,11 @@ impl Kind {
         }
     }
 
+    /// Whether it says something about those who were asked, and nothing about what was.
+    pub const fn is_of_targets(self) -> bool {
+        !matches!(self, Self::TooLong | Self::Refused)
+    }
+
     /// Whether a person has to look at it: nothing that a caller or time can mend.
     pub const fn is_alarm(self) -> bool {
         matches!(self, Self::Credential | Self::Missing | Self::Quota)

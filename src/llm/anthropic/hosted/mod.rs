@@ -8,6 +8,8 @@
 mod betas;
 mod cuts;
 mod edits;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;
 

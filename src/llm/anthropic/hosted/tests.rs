@@ -5,7 +5,9 @@ use proptest::prelude::{any, proptest};
 use proptest::sample::select;
 use serde_json::{Value as Tree, json};
 
+use super::fuzz::fuzz_hosted_request;
 use super::{Beta, Count, Fields, Host, Hosted, Unknown, Wanted, request};
+use crate::corpus::replay;
 use crate::llm::bedrock;
 use crate::llm::loss::Treatment;
 use crate::llm::signature;
@@ -271,4 +273,35 @@ proptest! {
             assert_ne!(lost, tree.get(name).is_some(), "{name} of {body}");
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_of_a_request_are_read(flags in any::<u8>(), bytes in vec(any::<u8>(), 0..300)) {
+        fuzz_hosted_request(&[&[flags], &bytes[..]].concat());
+        fuzz_hosted_request(&[&[flags, b'{'], &bytes[..], b"}"].concat());
+    }
+
+    #[test]
+    fn any_members_in_any_order_are_read(
+        flags in any::<u8>(),
+        members in vec(select(vec![
+            r#""model":"m""#,
+            r#""max_tokens":9"#, r#""stream" : true"#, r#""tags":["a"]"#, r#""of_tomorrow":{"a":1}"#,
+            r#""anthropic_beta":["context-1m-2025-08-07"]"#, r#""\u0073tream":false"#, r#""safeguards":[]"#,
+            r#""context_management":{"edits":[{"type":"clear_thinking_20251015"}]}"#,
+            r#""thinking":{"type":"enabled","budget_tokens":2048}"#, r#""anthropic_version":"x""#,
+            r#""tools":[{"name":"a","input_schema":{},"eager_input_streaming":true,"defer_loading":true}]"#,
+            r#""messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"ttl":1}}]}]"#,
+        ]), 0..9),
+    ) {
+        let mut data = vec![flags];
+        data.extend_from_slice(format!("{{{}}}", members.join(" ,\n")).as_bytes());
+        fuzz_hosted_request(&data);
+    }
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    replay("hosted_request", 4, fuzz_hosted_request);
 }

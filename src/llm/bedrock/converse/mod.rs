@@ -24,6 +24,8 @@
 //! conversation one turn before, but for where its last message goes on: `messages` stand last.
 
 mod content;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod request;
 mod stream;
 #[cfg(test)]

@@ -7,7 +7,9 @@ use proptest::prelude::{any, proptest};
 use proptest::sample::{Index, select};
 use serde_json::{Value as Tree, json};
 
+use super::fuzz::fuzz_converse_answer;
 use super::{ConverseStream, ORIGIN, Target, converse_path, read_answer, translate};
+use crate::corpus::replay;
 use crate::ids::CallId;
 use crate::llm::bedrock::eventstream::write_frame;
 use crate::llm::conversation;
@@ -763,4 +765,29 @@ proptest! {
         assert_eq!(anthropic(&stream, step).escape_ascii().to_string(), whole.escape_ascii().to_string());
         assert_ne!(check(&whole).0, End::Open);
     }
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_an_answer_says_the_same(
+        order in vec(0_usize..16, 0..20),
+        seed in any::<u8>(),
+        cut in any::<Index>(),
+    ) {
+        let all = answer();
+        let frames = order.iter().filter_map(|index| all.get(*index));
+        let mut stream: Vec<u8> = frames.flatten().copied().collect();
+        stream.truncate(cut.index(stream.len() + 1));
+        fuzz_converse_answer(&[&[seed], &stream[..]].concat());
+    }
+
+    #[test]
+    fn any_bytes_of_an_answer_are_read(bytes in vec(any::<u8>(), 0..300)) {
+        fuzz_converse_answer(&bytes);
+    }
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    replay("converse_answer", 4, fuzz_converse_answer);
 }

@@ -17,6 +17,8 @@ pub(super) struct Writer {
     over: bool,
     /// The text so far, of a document.
     text: String,
+    /// The thinking so far, of a document.
+    thought: String,
     calls: Vec<Call>,
     usage: Usage,
     why: Why,
@@ -45,6 +47,7 @@ impl Writer {
             begun: false,
             over: false,
             text: String::new(),
+            thought: String::new(),
             calls: Vec::new(),
             usage: Usage::default(),
             why: Why::Done,
@@ -58,6 +61,7 @@ impl Writer {
         match event {
             Event::Started { .. } => self.begin(out),
             Event::Text(text) => self.say(text, out),
+            Event::Thinking(text) => self.think(text, out),
             Event::ToolStarted { id, name, .. } => self.call(id, name, out),
             Event::ToolInput { index, json } => self.input(*index, json, out),
             Event::ToolEnded { index } => {
@@ -69,7 +73,7 @@ impl Writer {
             Event::Stopped(stop) => self.why = Why::of(*stop),
             Event::Ended => self.end(out),
             Event::Failed(failure) => self.fail(failure, out),
-            Event::Thinking(_) | Event::Signature(_) | Event::Searched(_) | Event::Compacted(_) => {}
+            Event::Signature(_) | Event::Searched(_) | Event::Compacted(_) => {}
         }
     }
 
@@ -103,6 +107,19 @@ impl Writer {
         }
         self.chunk(out, |out| {
             out.extend_from_slice(b"{\"content\":");
+            write_string(out, text);
+            out.push(b'}');
+        });
+    }
+
+    /// Says what is thought under the name that servers of open models have for it.
+    fn think(&mut self, text: &str, out: &mut Vec<u8>) {
+        if !self.setup.stream {
+            self.thought.push_str(text);
+            return;
+        }
+        self.chunk(out, |out| {
+            out.extend_from_slice(b"{\"reasoning_content\":");
             write_string(out, text);
             out.push(b'}');
         });
@@ -174,6 +191,10 @@ impl Writer {
             write_string(out, &self.text);
         }
         out.extend_from_slice(b",\"refusal\":null");
+        if !self.thought.is_empty() {
+            out.extend_from_slice(b",\"reasoning_content\":");
+            write_string(out, &self.thought);
+        }
         for (index, call) in self.calls.iter().enumerate() {
             out.extend_from_slice(if index == 0 { b",\"tool_calls\":[{" } else { b"},{" });
             write_call(&call.id, &call.name, &call.arguments, out);

@@ -23,6 +23,8 @@ pub struct Setup {
     pub stream: bool,
     /// The caller wants a chunk of usage at the end of a stream of Chat Completions.
     pub usage: bool,
+    /// The caller of Responses wants what is thought sealed, so that it can be sent back.
+    pub seals: bool,
 }
 
 /// Takes the bytes of one answer in pieces of any size, and says the same in the caller's dialect.

@@ -4,6 +4,7 @@ use crate::json::write_string;
 use crate::limits;
 use crate::llm::inward::Dialect;
 use crate::llm::inward::error::write_failure;
+use crate::llm::inward::thoughts;
 use crate::llm::inward::voice::{Setup, Why, read_tokens};
 use crate::llm::said::{Event, Failure, Kind};
 use crate::llm::usage::Usage;
@@ -31,6 +32,7 @@ pub(super) struct Writer {
 #[derive(Clone, Debug)]
 enum Item {
     Message(String),
+    Thought { text: String, signature: String },
     Call { index: usize, id: Box<str>, name: Box<str>, arguments: String },
 }
 
@@ -57,6 +59,8 @@ impl Writer {
         match event {
             Event::Started { .. } => self.begin(out),
             Event::Text(text) => self.say(text, out),
+            Event::Thinking(text) => self.think(text, out),
+            Event::Signature(signed) => self.sign(signed, out),
             Event::ToolStarted { index, id, name } => {
                 self.close(out);
                 let (id, name) = ((*id).into(), (*name).into());
@@ -72,7 +76,7 @@ impl Writer {
             Event::Stopped(stop) => self.why = Why::of(*stop),
             Event::Ended => self.end(out),
             Event::Failed(failure) => self.fail(failure, out),
-            Event::Thinking(_) | Event::Signature(_) | Event::Searched(_) | Event::Compacted(_) => {}
+            Event::Searched(_) | Event::Compacted(_) => {}
         }
         let held = self.output.len() + self.open.as_ref().map_or(0, Item::bytes);
         if held > limits::FOREIGN_ANSWER_BYTES_MAX && !self.over {
@@ -142,6 +146,34 @@ impl Writer {
         self.event_of_item("response.output_text.delta", delta, out);
     }
 
+    fn think(&mut self, more: &str, out: &mut Vec<u8>) {
+        if !matches!(self.open, Some(Item::Thought { .. })) {
+            self.close(out);
+            self.open(Item::Thought { text: String::new(), signature: String::new() }, out);
+        }
+        let Some(Item::Thought { text, .. }) = &mut self.open else { return };
+        let first = text.is_empty();
+        text.push_str(more);
+        if first {
+            let part = (",\"summary_index\":0,\"part\":{\"type\":\"summary_text\",\"text\":", "", "}");
+            self.event_of_item("response.reasoning_summary_part.added", part, out);
+        }
+        let delta = (",\"summary_index\":0,\"delta\":", more, "");
+        self.event_of_item("response.reasoning_summary_text.delta", delta, out);
+    }
+
+    /// Ends a thought by its signature; what is thought next is another one.
+    fn sign(&mut self, signed: &str, out: &mut Vec<u8>) {
+        if !matches!(self.open, Some(Item::Thought { .. })) {
+            self.close(out);
+            self.open(Item::Thought { text: String::new(), signature: String::new() }, out);
+        }
+        if let Some(Item::Thought { signature, .. }) = &mut self.open {
+            signed.clone_into(signature);
+        }
+        self.close(out);
+    }
+
     fn input(&mut self, index: usize, json: &str, out: &mut Vec<u8>) {
         match &mut self.open {
             Some(Item::Call { index: open, arguments, .. }) if *open == index => arguments.push_str(json),
@@ -159,20 +191,13 @@ impl Writer {
             *arguments = "{}".to_owned();
         }
         let said = match &item {
-            Item::Message(text) => text.clone(),
+            Item::Message(text) | Item::Thought { text, .. } => text.clone(),
             Item::Call { arguments, .. } => arguments.clone(),
         };
-        let is_message = matches!(item, Item::Message(_));
+        let events = item.ends(&said);
         self.open = Some(item);
-        if is_message {
-            let text = (",\"content_index\":0,\"text\":", &*said, ",\"logprobs\":[]");
-            self.event_of_item("response.output_text.done", text, out);
-            let part =
-                (",\"content_index\":0,\"part\":{\"type\":\"output_text\",\"text\":", &*said, PART_END);
-            self.event_of_item("response.content_part.done", part, out);
-        } else {
-            let arguments = (",\"arguments\":", &*said, "");
-            self.event_of_item("response.function_call_arguments.done", arguments, out);
+        for (kind, front, end) in events {
+            self.event_of_item(kind, (front, &said, end), out);
         }
         let mut whole = Vec::with_capacity(said.len() + 160);
         self.item("completed", &mut whole);
@@ -233,6 +258,25 @@ impl Writer {
                     out.extend_from_slice(PART_END.as_bytes());
                 }
                 out.extend_from_slice(b"]}");
+            }
+            Some(item @ Item::Thought { text, signature }) => {
+                let head = format!(
+                    "{{\"id\":\"{}_{call:032x}_{place}\",\"type\":\"reasoning\",\"status\":\"{status}\",\
+                     \"summary\":[",
+                    item.prefix()
+                );
+                out.extend_from_slice(head.as_bytes());
+                if status == "completed" && !text.is_empty() {
+                    out.extend_from_slice(b"{\"type\":\"summary_text\",\"text\":");
+                    write_string(out, text);
+                    out.push(b'}');
+                }
+                out.push(b']');
+                if let Some(sealed) = self.setup.seals.then(|| thoughts::seal(text, signature)).flatten() {
+                    out.extend_from_slice(b",\"encrypted_content\":");
+                    write_string(out, &sealed);
+                }
+                out.push(b'}');
             }
             Some(item @ Item::Call { id, name, arguments, .. }) => {
                 let head = format!(
@@ -296,13 +340,41 @@ impl Item {
     const fn prefix(&self) -> &'static str {
         match self {
             Self::Message(_) => "msg",
+            Self::Thought { .. } => "rs",
             Self::Call { .. } => "fc",
+        }
+    }
+
+    /// The events before its end: what they are called, and what stands around all that was `said`.
+    fn ends(&self, said: &str) -> Vec<(&'static str, &'static str, &'static str)> {
+        match self {
+            Self::Message(_) => vec![
+                ("response.output_text.done", ",\"content_index\":0,\"text\":", ",\"logprobs\":[]"),
+                (
+                    "response.content_part.done",
+                    ",\"content_index\":0,\"part\":{\"type\":\"output_text\",\"text\":",
+                    PART_END,
+                ),
+            ],
+            Self::Thought { .. } if said.is_empty() => Vec::new(),
+            Self::Thought { .. } => vec![
+                ("response.reasoning_summary_text.done", ",\"summary_index\":0,\"text\":", ""),
+                (
+                    "response.reasoning_summary_part.done",
+                    ",\"summary_index\":0,\"part\":{\"type\":\"summary_text\",\"text\":",
+                    "}",
+                ),
+            ],
+            Self::Call { .. } => {
+                vec![("response.function_call_arguments.done", ",\"arguments\":", "")]
+            }
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Message(text) => text.len(),
+            Self::Thought { text, signature } => text.len() + signature.len(),
             Self::Call { arguments, .. } => arguments.len(),
         }
     }
