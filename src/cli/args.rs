@@ -418,8 +418,9 @@ schema of each tool. RAW is as servers wrote them, NATIVE the same in fewer byte
 and types; beside them how they stand against RAW. AS SET is what the config says for callers whose team
 says nothing. SIGNATURES is a line for each tool, and NAMES what a client shows that loads definitions
 when they are wanted, as Claude Code does: there, modes change only what is loaded.
-With --session it shows a model of a session, and says what that assumes.
 In the mode `search` no definitions are sent but those of the tools that find others.
+
+With --session it shows what they cost in a session by a model, and says what that assumes.
 
 Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
 

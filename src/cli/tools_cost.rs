@@ -16,6 +16,7 @@ use crate::config::load;
 use crate::gateway::survey::{self, Health, Survey, Wish};
 use crate::limits;
 use crate::mcp::definition::ItemKind;
+use crate::mcp::doors;
 use crate::mcp::lean::cost::{Cost, listed};
 use crate::mcp::lean::session::{Catalog, Doors};
 use crate::mcp::list::Pages;
@@ -176,7 +177,11 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// What the tools take that find all others, and call them.
 fn search(rows: &[Row]) -> usize {
-    Doors::of(rows.iter().map(|row| row.server.as_str())).search
+    let store = Store::new();
+    let texts = doors::search(rows.iter().map(|row| row.server.as_str()));
+    // They are ours, and all of them are tools.
+    let tools = texts.iter().filter_map(|(_, text)| store.intern(ItemKind::Tool, text.as_bytes()).ok());
+    tools.map(|tool| Cost::of(tool.key(), None, &tool).raw).sum()
 }
 
 /// How `form` stands against `raw`, in tenths of a percent, such as `-7.4 %`.
@@ -263,9 +268,12 @@ mod tests {
 
     fn rows() -> Vec<Row> {
         let cost = |raw, native| Cost { raw, native, lean: native / 2, signature: 9, name: 3 };
-        let row = |server: &str, cost, set| {
-            let (server, searched) = (server.to_owned(), false);
-            Row { server, tools: 2, cost, names: 12, set, searched }
+        let row = |server: &str, cost, set| Row {
+            server: server.to_owned(),
+            tools: 2,
+            cost,
+            set,
+            ..Row::default()
         };
         vec![row("git", cost(1000, 925), Some(925)), row("k8s", cost(3000, 3000), Some(1500))]
     }
