@@ -175,6 +175,7 @@ fn inwards(criterion: &mut Criterion) {
                         created_s: 1_795_400_000,
                         stream: true,
                         usage: true,
+                        seals: false,
                     },
                 );
                 let (mut out, mut bytes) = (Vec::with_capacity(4096), 0);

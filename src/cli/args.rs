@@ -456,8 +456,7 @@ schema of each tool. RAW is as servers wrote them, NATIVE the same in fewer byte
 and types; beside them how they stand against RAW. AS SET is what the config says for callers whose team
 says nothing. SIGNATURES is a line for each tool, and NAMES what a client shows that loads definitions
 when they are wanted, as Claude Code does: there, modes change only what is loaded.
-With --session it shows a model of a session, and says what that assumes.
-In the modes `search` and `jit` no definitions are sent but those of the tools that find others.
+In the modes `search`, `jit` and `code` no definitions are sent but those of the tools that find others.
 
 --from-ledger: OFFERED is what went along with requests, a definition counting with each, DEFERRED the part
 that a model saw only once it had looked for it, USED that of tools which answers used; COST is the rest of it
@@ -466,6 +465,8 @@ made. DEAD tools were not called by anybody. Below, each mode: in tokens as dear
 one that is written into the cache counts 1.25, one that is read from it 0.1; where tools have to be found,
 each that a session used costs one more request that reads its prompt again, and what was found. It is a
 model.
+
+With --session it shows what they cost in a session by a model, and says what that assumes.
 
 Exit codes: 0 all servers were listed, 1 some were not, 2 not understood.";
 

@@ -78,9 +78,9 @@ fn assumptions(tools: usize, servers: usize) -> String {
         ),
         "  of each tool, in `native`, and in `search` and `code` a line for each;".to_owned(),
         format!(
-            "- Claude Code lists all names, has a search of {own} tokens, and loads {loaded} tools by it, or one"
+            "- Claude Code lists all names, has a search of {own} tokens, and loads {loaded} tools by it,"
         ),
-        format!("  by its name; ours finds {found}."),
+        format!("  or one by its name; ours finds {found}."),
         "SESSION is in tokens of fresh input. What the model writes, wrong picks and repeated tries"
             .to_owned(),
         "are not in it. Tokens by o200k_base; no vocabulary of today's Claude is public, so read the"

@@ -121,7 +121,9 @@ async fn search(hub: &Rc<Hub>, caller: &Caller, leg: Leg, question: &Question, s
         None => lines(&unlisted),
         Some(added) => {
             let (words, by_name) = added.listed(&leg).await;
-            let either = |entry: &Entry| if by_name(entry) { line(entry) } else { unlisted(entry) };
+            // The definition has come with the list.
+            let named = |entry: &Entry| entry.exposed.to_string();
+            let either = |entry: &Entry| if by_name(entry) { named(entry) } else { unlisted(entry) };
             format!("{words}{}", lines(&either))
         }
     };
