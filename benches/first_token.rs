@@ -1,8 +1,9 @@
-//! The time that the gateway adds to the first token, for each dialect out and in. `cargo bench --bench first_token`.
+//! The time that the gateway adds to the first token, for dialects out and in.
+//! `cargo bench --bench first_token`.
 //!
 //! A provider of fixed answers speaks all dialects. A caller asks it with 60 KiB, in turns through the gateway
-//! and directly with the very bytes that the gateway has sent it, each on a kept connection, and takes the
-//! time until it has read the first text of the answer.
+//! and directly with the very bytes that it has got from the gateway, each on a kept connection, and takes
+//! the time until it has read the first text of the answer.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write, stdout};
@@ -223,8 +224,9 @@ fn messages(begins: bool) -> Vec<Value> {
 
 fn completions(begins: bool) -> Vec<Value> {
     let chunk = |delta: Value, finish: Value, usage: Value| {
-        json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_795_400_000, "model": "gpt-5.6",
-            "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}], "usage": usage})
+        json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.6",
+            "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}],
+            "usage": usage})
     };
     let used = json!({"prompt_tokens": 12_000, "completion_tokens": 5, "total_tokens": 12_005});
     if begins {
@@ -243,7 +245,10 @@ fn responses(begins: bool) -> Vec<Value> {
             "incomplete_details": null, "model": "gpt-5.6", "output": output, "usage": usage})
     };
     let part = |text: &str| json!({"type": "output_text", "annotations": [], "logprobs": [], "text": text});
-    let item = |status: &str, content: Value| json!({"id": "msg_1", "type": "message", "status": status, "content": content, "role": "assistant"});
+    let item = |status: &str, content: Value| {
+        json!({"id": "msg_1", "type": "message", "status": status, "content": content,
+            "role": "assistant"})
+    };
     let used = json!({"input_tokens": 12_000, "output_tokens": 5, "total_tokens": 12_005});
     if begins {
         vec![
@@ -263,7 +268,8 @@ fn responses(begins: bool) -> Vec<Value> {
                 "item_id": "msg_1", "content_index": 0, "text": TEXT, "logprobs": []}),
             json!({"type": "response.content_part.done", "sequence_number": 5, "output_index": 0,
                 "item_id": "msg_1", "content_index": 0, "part": part(TEXT)}),
-            json!({"type": "response.output_item.done", "sequence_number": 6, "output_index": 0, "item": whole}),
+            json!({"type": "response.output_item.done", "sequence_number": 6, "output_index": 0,
+                "item": whole}),
             json!({"type": "response.completed", "sequence_number": 7,
                 "response": response("completed", json!([whole]), used)}),
         ]
@@ -275,7 +281,6 @@ fn gemini(begins: bool) -> Vec<Value> {
     let (text, finish) = if begins { (TEXT, Value::Null) } else { (" and more", json!("STOP")) };
     let candidate =
         json!({"content": {"parts": [{"text": text}], "role": "model"}, "index": 0, "finishReason": finish});
-    vec![
-        json!({"candidates": [candidate], "usageMetadata": used, "modelVersion": "gemini-3.1-pro", "responseId": "r1"}),
-    ]
+    vec![json!({"candidates": [candidate], "usageMetadata": used, "modelVersion": "gemini-3.1-pro",
+            "responseId": "r1"})]
 }

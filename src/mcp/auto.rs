@@ -20,8 +20,8 @@ pub enum Client {
 /// A version: major, minor, patch.
 pub type Release = (u32, u32, u32);
 
-/// The first version of Claude Code that was seen to load definitions when they are wanted behind a gateway, and
-/// to list anew at once when it is told that a list has changed, in both eras; some before it pass over that.
+/// The first version of Claude Code that was seen to load definitions when they are wanted behind a gateway,
+/// and to list anew at once when it is told that a list has changed; some before it pass over that.
 const DEFERS_SINCE: Release = (2, 1, 330);
 
 /// What is the same for clients that want the same.
@@ -124,8 +124,8 @@ fn release(text: &[u8]) -> Option<Release> {
     Some((next()?, next()?, next()?))
 }
 
-/// Whether the client of this `clientInfo` is known to list its tools anew at once when it is told that they have
-/// changed. Of all others nothing is known.
+/// Whether the client of this `clientInfo` is known to list its tools anew at once when it is told that they
+/// have changed. Of all others nothing is known.
 pub fn lists_anew(info: &[u8]) -> bool {
     Client::default().or_of_info(Some(info)).suit() == Suit::Defers
 }

@@ -203,12 +203,13 @@ fn endpoints_and_grants_that_do_not_hold() {
         "mcp: { tools: full }\nteams: { t: { tools: [lean] } }\n\
          mcp_servers:\n  a: { command: a, tools: short }\n  b: { command: b, tools: { x: { mode: 1 } } }",
         &[
-            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, search, jit, code, auto, found \"full\"",
+            "tollgate.yaml:1: mcp.tools: expected one of native, lean, raw, search, jit, code, auto, \
+             found \"full\"",
             "tollgate.yaml:2: teams.t.tools: expected a text, found a list",
             "tollgate.yaml:4: mcp_servers.a.tools: expected one of native, lean, raw, search, jit, code, \
              found \"short\"",
-            "tollgate.yaml:5: mcp_servers.b.tools.x.mode: expected one of native, lean, raw, search, jit, code, \
-             found \"1\"",
+            "tollgate.yaml:5: mcp_servers.b.tools.x.mode: expected one of native, lean, raw, search, jit, \
+             code, found \"1\"",
         ],
     );
     check(
