@@ -292,7 +292,7 @@ proptest! {
             r#""context_management":{"edits":[{"type":"clear_thinking_20251015"}]}"#,
             r#""thinking":{"type":"enabled","budget_tokens":2048}"#, r#""anthropic_version":"x""#,
             r#""tools":[{"name":"a","input_schema":{},"eager_input_streaming":true,"defer_loading":true}]"#,
-            r#""messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"ttl":1}}]}]"#,
+            r#""messages":[{"role":"user","content":[{"type":"text","text":"","cache_control":{"ttl":1}}]}]"#,
         ]), 0..9),
     ) {
         let mut data = vec![flags];
