@@ -1,9 +1,9 @@
 //! The time that the gateway adds to the first token, for dialects out and in.
 //! `cargo bench --bench first_token`.
 //!
-//! A provider of fixed answers speaks all dialects. A caller asks it with 60 KiB, in turns through the gateway
-//! and directly with the very bytes that it has got from the gateway, each on a kept connection, and takes
-//! the time until it has read the first text of the answer.
+//! A provider of fixed answers speaks all dialects. A caller asks it with 60 KiB, in turns through the
+//! gateway and directly with the very bytes that the gateway has sent it, each on a kept connection, and
+//! takes the time until it has read the first text of the answer.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write, stdout};
