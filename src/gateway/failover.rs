@@ -242,7 +242,9 @@ impl Peek {
             200 if plain && named == Named::Events => Form::Events(Box::default(), None),
             _ => Form::Other,
         };
-        let looks = patience.first.is_some() && plain && (200..300).contains(&head.status);
+        // A status that has no body says all there is to say.
+        let has_body = (200..300).contains(&head.status) && !matches!(head.status, 204 | 205);
+        let looks = patience.first.is_some() && plain && has_body;
         if patience.alone && !looks {
             return None;
         }

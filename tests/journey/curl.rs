@@ -32,8 +32,8 @@ fn curl(stream: bool) -> Command {
 #[test]
 fn a_slow_reader_gets_a_large_answer_whole() {
     for_each_engine(|engine| {
-        let body = "0123456789abcdef".repeat(24 * 64 * 1024);
-        let upstream = answers_status::start(200, &[("Content-Type", "text/plain")], &body);
+        let body = format!("{{\"x\":\"{}\"}}", "0123456789abcdef".repeat(24 * 64 * 1024));
+        let upstream = answers_status::start(200, &[("Content-Type", "application/json")], &body);
         let gateway = Gateway::start(engine, &upstream.url());
         let url = gateway.url() + "/v1/messages";
         let outcome = program::run(curl(false).args(["--limit-rate", "8M", &url]), DEADLINE).succeeded();

@@ -62,7 +62,7 @@ fn found_and_called(many: &Peer, environment: &[(&str, &str)]) -> (Vec<Value>, G
     assert_eq!(offered(&requests[0]), [FIND, "mcp__tollgate__look_007"], "and no other");
     assert!(!requests[0].to_string().contains("look_137"), "not even its name");
     let told = outcome(&requests, "toolu_find");
-    assert!(told.contains("in your list of tools now") && told.contains("look_137(word: string)"), "{told}");
+    assert!(told.contains("in your list of tools now") && told.contains(r#"\nlook_137""#), "{told}");
     assert!(outcome(&requests, "toolu_look").contains("look_137 heard łódź"));
     assert!(outcome(&requests, "toolu_again").contains("look_137 heard wieś"));
     (requests, gateway)
@@ -172,7 +172,7 @@ fn any_client_that_lists_anew_has_what_it_finds() {
         assert_eq!(caller.tools(), grown, "at the end, the best first");
         let answer = finder.client().reply().json();
         assert!(told(&answer).starts_with("These are in your list of tools now"), "{answer}");
-        assert!(told(&answer).contains("\nsearch_issues(text: string)"), "{answer}");
+        assert!(told(&answer).contains("\nsearch_issues\n"), "{answer}");
         let said = caller.call("8", "search_issues", "{\"text\":\"y\"}").result();
         assert_eq!(said["content"][0]["text"], "did search_issues of y");
         // Who searches for the same once more need not list.
