@@ -45,8 +45,8 @@ fn large_catalogs_are_searched_by_those_who_would_send_all_of_it() {
                 let lines = one_server("s", &server.url(), server_era, "");
                 let gateway = gateway(engine, &format!("{lines}mcp: {{ tools: auto }}\n"));
                 let mut caller = Caller::new(&gateway, era, "/mcp");
-                // The newest finds what is added to its list; it says who it is by its name alone, so the tools
-                // that call others stand beside. Twice each, in turns: nobody gets the list of another.
+                // The newest finds what is added to its list; it says who it is by its name alone, so the
+                // tools that call others stand beside. Twice each, in turns: nobody gets another's list.
                 for (agent, searched) in rows.iter().chain(rows.iter().rev()).chain(&rows) {
                     let names = listed(&mut caller, agent);
                     assert_eq!(
