@@ -103,18 +103,13 @@ impl ToolMode {
 }
 
 /// What the config says of how definitions of tools are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ToolChoice {
     /// In this mode.
     Set(ToolMode),
     /// In the mode that suits the client and the number of tools (`mcp::auto`).
+    #[default]
     Auto,
-}
-
-impl Default for ToolChoice {
-    fn default() -> Self {
-        Self::Set(ToolMode::default())
-    }
 }
 
 impl ToolChoice {

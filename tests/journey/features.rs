@@ -98,7 +98,8 @@ fn a_tool_of_two_hundred_is_found_and_called() {
         let (find, call): (Use, Use) =
             (("call_find", "ToolSearch", search), ("call_found", wanted, json!({ "word": "łódź" })));
         let upstream = target.plays(vec![(MAIN, vec![vec![find.clone()], vec![call.clone()]])]);
-        let servers = format!("mcp_servers:\n  many: {{ url: \"{}/mcp\" }}\n", many.url());
+        let servers =
+            format!("mcp: {{ tools: native }}\nmcp_servers:\n  many: {{ url: \"{}/mcp\" }}\n", many.url());
         let gateway = target.gateway(Engine::Epoll, &upstream, "", &servers);
         let home = Folder::new();
         let endpoint = endpoint(&gateway);

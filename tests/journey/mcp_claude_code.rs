@@ -38,7 +38,7 @@ fn four_servers(folder: &Folder, reference: &ReferenceServer) -> String {
     let script = |name: &str| json!(peers::mcp_server(name));
     let node = json!(peers::node());
     format!(
-        "mcp_servers:\n  \
+        "mcp: {{ tools: native }}\nmcp_servers:\n  \
            files: {{ command: {node}, args: [{}, {}] }}\n  \
            memory: {{ command: {node}, args: [{}], env: {{ MEMORY_FILE_PATH: {} }} }}\n  \
            everything: {{ command: {node}, args: [{}] }}\n  \
@@ -285,7 +285,8 @@ fn a_question_that_nobody_answers_ends_in_a_result() {
         vec![("toolu_after", "mcp__tollgate__old__test_simple_text", json!({}))],
     ]);
     let servers = format!(
-        "mcp_servers:\n  old: {{ url: \"{}\", era: legacy }}\n  new: {{ url: \"{}\", era: modern }}\n",
+        "mcp: {{ tools: native }}\nmcp_servers:\n  old: {{ url: \"{}\", era: legacy }}\n  \
+         new: {{ url: \"{}\", era: modern }}\n",
         old.url(),
         new.url()
     );

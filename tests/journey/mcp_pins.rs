@@ -333,7 +333,7 @@ fn a_writer_that_is_killed_loses_nothing_that_was_said() {
     let folder = Folder::new();
     let all: Vec<Value> = (0..COUNT).map(|n| tool(&format!("t{n}"), &"words ".repeat(2_000))).collect();
     lists(&folder, &all);
-    let mut gateway = gateway(Engine::Epoll, &rug(&folder, ", pin: approve"));
+    let mut gateway = gateway(Engine::Epoll, &rug(&folder, ", pin: approve, tools: native"));
     let at = gateway.folder().path().to_owned();
     until_state(&at, "t0", "waiting");
     // How long an undisturbed one takes says when to kill the others.

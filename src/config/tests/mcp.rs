@@ -194,7 +194,7 @@ fn the_endpoint() {
         good("drain_s: 1", &[]).snapshot.mcp;
     assert!(servers.is_empty() && allowed_origins.is_empty() && allowed_hosts.is_empty() && !legacy_sse);
     assert_eq!(endpoint_key, "tollgate");
-    assert_eq!((pinning, tools), (Pinning::default(), ToolChoice::Set(ToolMode::Native)));
+    assert_eq!((pinning, tools), (Pinning::default(), ToolChoice::Auto));
 }
 
 #[test]
