@@ -165,7 +165,8 @@ impl Place {
     fn write_config(&self, model: &str) -> Result<()> {
         let mut text = format!(
             "listen: {}\ndata_dir: {}\nthreads: 1\nproviders:\n  demo: {{ dialect: demo }}\nmodels:\n  \
-             {model}: [demo]\n  claude-fixed: [demo]\nmcp: {{ tools: native }}\nmcp_servers:\n  things: {{ openapi: {} }}\nteams:\n",
+             {model}: [demo]\n  claude-fixed: [demo]\nmcp: {{ tools: native }}\n\
+             mcp_servers:\n  things: {{ openapi: {} }}\nteams:\n",
             self.address,
             self.folder.join("data").display(),
             self.folder.join("things.json").display(),

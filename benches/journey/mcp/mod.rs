@@ -156,7 +156,8 @@ fn config(upstream: SocketAddr) -> String {
     let tools = "[\"tool_*\", \"only_*\"]";
     let servers = format!("servers: {{ {few}: {tools}, {many}: {tools} }}");
     format!(
-        "mcp: {{ tools: native }}\nmcp_servers:\n  {few}: {{ url: \"http://{upstream}/mcp/{few}\", era: modern }}\n  \
+        "mcp: {{ tools: native }}\nmcp_servers:\n  \
+         {few}: {{ url: \"http://{upstream}/mcp/{few}\", era: modern }}\n  \
          {many}: {{ url: \"http://{upstream}/mcp/{many}\", era: modern }}\n\
          keys:\n  - {{ name: bench, secret: \"${{env:BENCH_KEY}}\", {servers} }}\n  \
          - {{ name: other, secret: {OTHER_KEY}, {servers} }}\n"
