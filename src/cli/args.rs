@@ -211,7 +211,7 @@ pub(crate) struct ToolsCost {
     /// config is read and no server is started
     #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "timeout", "verbose", "from_ledger"])]
     pub(crate) corpus: Option<PathBuf>,
-    /// What they cost in the sessions of the last days, against what was called, and what each mode would
+    /// What they cost in the sessions of the last days, against what was called, and what other ways would
     /// have cost there
     #[arg(long, conflicts_with_all = ["server", "verbose"])]
     pub(crate) from_ledger: bool,
@@ -461,7 +461,8 @@ In the modes `search`, `jit` and `code` no definitions are sent but those of the
 --from-ledger: OFFERED is what went along with requests, a definition counting with each, DEFERRED the part
 that a model saw only once it had looked for it, USED that of tools which answers used; COST is the rest of it
 at what a token of a prompt cost on average, the cache priced in, and PER CALL that for each call that was
-made. DEAD tools were not called by anybody. Below, each mode: in tokens as dear as one that is read fresh,
+made. DEAD tools were not called by anybody. Below, other ways (not `jit` and `code`): in
+tokens as dear as one that is read fresh,
 one that is written into the cache counts 1.25, one that is read from it 0.1; where tools have to be found,
 each that a session used costs one more request that reads its prompt again, and what was found. It is a
 model.

@@ -1,5 +1,5 @@
 //! `tollgate tools cost --from-ledger`: what definitions of tools cost in the sessions of the last days,
-//! against what was called, and what they would have cost in each mode.
+//! against what was called, and what they would have cost by other ways.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -88,7 +88,7 @@ fn catalog(survey: &Survey) -> Catalog {
     catalog
 }
 
-/// What the sessions would have taken in each mode, had they seen all tools.
+/// What the sessions would have taken by each way, had they seen all tools.
 fn ways(usage: &Usage, catalog: &Catalog, price: PromptPrice) -> Vec<WaySum> {
     let sessions: Vec<Session> = usage
         .sessions
