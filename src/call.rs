@@ -96,6 +96,11 @@ impl ToolMode {
         }
     }
 
+    /// The mode of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
     /// Whether tools of this mode stand in the lists that all callers with the same rights share.
     pub const fn is_listed(self) -> bool {
         !matches!(self, Self::Search | Self::Jit | Self::Code)
@@ -119,6 +124,30 @@ impl ToolChoice {
             Self::Set(mode) => mode.name(),
             Self::Auto => "auto",
         }
+    }
+}
+
+/// How the tools of one list are written, and by whose word: those of which nothing more is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The mode; `None` where the config says of every server how, and not of all the same.
+    pub mode: Option<ToolMode>,
+    /// Whether it was chosen for the client and the number of tools, and is none that the config says.
+    pub chosen: bool,
+}
+
+impl Written {
+    /// The word for the mode in the ledger.
+    pub const fn mode(self) -> &'static str {
+        match self.mode {
+            Some(mode) => mode.name(),
+            None => "mixed",
+        }
+    }
+
+    /// The word for who said so.
+    pub const fn by(self) -> &'static str {
+        if self.chosen { ToolChoice::Auto.name() } else { "config" }
     }
 }
 

@@ -225,6 +225,9 @@ fn about(entry: &Entry) -> String {
             entry.actions.iter().map(|action| format!("{} {}", action.name, action.detail)).collect();
         return plain(&told.join(", "));
     }
+    if !entry.mode.is_empty() {
+        return plain(&format!("tools as {} (by {})", entry.mode, entry.mode_by));
+    }
     if entry.status >= 400 || entry.status == 0 { or_dash(&entry.decision) } else { "-".to_owned() }
 }
 

@@ -113,7 +113,7 @@ fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>, read: &Message, params: &Par
         (&post.snapshot.version, clock::now()),
     )?;
     let id = post.body.get(read.id.clone()?)?;
-    let about =
+    let mut about =
         About { method: read.method.name(), version: Version::V2026_07_28.as_str(), ..About::default() };
     if let Some(kind) = list {
         let cursor = params.cursor.clone().and_then(|cursor| message::text(post.body, cursor));
@@ -121,6 +121,7 @@ fn lane_of<'w>(worker: &'w Worker, post: &Post<'_>, read: &Message, params: &Par
         if kind == ItemKind::Tool {
             let marked = &worker.showcase.marked;
             marked.listed(post.principal, post.scope, &shown.view, cursor.is_none());
+            about.note_list(post.scope, cursor.is_none(), shown.written);
         }
         return Some(Lane::List(Box::new(about), id.to_vec(), page.clone()));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admin::metrics::{Finished, TokenCounts};
-use crate::call::{Endpoint, Outcome};
+use crate::call::{Endpoint, Outcome, Written};
 use crate::clock;
 use crate::error::Code;
 use crate::gateway::charge::Charge;
@@ -51,6 +51,7 @@ static NO_CALL: About = About {
     charged: Charged { cost_pico: 0, budgets: Vec::new() },
     place: None,
     sought: String::new(),
+    written: None,
 };
 
 /// One call.
@@ -222,7 +223,8 @@ impl Record {
     }
 
     /// What the ledger has to say of this call; `None` where it need not be recorded: probes, warm-ups, and
-    /// what passes between client and gateway alone, such as lists that we hold.
+    /// what passes between client and gateway alone, such as lists that we hold, but for those of tools: they
+    /// are what models get to see.
     pub(super) fn kind(&self) -> Option<Kind> {
         let refused = self.outcome == Outcome::Refused;
         match self.endpoint {
@@ -231,8 +233,8 @@ impl Record {
             Endpoint::CountTokens => Some(Kind::CountTokens),
             Endpoint::Models => Some(Kind::ModelList),
             Endpoint::Mcp => {
-                let method = self.mcp.as_deref().map(|about| about.method);
-                method.and_then(kind_of_method).or_else(|| refused.then_some(Kind::Refusal))
+                let kind = self.mcp.as_deref().and_then(About::kind);
+                kind.or_else(|| refused.then_some(Kind::Refusal))
             }
             Endpoint::Admin => Some(Kind::Admin),
             Endpoint::Hello
@@ -294,6 +296,8 @@ impl Record {
             policy: &self.rules,
             marks: redacted(&self.marks),
             sought: self.sought(mcp),
+            mode: mcp.written.map_or("", Written::mode),
+            mode_by: mcp.written.map_or("", Written::by),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::call::ToolChoice;
+use crate::call::{ToolChoice, Written};
 use crate::config::snapshot::Snapshot;
 use crate::gateway::leftovers::Leftovers;
 use crate::gateway::marks::Marked;
@@ -26,6 +26,8 @@ pub(super) struct Shown {
     pub(super) ways: Vec<Way>,
     /// Until when it may be served without asking the hub, which then has the servers listed anew.
     pub(super) until: Option<Instant>,
+    /// How its tools are written of which nothing more is said.
+    pub(super) written: Written,
     /// The version of the config whose rules made it.
     pub(super) config: String,
 }

@@ -240,7 +240,7 @@ fields! { Entry {
     19 method, 20 server, 21 tool, 22 tool_hash, 23 class, 24 tool_use_id, 25 tokens, 26 cost_pico,
     27 priced, 28 budgets, 29 decision, 30 status, 31 outcome, 32 stop_reason, 33 error, 34 request_bytes,
     35 answer_bytes, 36 actions, 37 content, 38 offers, 39 policy, 40 marks,
-    41 sought,
+    41 sought, 42 mode, 43 mode_by,
 } }
 
 fields! { Open {

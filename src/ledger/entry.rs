@@ -35,6 +35,8 @@ pub enum Kind {
     Pin,
     /// Something that a person has to look at, such as a provider that answered from elsewhere.
     Alarm,
+    /// A list of tools that a client got: its first page.
+    ToolList,
 }
 
 /// Tokens by what they are charged as.
@@ -172,4 +174,9 @@ pub struct Entry {
     pub marks: String,
     /// What a search for tools sought; of a call of a tool that such a search has found, the words of that.
     pub sought: String,
+    /// How the tools of a list are written of which neither server nor tool says how: a word of
+    /// `call::ToolMode`, or `mixed` where there are none such and servers differ.
+    pub mode: String,
+    /// By whose word: `config`, or `auto` where it was chosen for the client and the number of tools.
+    pub mode_by: String,
 }

@@ -57,6 +57,8 @@ pub struct Note<'a> {
     pub policy: &'a str,
     pub marks: Cow<'a, str>,
     pub sought: Cow<'a, str>,
+    pub mode: &'a str,
+    pub mode_by: &'a str,
 }
 
 impl Note<'_> {
@@ -90,6 +92,8 @@ impl Note<'_> {
         text(39, self.policy, out);
         text(40, &self.marks, out);
         text(41, &self.sought, out);
+        text(42, self.mode, out);
+        text(43, self.mode_by, out);
     }
 
     /// Appends what of it is known before the call goes out, with what is reserved for it in pico-dollars.

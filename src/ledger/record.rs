@@ -178,6 +178,8 @@ impl Entry {
             policy: String::new(),
             marks: String::new(),
             sought: String::new(),
+            mode: String::new(),
+            mode_by: String::new(),
         }
     }
 }

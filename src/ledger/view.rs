@@ -7,7 +7,7 @@ use crate::ledger::entry::{Action, Class, Entry, Kind, Offer, Tokens};
 
 impl Kind {
     /// All of them, in the order of their numbers in records: new ones come last.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ModelCall,
         Self::CountTokens,
         Self::ModelList,
@@ -22,6 +22,7 @@ impl Kind {
         Self::Config,
         Self::Pin,
         Self::Alarm,
+        Self::ToolList,
     ];
 
     /// The word for it in JSON and in searches.
@@ -41,6 +42,7 @@ impl Kind {
             Self::Config => "config",
             Self::Pin => "pin",
             Self::Alarm => "alarm",
+            Self::ToolList => "tool_list",
         }
     }
 
@@ -154,8 +156,16 @@ impl Serialize for Entry {
         if !self.offers.is_empty() {
             form.serialize_entry("offers", &self.offers)?;
         }
-        let last = [("policy", &self.policy), ("marks", &self.marks), ("sought", &self.sought)];
-        texts(&mut form, &last)?;
+        texts(
+            &mut form,
+            &[
+                ("policy", &self.policy),
+                ("marks", &self.marks),
+                ("sought", &self.sought),
+                ("mode", &self.mode),
+                ("mode_by", &self.mode_by),
+            ],
+        )?;
         form.end()
     }
 }

@@ -3,7 +3,7 @@
 //! This is the one place where that is decided. What a view depends on is the client's [`Suit`], so that all
 //! clients of one suit share their views.
 
-use crate::call::{ToolChoice, ToolMode};
+use crate::call::{ToolChoice, ToolMode, Written};
 use crate::json;
 use crate::limits;
 
@@ -143,9 +143,30 @@ pub fn mode(choice: ToolChoice, suit: Option<Suit>, size: impl FnOnce() -> Size)
     }
 }
 
+/// What is to be said of a list whose view is of this mode, by what the config says of each of its servers.
+/// Single tools have words of their own; they are not in it.
+pub fn written(
+    choice: ToolChoice,
+    mode: ToolMode,
+    servers: impl IntoIterator<Item = Option<ToolMode>>,
+) -> Written {
+    let open = Written { mode: Some(mode), chosen: choice == ToolChoice::Auto };
+    let mut servers = servers.into_iter();
+    let Some(Some(first)) = servers.next() else { return open };
+    let mut set = Written { mode: Some(first), chosen: false };
+    for server in servers {
+        match server {
+            None => return open,
+            Some(other) if other != first => set.mode = None,
+            Some(_) => {}
+        }
+    }
+    set
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Client, Size, Suit, lists_anew, mode, suit};
+    use super::{Client, Size, Suit, lists_anew, mode, suit, written};
     use crate::call::{ToolChoice, ToolMode};
     use crate::limits;
 
@@ -207,6 +228,30 @@ mod tests {
         for (info, expected) in cases {
             assert_eq!(lists_anew(info.as_bytes()), expected, "{info}");
         }
+    }
+
+    #[test]
+    fn a_list_is_said_to_be_written_as_those_are_that_nothing_more_is_said_of() {
+        let (auto, set) = (ToolChoice::Auto, ToolChoice::Set(ToolMode::Lean));
+        let (raw, code) = (Some(ToolMode::Raw), Some(ToolMode::Code));
+        for (choice, servers, words) in [
+            (auto, &[][..], ("jit", "auto")),
+            (auto, &[None, None], ("jit", "auto")),
+            (auto, &[raw, None], ("jit", "auto")),
+            (auto, &[None, raw], ("jit", "auto")),
+            (set, &[None], ("jit", "config")),
+            (auto, &[raw], ("raw", "config")),
+            (auto, &[raw, raw], ("raw", "config")),
+            (auto, &[raw, code, raw], ("mixed", "config")),
+            (auto, &[raw, code, None], ("jit", "auto")),
+        ] {
+            let found = written(choice, ToolMode::Jit, servers.iter().copied());
+            assert_eq!((found.mode(), found.by()), words, "{choice:?} {servers:?}");
+        }
+        for mode in ToolMode::ALL {
+            assert_eq!(ToolMode::from_name(mode.name()), Some(mode));
+        }
+        assert_eq!(ToolMode::from_name("mixed"), None);
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
-use crate::call::Class;
+use crate::call::{Class, Written};
+use crate::gateway::record::kind_of_method;
 use crate::identity::principal::Principal;
 use crate::ids::ServerName;
+use crate::ledger::entry::Kind;
 use crate::mcp::auto::Client;
 use crate::mcp::headers::{Given, Headers};
 use crate::mcp::view::Entry;
@@ -135,6 +137,8 @@ pub(in crate::gateway) struct About {
     pub(in crate::gateway) place: Option<Arc<Place>>,
     /// What a search sought: this one, or the one that has found the tool.
     pub(in crate::gateway) sought: String,
+    /// Of the first page of a list of tools, how these are written.
+    pub(in crate::gateway) written: Option<Written>,
 }
 
 /// What a call of a tool is charged.
@@ -147,6 +151,25 @@ pub(in crate::gateway) struct Charged {
 }
 
 impl About {
+    /// What it is to the ledger; `None` for messages that it does not have.
+    pub(in crate::gateway) fn kind(&self) -> Option<Kind> {
+        if self.written.is_some() { Some(Kind::ToolList) } else { kind_of_method(self.method) }
+    }
+
+    /// Notes that it is a list of tools, of which the ledger has the first page: at which address, and how
+    /// they are written.
+    pub(in crate::gateway) fn note_list(
+        &mut self,
+        scope: Option<&ServerName>,
+        is_first: bool,
+        written: Written,
+    ) {
+        if is_first {
+            self.server = scope.cloned();
+            self.written = Some(written);
+        }
+    }
+
     /// Notes which tool it is.
     pub(in crate::gateway) fn note_tool(&mut self, tool: &Entry) {
         // As many digits as `tollgate tools list` shows.

@@ -181,8 +181,7 @@ async fn request(hub: &Rc<Hub>, asking: Asking, session: Rc<Session>, question: 
                 | Method::PromptsList
                 | Method::ResourcesList
                 | Method::ResourcesTemplatesList => {
-                    leg.about(about).await;
-                    modern::list(hub, &caller, &leg, &question, &seen).await;
+                    modern::list(hub, &caller, &leg, (&question, about), &seen).await;
                 }
                 Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
                     leg.about(about).await;

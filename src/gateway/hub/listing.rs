@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Class, ToolMode};
+use crate::call::{Class, ToolMode, Written};
 use crate::clock;
 use crate::config::snapshot::Snapshot;
 use crate::gateway::hub::Hub;
@@ -46,6 +46,8 @@ impl Views {
 pub(super) struct Seen {
     pub(super) view: Arc<View>,
     pub(super) peers: Vec<Rc<Peer>>,
+    /// How its tools are written of which nothing more is said.
+    pub(super) written: Written,
     /// Whether the address names no server.
     pub(super) is_all: bool,
     /// With the tools that the caller may not call: made when somebody calls one.
@@ -132,7 +134,13 @@ impl Seen {
 }
 
 /// Shows a view to the cores.
-fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[Rc<Peer>]) {
+fn show(
+    hub: &Hub,
+    snapshot: &Snapshot,
+    key: &Whose,
+    (view, written): (&Arc<View>, Written),
+    peers: &[Rc<Peer>],
+) {
     let way = |peer: &Rc<Peer>| Way {
         server: Arc::clone(&peer.server),
         // What is kept of a server is kept here.
@@ -144,6 +152,7 @@ fn show(hub: &Hub, snapshot: &Snapshot, key: &Whose, view: &Arc<View>, peers: &[
         view: Arc::clone(view),
         ways: peers.iter().map(way).collect(),
         until: peers.iter().filter_map(|peer| refresh::fresh_until(peer)).min(),
+        written,
         config: snapshot.version.clone(),
     };
     hub.showcase.put(key.clone(), Arc::new(shown));
@@ -257,12 +266,13 @@ pub(super) async fn seen(
     let is_core = |server: &ServerName, tool: &str| key.0.core().has(server, tool);
     let is_core = Some(&is_core as IsCore<'_>);
     let view = Arc::new(View::new(&Plan { parts: &parts, scope: scope_of, allow, mode, is_core, ttl_ms }));
-    show(hub, &snapshot, &key, &view, &peers);
+    let written = auto::written(choice, mode, peers.iter().map(|peer| peer.presentation.mode));
+    show(hub, &snapshot, &key, (&view, written), &peers);
     if view.has_door(Door::Find) {
         finder::begin(hub);
     }
     let (whole, places) = (OnceCell::new(), Places::default());
-    let seen = Rc::new(Seen { view, peers, is_all: scope.is_none(), whole, places });
+    let seen = Rc::new(Seen { view, peers, written, is_all: scope.is_none(), whole, places });
     let mut views = hub.views.0.borrow_mut();
     if views.len() >= limits::MCP_VIEWS_MAX {
         // Those who still call have theirs made once more.

@@ -45,8 +45,7 @@ pub(super) async fn take(
             leg.result(&seen.discover_result()).await;
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::ResourcesTemplatesList => {
-            leg.about(about()).await;
-            list(hub, caller, &leg, &question, &seen).await;
+            list(hub, caller, &leg, (&question, about()), &seen).await;
         }
         Method::Listen => {
             leg.about(about()).await;
@@ -84,7 +83,13 @@ pub(super) fn unknown_server(hub: &Hub, caller: &Caller) -> RpcError {
 }
 
 /// Answers a list from what is cached.
-pub(super) async fn list(hub: &Hub, caller: &Caller, leg: &Leg, question: &Question, seen: &Seen) {
+pub(super) async fn list(
+    hub: &Hub,
+    caller: &Caller,
+    leg: &Leg,
+    (question, mut about): (&Question, About),
+    seen: &Seen,
+) {
     let kind = match question.method {
         Method::PromptsList => ItemKind::Prompt,
         Method::ResourcesList => ItemKind::Resource,
@@ -92,6 +97,10 @@ pub(super) async fn list(hub: &Hub, caller: &Caller, leg: &Leg, question: &Quest
         _ => ItemKind::Tool,
     };
     let cursor = question.text(question.params.cursor.as_ref());
+    if kind == ItemKind::Tool {
+        about.note_list(caller.scope.as_ref(), cursor.is_none(), seen.written);
+    }
+    leg.about(about).await;
     if kind == ItemKind::Tool
         && seen.view.grows()
         && let Some(session) = &caller.session

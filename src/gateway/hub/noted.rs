@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use crate::call::Outcome;
+use crate::call::{Outcome, Written};
 use crate::clock;
 use crate::gateway::guard;
 use crate::gateway::hub::Hub;
 use crate::gateway::hub::ask::{About, Final, Reply};
-use crate::gateway::record::{self, kept, kind_of_method};
+use crate::gateway::record::{self, kept};
 use crate::identity::principal::Principal;
 use crate::ids::{CallId, ServerName, TeamName};
 use crate::ledger::entry::Entry;
@@ -81,7 +81,7 @@ async fn close(hub: &Hub, entry: Entry, outcome: Outcome, begun: std::time::Inst
 
 /// What is known of a call when it begins; nothing for messages that the ledger does not have.
 fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
-    let kind = kind_of_method(about.method)?;
+    let kind = about.kind()?;
     let id = CallId((u128::from(hub.random()) << 64) | u128::from(hub.random()));
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     Some(Entry {
@@ -98,6 +98,8 @@ fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
         decision: record::redacted(&about.decision).into_owned(),
         marks: about.marks,
         sought: record::redacted(&about.sought).into_owned(),
+        mode: about.written.map_or("", Written::mode).to_owned(),
+        mode_by: about.written.map_or("", Written::by).to_owned(),
         ..Entry::new(id, kind, clock::unix_ms(clock::wall()))
     })
 }

@@ -69,6 +69,7 @@ fn name_fits(name: Name, glob: &Glob, entry: &Entry) -> bool {
         Name::Stop => fits(&entry.stop_reason),
         Name::Action => entry.actions.iter().any(|action| fits(&action.name)),
         Name::Status => entry.status > 0 && glob.matches(&entry.status.to_string()),
+        Name::Mode => fits(&entry.mode) || fits(&entry.mode_by),
         // Nobody can ask for it.
         Name::Who => false,
     }

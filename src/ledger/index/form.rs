@@ -154,7 +154,7 @@ pub fn offers_csv(report: &OfferReport, wish: &OfferWish) -> String {
 /// The names of the columns of [`csv`].
 pub const CSV_HEAD: &str = "position,time,id,kind,key,team,user,session,agent,prompt,client,provider,model,\
     served_model,region,method,server,tool,class,status,outcome,stop_reason,input,output,cache_read,\
-    cache_write_5m,cache_write_1h,cost_usd,took_ms,decision,error,actions,policy,marks,sought";
+    cache_write_5m,cache_write_1h,cost_usd,took_ms,decision,error,actions,policy,marks,sought,mode,mode_by";
 
 /// An entry as a line of CSV (RFC 4180) without its end; `time` is in UTC. Texts that a spreadsheet would
 /// take for a formula begin with a `'`, and what would steer a terminal is replaced.
@@ -198,6 +198,8 @@ pub fn csv(hit: &Hit) -> String {
         cell(&entry.policy),
         cell(&entry.marks),
         cell(&entry.sought),
+        cell(&entry.mode),
+        cell(&entry.mode_by),
     ];
     cells.join(",")
 }

@@ -47,11 +47,13 @@ pub(super) enum Name {
     Status,
     /// Who called, in one: see `block::who`.
     Who,
+    /// How the tools of a list are written, and by whose word.
+    Mode,
 }
 
 impl Name {
     /// All of them, in the order of their numbers in the file: new ones come last.
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Key,
         Self::Team,
         Self::User,
@@ -69,6 +71,7 @@ impl Name {
         Self::Action,
         Self::Status,
         Self::Who,
+        Self::Mode,
     ];
 
     /// Its number in the file.
@@ -76,7 +79,7 @@ impl Name {
         Self::ALL.iter().position(|name| *name == self).and_then(|at| i64::try_from(at).ok()).unwrap_or(-1)
     }
 
-    /// The letter of its marks.
+    /// The letter of its marks; the one that came when no letter was left has a digit.
     pub(super) const fn letter(self) -> char {
         match self {
             Self::Key => 'y',
@@ -96,6 +99,7 @@ impl Name {
             Self::Action => 'n',
             Self::Status => 'x',
             Self::Who => 'b',
+            Self::Mode => '0',
         }
     }
 }

@@ -103,12 +103,13 @@ impl Now {
 /// How a search is written, for helps and errors.
 pub const HELP: &str = "\
 kind:model_call        model_call count_tokens model_list tool_call resource_read prompt_get mcp_other
-                       list_change sign_in refusal admin config
+                       list_change sign_in refusal admin config pin alarm tool_list
 class:write            read write destructive unknown; of the tool, and of what the client was told to do
 key: team: user:       names; * stands for any characters, commas between alternatives: user:ana,ben
 model: provider: region: client: session: agent: prompt:
 server: tool:          tool:github.* tool:create_issue
 action:Bash            a tool that the model told the client to use
+mode:jit mode:auto     how the tools of a list were written, and by whose word: auto or config
 outcome: stop: method: done, refused, lost ...
 id: upstream: use:     ids of the call, of the provider's request, of the tool use
 status:>=400 cost:>0.10 took:>5s tokens:>=100000      > >= < <= = and 1..5; cost in dollars
@@ -119,8 +120,8 @@ prod \"two words\" prod*                     words of tools, errors, decisions, 
 
 /// Names of fields, for the error that a wrong one gets.
 const FIELDS: &str = "kind, class, key, team, user, model, provider, region, client, session, agent, prompt, \
-                      server, tool, action, outcome, stop, method, id, upstream, use, status, cost, took, \
-                      tokens, since, until, day, error, decision";
+                      server, tool, action, mode, outcome, stop, method, id, upstream, use, status, cost, \
+                      took, tokens, since, until, day, error, decision";
 
 impl Query {
     /// Reads a search. The empty one finds everything.
@@ -242,6 +243,7 @@ fn name_of(field: &str) -> Option<Name> {
         "region" => Name::Region,
         "stop" => Name::Stop,
         "action" => Name::Action,
+        "mode" => Name::Mode,
         _ => return None,
     })
 }

@@ -86,7 +86,7 @@ pub struct Facet {
 type Told = fn(&Entry) -> Cow<'_, str>;
 
 /// What is counted.
-const FACETS: [(&str, Told); 11] = [
+const FACETS: [(&str, Told); 12] = [
     ("kind", |entry| entry.kind.name().into()),
     ("class", |entry| entry.class.name().into()),
     ("status", |entry| if entry.status == 0 { "".into() } else { entry.status.to_string().into() }),
@@ -98,6 +98,7 @@ const FACETS: [(&str, Told); 11] = [
     ("provider", |entry| entry.provider.as_str().into()),
     ("server", |entry| entry.server.as_str().into()),
     ("tool", |entry| names::tool_name(entry).into()),
+    ("mode", |entry| entry.mode.as_str().into()),
 ];
 
 impl Reader {

@@ -334,6 +334,8 @@ impl<'c> Batch<'c> {
         self.mark(Name::Agent, &entry.agent)?;
         self.mark(Name::Region, &entry.region)?;
         self.mark(Name::Stop, &entry.stop_reason)?;
+        self.mark(Name::Mode, &entry.mode)?;
+        self.mark(Name::Mode, &entry.mode_by)?;
         if entry.status > 0 {
             self.mark(Name::Status, &entry.status.to_string())?;
         }

@@ -117,6 +117,7 @@ pub(super) fn counts(entry: &Entry) -> bool {
         | Kind::Admin
         | Kind::Config
         | Kind::Pin
-        | Kind::Alarm => entry.cost_pico > 0,
+        | Kind::Alarm
+        | Kind::ToolList => entry.cost_pico > 0,
     }
 }

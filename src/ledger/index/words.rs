@@ -1,7 +1,7 @@
 //! What an entry is found by: the words of its texts, and one mark for each of its facts.
 //!
-//! A word is a run of letters and digits in small letters; a mark is a letter, a colon and a number, so that
-//! no text of anybody can be taken for one: words have no colons.
+//! A word is a run of letters and digits in small letters; a mark is a letter or digit, a colon and a number,
+//! so that no text of anybody can be taken for one: words have no colons.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -94,7 +94,7 @@ const fn always(column: Column) -> Column {
 }
 
 /// All columns, in this order. Names stay; new ones come last.
-pub(super) const COLUMNS: [Column; 47] = [
+pub(super) const COLUMNS: [Column; 49] = [
     always(number("position", |hit| Value::Number(hit.position))),
     always(text("id", |hit| Value::Made(hit.entry.id.to_string()))),
     always(text("kind", |hit| Value::Text(hit.entry.kind.name()))),
@@ -147,6 +147,8 @@ pub(super) const COLUMNS: [Column; 47] = [
     text("policy", |hit| Value::Text(&hit.entry.policy)),
     text("marks", |hit| Value::Text(&hit.entry.marks)),
     text("sought", |hit| Value::Text(&hit.entry.sought)),
+    text("mode", |hit| Value::Text(&hit.entry.mode)),
+    text("mode_by", |hit| Value::Text(&hit.entry.mode_by)),
 ];
 
 fn class(entry: &Entry) -> &'static str {

@@ -63,6 +63,8 @@ fn noted<'a>(entry: &'a Entry, budgets: [&'a [String]; 2]) -> Note<'a> {
         policy: &entry.policy,
         marks: entry.marks.as_str().into(),
         sought: entry.sought.as_str().into(),
+        mode: &entry.mode,
+        mode_by: &entry.mode_by,
     }
 }
 
@@ -163,6 +165,17 @@ fn the_bytes_stay_what_they_are() {
     ]
     .concat();
     assert_eq!(encoded(&Record::Event(event)), expected);
+    let mut list = Entry::new(CallId(1), Kind::ToolList, 0);
+    (list.mode, list.mode_by) = ("jit".into(), "auto".into());
+    let expected = [
+        [3, 0, 1, 16].as_slice(),
+        &id,
+        &[2, 1, 14],
+        &[42, 3, b'j', b'i', b't'],
+        &[43, 4, b'a', b'u', b't', b'o'],
+    ]
+    .concat();
+    assert_eq!(encoded(&Record::Event(list)), expected);
 }
 
 #[test]

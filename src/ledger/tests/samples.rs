@@ -110,7 +110,7 @@ fn tokens() -> impl Strategy<Value = Tokens> {
 pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
     let head = (call_id(), kind(), class(), tokens(), any::<u16>());
     let lists = (vec(text(), 0..4), vec(action(), 0..4), vec(offer(), 0..4));
-    (head, vec(text(), 28), vec(number(), 6), lists).prop_map(|(head, texts, numbers, lists)| {
+    (head, vec(text(), 30), vec(number(), 6), lists).prop_map(|(head, texts, numbers, lists)| {
         let (id, kind, class, tokens, status) = head;
         let mut texts = texts.into_iter();
         let mut text = || texts.next().unwrap();
@@ -156,6 +156,8 @@ pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
             policy: text(),
             marks: text(),
             sought: text(),
+            mode: text(),
+            mode_by: text(),
         }
     })
 }

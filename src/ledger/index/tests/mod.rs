@@ -135,6 +135,8 @@ pub(super) fn entry(seed: u64) -> Entry {
         error,
         actions,
         offers,
+        mode: ["jit", "search", ""][usize::try_from(seed % 3).unwrap()].to_owned(),
+        mode_by: ["auto", "config"][usize::try_from(seed / 3 % 2).unwrap()].to_owned(),
         ..Entry::new(CallId(u128::from(seed)), kind, NOON - below(5 * 86_400_000))
     }
 }

@@ -171,6 +171,8 @@ fn sought() -> Entry {
         status: 429,
         error: "connection refused by prod".to_owned(),
         decision: "allow: teams.web".to_owned(),
+        mode: "jit".to_owned(),
+        mode_by: "auto".to_owned(),
         actions: vec![Action {
             id: "toolu_1".to_owned(),
             name: "Bash".to_owned(),
@@ -190,7 +192,7 @@ upstream:req_9 | tokens:100 | tokens:>=100 | tokens:<=100 | cost:0.1 | cost:>=$0
 took:5s | took:>4999ms | status:429 | status:400..499 | status:>=400 | refused
 "connection refused" | "refused by prod" | REFUSED | refu* | "connection ref"* | error:prod
 decision:teams | staging example | "staging example com" | a_b | github | since:1h | until:59m
-day:today | ana create issue | allow"#;
+day:today | ana create issue | allow | mode:jit | mode:auto | mode:j*,config"#;
 
 /// Searches that do not.
 const OTHERS: &str = r#"-user:ana | user:an | model:claude | tool:issue | tool:github
@@ -198,7 +200,8 @@ tool:jira.* | class:unknown
 class:destructive | -class:write | kind:model_call | action:Write | action:bash | use:toolu_2
 prompt:p- | tokens:>100 | tokens:<100 | cost:>0.1 | cost:<0.10 | took:>5s | status:>429
 status:<429 | "refused connection" | "connection prod" | ref | error:staging | decision:prod
-"prod staging" | "prod curl" | since:59m | until:1h | day:yesterday | connection -prod | -github"#;
+"prod staging" | "prod curl" | since:59m | until:1h | day:yesterday | connection -prod | -github
+mode:config | mode:search | -mode:jit | jit"#;
 
 /// What terms mean, said once without the index: searches are compared with this elsewhere.
 #[test]
