@@ -461,11 +461,15 @@ In the modes `search`, `jit` and `code` no definitions are sent but those of the
 --from-ledger: OFFERED is what went along with requests, a definition counting with each, DEFERRED the part
 that a model saw only once it had looked for it, USED that of tools which answers used; COST is the rest of it
 at what a token of a prompt cost on average, the cache priced in, and PER CALL that for each call that was
-made. DEAD tools were not called by anybody. Below, other ways (not `jit` and `code`): in
-tokens as dear as one that is read fresh,
-one that is written into the cache counts 1.25, one that is read from it 0.1; where tools have to be found,
-each that a session used costs one more request that reads its prompt again, and what was found. It is a
-model.
+made. DEAD tools were not called by anybody.
+Below is what the definitions would have taken of the same sessions in each mode, and where Claude Code
+defers, by the model of --session: with the requests and prompts that each session had, and a search for
+each different tool that it called. Searches that a session did make are among its requests, and are not
+taken out of them.
+Last comes how lists of tools were written for clients (entries of the kind `tool_list`): the mode, whether
+by `config` or by `auto`, how many lists and sessions there were, and what these took by the model. A
+session is taken to have the last list that its key was given before its last request; `-` is that none is
+known.
 
 With --session it shows what they cost in a session by a model, and says what that assumes.
 

@@ -119,6 +119,12 @@ fn servers(
     Ok((rows, failed))
 }
 
+/// What all servers that were asked offer together.
+pub(crate) fn catalog_of(survey: &Survey) -> Catalog {
+    let rows: Vec<Row> = survey.servers.iter().map(|server| Row::of(survey, &server.name)).collect();
+    catalog(&rows)
+}
+
 /// What all rows offer together.
 fn catalog(rows: &[Row]) -> Catalog {
     let Row { tools, cost, names, .. } = Row::all(rows);
@@ -199,11 +205,6 @@ fn ahead(rows: &[Row], away: (bool, bool, bool)) -> usize {
         (false, false, true) => code,
         (false, false, false) => 0,
     }
-}
-
-/// What the doors take, for these servers.
-pub(crate) fn doors<'s>(servers: impl IntoIterator<Item = &'s str>) -> usize {
-    Doors::of(servers).search
 }
 
 /// How `form` stands against `raw`, in tenths of a percent, such as `-7.4 %`.

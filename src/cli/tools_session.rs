@@ -121,6 +121,8 @@ struct Assumptions {
 #[derive(Serialize)]
 struct WayForm {
     way: &'static str,
+    /// One word for it, the same as with `--from-ledger`.
+    mode: &'static str,
     start: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<usize>,
@@ -135,6 +137,7 @@ fn form(catalog: &Catalog, servers: usize, all: &[Estimate]) -> Form {
     let [raw, own] = against(catalog);
     let ways = all.iter().map(|estimate| WayForm {
         way: estimate.way.name(),
+        mode: estimate.way.word(),
         start: estimate.start,
         search: estimate.found,
         session: estimate.session,
@@ -180,7 +183,7 @@ mod tests {
         let lines: Vec<String> = text.lines().map(words).collect();
         assert_eq!(lines[1], "all up front 139,000 - 437,850 100.0 % 12.09x", "{text}");
         assert_eq!(lines[4], "Claude Code defers 6,850 1,505 36,239 8.3 % 1.00x", "{text}");
-        assert_eq!(lines[8], "search 390 237 6,570 1.6 % 0.19x", "{text}");
+        assert_eq!(lines[9], "search 390 237 6,570 1.6 % 0.19x", "{text}");
         assert!(text.contains("500 tools of 12 servers") && text.contains("ours finds 3.4"), "{text}");
     }
 
@@ -196,7 +199,8 @@ mod tests {
         let json = serde_json::to_value(form(&catalog(), 12, &all)).unwrap();
         assert_eq!(json["ways"][0]["session"], 437_850);
         assert_eq!(json["ways"][0].get("search"), None);
-        assert_eq!(json["ways"][7]["way"], "search");
+        assert_eq!((&json["ways"][8]["way"], &json["ways"][8]["mode"]), (&"search".into(), &"search".into()));
+        assert_eq!(json["ways"][3]["mode"], "deferred");
         assert_eq!(json["assumptions"]["found_by_us_tenths"], 34);
     }
 }

@@ -238,7 +238,7 @@ mod tests {
 
     fn session(team: &str, calls: &[(&str, u64)]) -> SessionUse {
         let calls = calls.iter().map(|(tool, calls)| (("git".to_owned(), (*tool).to_owned()), *calls));
-        SessionUse { team: team.to_owned(), requests: 10, prompt_tokens: 1000, calls: calls.collect() }
+        SessionUse { team: team.to_owned(), requests: 10, calls: calls.collect(), ..SessionUse::default() }
     }
 
     fn survey(tools: &[&str]) -> Survey {
@@ -285,7 +285,7 @@ mod tests {
             }
             sessions.push(session("red", &calls));
         }
-        Usage { sessions, left_out: 0 }
+        Usage { sessions, ..Usage::default() }
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
             sessions: (0..20)
                 .map(|n| session("red", &[("log", 1), ("rare", 1)][..if n < 2 { 2 } else { 1 }]))
                 .collect(),
-            left_out: 0,
+            ..Usage::default()
         };
         let tools: Vec<String> =
             suggest(&few, &Survey::default()).remove(0).tools.into_iter().map(|t| t.tool).collect();

@@ -31,7 +31,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Reads the ledger's entries of the last days.
 pub(crate) fn past(config: Option<&Path>, days: u64, output: &mut Output<'_>) -> Result<Past, Failure> {
     let now = entries::now(&Zone { name: None })?;
-    let query = format!("kind:model_call,tool_call since:{days}d");
+    let query = format!("kind:model_call,tool_call,tool_list since:{days}d");
     let query = Query::parse(&query, &now).map_err(|fault| Failure::Refused(fault.to_string()))?;
     let mut reader = entries::open(config, output)?;
     let end = reader.next()?;

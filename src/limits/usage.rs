@@ -6,7 +6,7 @@ pub const USAGE_DAYS_MAX: u64 = 90;
 /// Sessions that are told apart. A thousand people have some 20,000 in a week.
 pub const USAGE_SESSIONS_MAX: usize = 200_000;
 
-/// Calls of tools that are looked at, and uses in answers of models that they are found by.
+/// Calls of tools that are looked at, uses in answers of models that they are found by, and lists of tools.
 pub const USAGE_CALLS_MAX: usize = 1_000_000;
 
 /// Tools that are proposed for a team, where it uses so many: each costs its definition in every session.

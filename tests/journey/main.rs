@@ -94,6 +94,7 @@ mod ledger_export;
 mod ledger_heads;
 mod ledger_tail;
 mod prices;
+mod tools_spent;
 
 // For administrators.
 mod admin_api;

@@ -8,8 +8,7 @@
 //! | `stub.rs` | the same as a function for scripts |
 //! | `shape.rs` | what of it one definition gets in each mode, made once |
 //! | `cost.rs` | tokens of a definition in each of its forms |
-//! | `session.rs` | what they cost in a session, its prompt cache priced in |
-//! | `spent.rs` | what they took of sessions that there were |
+//! | `session.rs` | what they cost in a session with a prompt cache, a usual one or one that there was |
 //! | `results/` | results: smaller notation, chosen fields, rows and lengths with the rest kept |
 //!
 //! All of it works on bytes as a server wrote them, and gives the original back where it finds something
@@ -27,5 +26,4 @@ pub mod sentence;
 pub mod session;
 pub mod shape;
 pub mod signature;
-pub mod spent;
 pub mod stub;
