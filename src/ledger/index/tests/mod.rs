@@ -135,9 +135,16 @@ pub(super) fn entry(seed: u64) -> Entry {
         error,
         actions,
         offers,
+        ..of_list(seed, Entry::new(CallId(u128::from(seed)), kind, NOON - below(5 * 86_400_000)))
+    }
+}
+
+/// What entries of lists say of these, which here any entry may.
+fn of_list(seed: u64, entry: Entry) -> Entry {
+    Entry {
         mode: ["jit", "search", ""][usize::try_from(seed % 3).unwrap()].to_owned(),
         mode_by: ["auto", "config"][usize::try_from(seed / 3 % 2).unwrap()].to_owned(),
-        ..Entry::new(CallId(u128::from(seed)), kind, NOON - below(5 * 86_400_000))
+        ..entry
     }
 }
 
