@@ -22,6 +22,10 @@ use tollgate::gateway::start::start;
 #[path = "samples/request.rs"]
 mod sample;
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KEY: &str = "tg_firsttoken_0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// The text that answers begin with.

@@ -56,14 +56,18 @@ pub(super) const fn dialect_of(endpoint: Endpoint) -> Option<Dialect> {
 /// # Errors
 /// 400 for what cannot be read.
 pub(super) fn read(whole: &Whole, record: &mut Record) -> Result<Request, CallError> {
-    let request = request::read(whole.body())?;
+    let (dialect, body) = (dialect_of(record.endpoint), whole.body());
+    let mut asked = Asked::default();
+    let request = match dialect {
+        None => request::read(body)?,
+        Some(_) => request::read_along(body, |field| asked.see(body, field))?,
+    };
     record.model.clone_from(&request.model);
-    let Some(dialect) = dialect_of(record.endpoint) else { return Ok(request) };
-    let fault = |fault: Fault| CallError::new(Code::BadRequest).context(fault.to_string());
+    let Some(dialect) = dialect else { return Ok(request) };
     record.tongue = Some(Box::new(Tongue {
         dialect,
         request: request.clone(),
-        asked: passing::asked(whole.body()).map_err(fault)?,
+        asked,
         refusal: None,
         losses: Losses::default(),
         hides_usage: false,
