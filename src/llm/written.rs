@@ -234,8 +234,8 @@ mod tests {
         fn what_is_blank_is_known_without_reading_all(
             parts in prop::collection::vec(
                 prop::sample::select(vec![
-                    " ", "\\n", "\\r", "\\t", "\\f", "\\b", "\\u0020", "\\u00a0", "\\u0061", "\u{a0}", "\u{b}",
-                    "\u{3000}", "a", "\\\\", "\\\"", "ä", "\\u", "\\x", "\\",
+                    " ", "\\n", "\\r", "\\t", "\\f", "\\b", "\\u0020", "\\u00a0", "\\u0061", "\u{a0}",
+                    "\u{b}", "\u{3000}", "a", "\\\\", "\\\"", "ä", "\\u", "\\x", "\\",
                 ]),
                 0..6,
             ),
