@@ -21,6 +21,7 @@ use crate::llm::loss::Losses;
 use crate::llm::speech::Speech;
 use crate::llm::vertex;
 use crate::net::buffer::Buffer;
+use crate::policy::guards::Act;
 use crate::route::model::{Plan, Target};
 use crate::secret::Secret;
 use crate::upstream::message::{Message, Part};
@@ -50,47 +51,71 @@ pub(super) const fn dialect_of(endpoint: Endpoint) -> Option<Dialect> {
     }
 }
 
-/// Reads a request, and says it in Anthropic's form where it is in another.
+/// Reads a request as it came: what price, place and policy depend on is what the caller has written.
 ///
 /// # Errors
-/// 400 for what cannot be read, 503 without memory for the other form.
-pub(super) async fn read(
-    worker: &Worker,
-    whole: Whole,
-    record: &mut Record,
-) -> Result<(Whole, Request), CallError> {
-    let mut request = request::read(whole.body())?;
+/// 400 for what cannot be read.
+pub(super) fn read(whole: &Whole, record: &mut Record) -> Result<Request, CallError> {
+    let (dialect, body) = (dialect_of(record.endpoint), whole.body());
+    let mut asked = Asked::default();
+    let request = match dialect {
+        None => request::read(body)?,
+        Some(_) => request::read_along(body, |field| asked.see(body, field))?,
+    };
     record.model.clone_from(&request.model);
-    let Some(dialect) = dialect_of(record.endpoint) else { return Ok((whole, request)) };
-    let fault = |fault: Fault| CallError::new(Code::BadRequest).context(fault.to_string());
-    let asked = passing::asked(whole.body()).map_err(fault)?;
-    let mut tongue = Tongue {
+    let Some(dialect) = dialect else { return Ok(request) };
+    record.tongue = Some(Box::new(Tongue {
         dialect,
         request: request.clone(),
         asked,
         refusal: None,
         losses: Losses::default(),
         hides_usage: false,
-    };
-    let whole = match inward::read(dialect, whole.body()) {
+    }));
+    Ok(request)
+}
+
+/// Says a request in Anthropic's form where it is in another, unless nobody has to read it in that one.
+///
+/// # Errors
+/// 503 without memory for the other form.
+pub(super) async fn say(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    (whole, request): (Whole, Request),
+    plan: &Plan<'_>,
+    record: &mut Record,
+) -> Result<(Whole, Request), CallError> {
+    let only_passes = only_passes(snapshot, plan, record);
+    let Some(tongue) = &mut record.tongue else { return Ok((whole, request)) };
+    let as_it_came = Request { max_tokens: tongue.asked.most(), ..request };
+    if only_passes {
+        return Ok((whole, as_it_came));
+    }
+    match inward::read(tongue.dialect, whole.body()) {
         Ok(Inward { body, losses }) => {
             tongue.losses = losses;
             let anew = request::read(&body)?;
-            // What the price, the place and the policy depend on is what the caller has written.
-            let Request { terms, geo_unreadable, beside, .. } = request;
-            request = Request { terms, geo_unreadable, beside, ..anew };
+            let Request { terms, geo_unreadable, beside, .. } = as_it_came;
+            let request = Request { terms, geo_unreadable, beside, ..anew };
             let share = worker.budget.take(body.len()).await?;
-            whole.said_anew(&body, share)
+            Ok((whole.said_anew(&body, share), request))
         }
         Err(refusal) => {
             tongue.refusal = Some(refusal);
-            request.tools = None;
-            request.max_tokens = asked.most();
-            whole
+            Ok((whole, as_it_came))
         }
-    };
-    record.tongue = Some(Box::new(tongue));
-    Ok((whole, request))
+    }
+}
+
+/// Whether a request will be sent as it came, whoever of the plan takes it, and nobody here looks into what
+/// is said in it: no rule that chooses other targets, no target with conditions, no guard.
+fn only_passes(snapshot: &Snapshot, plan: &Plan<'_>, record: &Record) -> bool {
+    let guarding = snapshot.guards.of(record.team.as_ref());
+    guarding.inputs.is_empty()
+        && guarding.requests.act == Act::Off
+        && snapshot.routes.rules().is_empty()
+        && plan.targets.iter().all(|target| target.fit.is_free() && passes(snapshot, target, record))
 }
 
 /// Leaves out the targets that could not be told what is asked, where it cannot be said in Anthropic's form.

@@ -68,7 +68,7 @@ pub(super) async fn serve(
     let whole = request_body::take(worker, caller, &snapshot.timeouts).await?;
     let whole = cloud_caller::as_messages(&snapshot, principal, caller, whole)?;
     record.request_bytes = whole.body().len() as u64;
-    let (whole, mut request) = inbound::read(worker, whole, record).await?;
+    let request = inbound::read(&whole, record)?;
     let found = destination::find((&snapshot, &worker.decisions), principal, &request, record.at_ms);
     let destination = found.map_err(|Refused { error, decision }| {
         record.decision = decision;
@@ -76,6 +76,8 @@ pub(super) async fn serve(
     })?;
     let Destination { permit, residency, mut plan, meant, notice } = destination;
     record.decision = residency.decision(&permit);
+    let asked = (whole, request);
+    let (whole, mut request) = inbound::say(worker, &snapshot, asked, &plan, record).await?;
     guard::check_request(&snapshot, record, whole.body())?;
     if let Some(end) = notice {
         record.notice = Some(Arc::clone(&end.notice));

@@ -41,9 +41,18 @@ impl<'a> Written<'a> {
         self.0 == text.as_bytes() || (self.0.contains(&b'\\') && self.text() == text)
     }
 
-    /// Whether there is nothing in it but white space.
+    /// Whether there is nothing in it but white space. Reads on only until it is known.
     pub fn is_blank(self) -> bool {
-        self.0.trim_ascii().is_empty() || self.text().trim().is_empty()
+        let mut rest = self.0.trim_ascii_start();
+        while let [b'\\', b'n' | b'r' | b't', after @ ..] = rest {
+            rest = after.trim_ascii_start();
+        }
+        match rest.first() {
+            None => true,
+            Some(b'!'..=b'[' | b']'..=b'~') => false,
+            // Other escapes and other alphabets have white space, too.
+            Some(_) => Self(rest).text().trim().is_empty(),
+        }
     }
 }
 
@@ -211,5 +220,29 @@ impl Writer {
     pub(crate) fn end_text(&mut self) -> &mut Self {
         self.out.push(b'"');
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Written;
+
+    proptest! {
+        #[test]
+        fn what_is_blank_is_known_without_reading_all(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    " ", "\\n", "\\r", "\\t", "\\f", "\\b", "\\u0020", "\\u00a0", "\\u0061", "\u{a0}",
+                    "\u{b}", "\u{3000}", "a", "\\\\", "\\\"", "ä", "\\u", "\\x", "\\",
+                ]),
+                0..6,
+            ),
+        ) {
+            let raw = parts.concat();
+            let written = Written::new(raw.as_bytes());
+            prop_assert_eq!(written.is_blank(), written.text().trim().is_empty(), "{:?}", raw);
+        }
     }
 }

@@ -147,6 +147,12 @@ fn check_entries(gateway: Gateway, tokens: [u64; 3], served: &str) {
         assert_eq!((&call["provider"], &call["key"]), (&json!("far"), &json!("main")), "{call:#}");
         assert!(call["cost_pico"].as_u64() > Some(0), "{call:#}");
     }
+    let offered = done.iter().filter_map(|call| call["offers"][0]["used"].as_u64());
+    assert_eq!(
+        offered.filter(|used| *used > 0).count(),
+        2,
+        "what was offered, and what of it was used: {entries:#?}"
+    );
     let uses: Vec<&Value> = done.iter().flat_map(|call| call["actions"].as_array()).flatten().collect();
     let names: Vec<_> = uses.iter().map(|action| (&action["id"], &action["name"])).collect();
     let bash = &json!("Bash");

@@ -86,6 +86,20 @@ fn definitions_of_tools_are_read() {
 }
 
 #[test]
+fn definitions_in_openais_dialects_are_read() {
+    let list = r#"[{"type":"function","function":{"description":"name","name":"B\u0061sh","parameters":{}}},
+        {"type":"function","name":"Read","parameters":{}},{"type":"web_search"},{"function":7}]"#;
+    let mut found = Vec::new();
+    tools::read(list.as_bytes(), 0..list.len(), |tool| {
+        found.push((tool.name.to_string(), tool.kind.to_string()));
+        assert!(tool.bytes < list.len());
+    })
+    .unwrap();
+    let expected = [("Bash", ""), ("Read", ""), ("", "web_search"), ("", "")];
+    assert_eq!(found, expected.map(|(name, kind)| (name.to_owned(), kind.to_owned())));
+}
+
+#[test]
 fn what_an_estimate_needs_is_found() {
     let body = br#"{"model":"m","thinking":{"type":"enabled","budget_tokens":9000},"speed":"fast",
         "service_tier":"standard_only","inference_geo":"us"}"#;

@@ -35,7 +35,8 @@ impl Tool<'_> {
     }
 }
 
-/// Visits the definitions of the list at `span` of `body`, which is that of [`Request::tools`].
+/// Visits the definitions of the list at `span` of `body`, which is that of [`Request::tools`]. Those of
+/// OpenAI's dialects are read as well: Chat Completions has the name one level deeper.
 ///
 /// [`Request::tools`]: crate::llm::anthropic::request::Request::tools
 ///
@@ -55,7 +56,10 @@ fn tool(body: &[u8], span: Range<usize>) -> Result<Tool<'_>, Fault> {
     json::fields_at(body, span, |Field { key, value }| {
         match &*name(&key)? {
             "name" => tool.name = word(body, &value),
-            "type" if value.inner(body) != Some(b"custom") => tool.kind = word(body, &value),
+            "function" if value.kind == Kind::Object => tool.name = name_in(body, value)?,
+            "type" if !matches!(value.inner(body), Some(b"custom" | b"function")) => {
+                tool.kind = word(body, &value)
+            }
             "defer_loading" => tool.deferred = value.kind == Kind::True,
             "max_uses" => tool.max_uses = tool.max_uses.max(value.as_u64(body)),
             _ => {}
@@ -63,6 +67,18 @@ fn tool(body: &[u8], span: Range<usize>) -> Result<Tool<'_>, Fault> {
         Ok::<_, Fault>(())
     })?;
     Ok(tool)
+}
+
+/// The name in the inner object of a tool.
+fn name_in<'a>(body: &'a [u8], inner: Value) -> Result<Cow<'a, str>, Fault> {
+    let mut found = Cow::default();
+    json::fields_at(body, inner.span, |Field { key, value }| {
+        if name(&key)? == "name" {
+            found = word(body, &value);
+        }
+        Ok::<_, Fault>(())
+    })?;
+    Ok(found)
 }
 
 fn name<'a>(key: &Key<'a>) -> Result<Cow<'a, str>, Fault> {

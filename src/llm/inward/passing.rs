@@ -1,7 +1,7 @@
 //! A caller's body for a provider of its own dialect: as it came, but for the model's id and for what the
 //! meter has to be told.
 
-use crate::json::{self, Fault, Field, Kind};
+use crate::json::{self, Fault, Field, Kind, Value};
 use crate::llm::anthropic::request::{Request, splice};
 
 /// What is to be known of such a request.
@@ -30,45 +30,49 @@ impl Asked {
             None => None,
         }
     }
+
+    /// Looks at a field of the top level: `stream_options`, and what the most depends on that may be written.
+    ///
+    /// # Errors
+    /// What is not JSON.
+    pub fn see(&mut self, body: &[u8], Field { key, value }: &Field<'_>) -> Result<(), Fault> {
+        match key.raw {
+            b"max_completion_tokens" | b"max_output_tokens" => self.most = value.as_u64(body),
+            b"max_tokens" => self.most = self.most.or(value.as_u64(body)),
+            b"include" => {
+                let list = value.bytes(body);
+                self.seals = memchr::memmem::find(list, b"\"reasoning.encrypted_content\"").is_some();
+            }
+            b"n" => self.more = value.as_u64(body).unwrap_or(1).saturating_sub(1),
+            b"stream_options" if value.kind == Kind::Object => self.see_options(body, value)?,
+            b"stream_options" => self.refused = Some((value.span.start, value.span.end)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn see_options(&mut self, body: &[u8], options: &Value) -> Result<(), Fault> {
+        let mut empty = true;
+        json::fields_at(body, options.span.clone(), |Field { key, value }| {
+            empty = false;
+            if key.raw == b"include_usage" {
+                self.usage = value.kind == Kind::True;
+                self.refused = (!self.usage).then_some((value.span.start, value.span.end));
+            }
+            Ok::<_, Fault>(())
+        })?;
+        self.options = Some((options.span.start + 1, empty));
+        Ok(())
+    }
 }
 
-/// Reads `stream_options`, and what the most depends on that may be written.
+/// Looks at all fields of a body.
 ///
 /// # Errors
 /// What is not JSON.
 pub fn asked(body: &[u8]) -> Result<Asked, Fault> {
     let mut out = Asked::default();
-    json::fields(body, |Field { key, value }| {
-        match key.raw {
-            b"max_completion_tokens" | b"max_output_tokens" => out.most = value.as_u64(body),
-            b"max_tokens" => out.most = out.most.or(value.as_u64(body)),
-            b"include" => {
-                let list = body.get(value.span.clone()).unwrap_or_default();
-                out.seals = memchr::memmem::find(list, b"\"reasoning.encrypted_content\"").is_some();
-            }
-            b"n" => out.more = value.as_u64(body).unwrap_or(1).saturating_sub(1),
-            _ => {}
-        }
-        if key.raw != b"stream_options" {
-            return Ok(());
-        }
-        if value.kind != Kind::Object {
-            out.refused = Some((value.span.start, value.span.end));
-            return Ok(());
-        }
-        let mut empty = true;
-        let start = value.span.start + 1;
-        json::fields_at(body, value.span, |Field { key, value }| {
-            empty = false;
-            if key.raw == b"include_usage" {
-                out.usage = value.kind == Kind::True;
-                out.refused = (!out.usage).then_some((value.span.start, value.span.end));
-            }
-            Ok::<_, Fault>(())
-        })?;
-        out.options = Some((start, empty));
-        Ok::<_, Fault>(())
-    })?;
+    json::fields(body, |field| out.see(body, &field))?;
     Ok(out)
 }
 

@@ -24,18 +24,18 @@ pub(super) fn write(body: &[u8], list: &Value, out: &mut Writer) -> Result<bool,
     }
     let mut index = 0;
     json::elements(body, list.span.clone(), |tool| {
-        let place = format!("tools[{index}]");
         if index == limits::TOOLS_MAX {
             return Err(Refusal::new("tools", Why::TooMany(limits::TOOLS_MAX)));
         }
         if index == 0 {
             out.key("tools").open('[');
         }
+        let at = index;
         index += 1;
         if tool.kind != Kind::Object {
-            return Err(Refusal::new(place, Why::Kind("an object")));
+            return Err(Refusal::new(format!("tools[{at}]"), Why::Kind("an object")));
         }
-        write_tool(body, &tool, &place, out)
+        write_tool(body, &tool, at, out)
     })?;
     if index > 0 {
         out.close(']');
@@ -43,8 +43,8 @@ pub(super) fn write(body: &[u8], list: &Value, out: &mut Writer) -> Result<bool,
     Ok(index > 0)
 }
 
-fn write_tool(body: &[u8], tool: &Value, place: &str, out: &mut Writer) -> Result<(), Refusal> {
-    let at = |name: &str| format!("{place}.{name}");
+fn write_tool(body: &[u8], tool: &Value, index: usize, out: &mut Writer) -> Result<(), Refusal> {
+    let at = |name: &str| format!("tools[{index}].{name}");
     let mut named = Named::read(body, tool.span.clone(), FIELDS, &at)?;
     if !named.needed("type", &at)?.is("function") {
         return Err(Refusal::new(at("type"), FUNCTIONS_ONLY));
@@ -52,7 +52,7 @@ fn write_tool(body: &[u8], tool: &Value, place: &str, out: &mut Writer) -> Resul
     match named.raw("function") {
         // Chat Completions have it one level deeper.
         Some(inner) if inner.kind == Kind::Object => {
-            let at = |name: &str| format!("{place}.function.{name}");
+            let at = |name: &str| format!("tools[{index}].function.{name}");
             let whole = 0..inner.bytes().len();
             write_function(Named::read(inner.bytes(), whole, FIELDS, &at)?, &at, out)
         }
@@ -91,15 +91,20 @@ fn write_function(
 
 /// Anthropic's schemas say that they are those of objects; OpenAI's may leave it out.
 fn write_schema(schema: Raw<'_>, out: &mut Writer) -> Result<(), Refusal> {
+    // Most begin with it, which spares a walk.
+    let first = schema.bytes().get(1..).unwrap_or_default().trim_ascii_start();
+    if first.starts_with(b"\"type\":\"") {
+        out.raw(schema.bytes());
+        return Ok(());
+    }
     let mut named = Named::read(schema.bytes(), 0..schema.bytes().len(), &["type"], &top)?;
     if named.take("type").is_some() {
         out.raw(schema.bytes());
         return Ok(());
     }
-    let inner = schema.bytes().get(1..).unwrap_or_default().trim_ascii_start();
     out.raw(b"{\"type\":\"object\"");
-    if inner != b"}" {
-        out.raw(inner);
+    if first != b"}" {
+        out.raw(first);
     } else {
         out.close('}');
     }
