@@ -214,7 +214,8 @@ fn endpoints_and_grants_that_do_not_hold() {
     );
     check(
         "mcp_servers:\n  a: { command: a, results: { minify: 1, keep: [a.], max_rows: 0, max_bytes: 9 } }\n  \
-         b: { command: b, tools: { x: { results: { rows: 1, drop: [$] } } } }",
+         b: { command: b, tools: { x: { results: { rows: 1, drop: [$] } } },\n       \
+         results: { max_result_size_chars: 500001, refer_bytes: 1000 } }",
         &[
             "tollgate.yaml:2: mcp_servers.a.results.minify: expected one of true, false, found \"1\"",
             "tollgate.yaml:2: mcp_servers.a.results.keep: a step begins with `.`, `..` or `[` (at byte 0), \
@@ -224,9 +225,13 @@ fn endpoints_and_grants_that_do_not_hold() {
             "tollgate.yaml:2: mcp_servers.a.results.max_bytes: expected a whole number from 256 to 8388608, \
              found \"9\"",
             "tollgate.yaml:3: unknown key \"rows\" in mcp_servers.b.tools.x.results; \
-             known here: minify, keep, drop, max_rows, max_bytes",
+             known here: minify, keep, drop, max_rows, max_bytes, max_result_size_chars, refer_bytes",
             "tollgate.yaml:3: mcp_servers.b.tools.x.results.drop: a path needs at least one step: \
              `$` alone is the whole result",
+            "tollgate.yaml:4: mcp_servers.b.results.max_result_size_chars: expected a whole number from 1 to \
+             500000, found \"500001\"",
+            "tollgate.yaml:4: mcp_servers.b.results.refer_bytes: expected a whole number from 1024 to \
+             8388608, found \"1000\"",
         ],
     );
     check(
