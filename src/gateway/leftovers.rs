@@ -62,8 +62,8 @@ impl Leftovers {
         Some(handle)
     }
 
-    /// Keeps what a handle of this caller stands for as long as if it came now; false where it is not kept any
-    /// more, or is another tool's.
+    /// Keeps what a handle of this caller stands for as long as if it came now; false where it is not kept
+    /// any more, or is another tool's.
     pub(super) fn renew(&self, key_id: &str, of: &Whose, handle: &str, now: Instant) -> bool {
         let mut store = self.store();
         let fits = |left: &&mut Left| *left.key_id == *key_id && left.of == *of && now < left.until;

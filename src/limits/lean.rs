@@ -47,15 +47,15 @@ pub const RESULT_PATH_STEPS_MAX: usize = 32;
 /// Bytes that a text of a result may be cut to at least: less than a row of most tables helps nobody.
 pub const RESULT_CUT_BYTES_MIN: usize = 256;
 
-/// Characters of a result that a definition may have Claude Code put before its model, by the mark for it: what
-/// it takes at most (2.1.330; 400,000 went in whole).
+/// Characters of a result that a definition may have Claude Code put before its model, by the mark for it:
+/// what it takes at most (2.1.330; 400,000 went in whole).
 pub const CLIENT_RESULT_CHARS_MAX: usize = 500_000;
 
 /// Characters that it puts before its model whole without any mark, measured.
 pub const CLIENT_RESULT_CHARS_SHOWN: usize = 30_000;
 
-/// Characters that it was seen to save to a file instead, without any mark. Its own bound lies below, so a mark
-/// of so many never makes it show less.
+/// Characters that it was seen to save to a file instead, without any mark. Its own bound lies below, so a
+/// mark of so many never makes it show less.
 pub const CLIENT_RESULT_CHARS_SAVED: usize = 60_000;
 
 /// Characters of the words that say how to read on, behind a text that was cut.

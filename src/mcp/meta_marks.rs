@@ -9,9 +9,9 @@ use crate::mcp::changes::Changes;
 use crate::mcp::definition::Broken;
 
 /// The first asks a person before each call, whatever the person's own rules allow; the second puts the
-/// definition before the model from the start, where others are but names until they are looked for; the third
-/// says how many characters of a result are put before the model: of a longer one it gets a file's name. No
-/// other client was seen to read them, and none sends them to its model.
+/// definition before the model from the start, where others are but names until they are looked for; the
+/// third says how many characters of a result are put before the model: of a longer one it gets a file's
+/// name. No other client was seen to read them.
 const NAMES: [&str; 3] = [ASKS, ALWAYS, RESULT_CHARS];
 
 const ASKS: &str = "anthropic/requiresUserInteraction";
@@ -57,8 +57,8 @@ impl Marks {
         Ok(marks)
     }
 
-    /// What to write where, so that those of [`NAMES`] that `changes` want say so; `key_end` is where a member
-    /// may be put in.
+    /// What to write where, so that those of [`NAMES`] that `changes` want say so; `key_end` is where a
+    /// member may be put in.
     pub(super) fn set<'a>(
         &self,
         key_end: usize,

@@ -468,7 +468,8 @@ fn what_is_done_to_results_is_said_of_servers_and_of_tools() {
 
 #[test]
 fn what_a_client_shows_of_results_is_said_or_follows_from_what_is_cut() {
-    let text = "mcp_servers:\n  a:\n    command: a\n    results: { max_bytes: 100000, refer_bytes: 4096 }\n    \
+    let text = "mcp_servers:\n  a:\n    command: a\n    \
+                results: { max_bytes: 100000, refer_bytes: 4096 }\n    \
                 tools: { dump: { results: { max_result_size_chars: 400000 } } }\n";
     let loaded = good(text, &[]);
     let presentation = &loaded.snapshot.mcp.servers[0].presentation;

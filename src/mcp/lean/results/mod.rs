@@ -5,8 +5,8 @@
 //! that say `isError` are left alone: they are short, and all of their words count.
 //!
 //! A large text that a session was given before is not given again: the result says where it was, and how to
-//! ask for it (`repeats`). That goes for texts of results that have no `structuredContent`, which clients hold
-//! against a schema, and some give their model in place of all texts.
+//! ask for it (`repeats`). That goes for texts of results that have no `structuredContent`, which clients
+//! hold against a schema, and some give their model in place of all texts.
 
 use std::ops::Range;
 
@@ -63,8 +63,8 @@ impl Rule {
     }
 
     /// The mark by which Claude Code does not cut once more what a cap has let through: what the config says,
-    /// or what follows from the cap of bytes. Nothing where it shows as much by itself, so that the mark never
-    /// takes anything away. Characters are never more than bytes.
+    /// or what follows from the cap of bytes. Nothing where it shows as much by itself, so that the mark
+    /// never takes anything away. Characters are never more than bytes.
     pub fn result_chars(&self) -> Option<usize> {
         let follows = || {
             let shown = self.caps.bytes_max?.saturating_add(limits::RESULT_NOTE_CHARS);

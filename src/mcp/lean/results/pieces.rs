@@ -48,7 +48,8 @@ impl Unit {
     }
 }
 
-/// A text of which only a part is shown at once, or nothing for now. It is whole: pieces can be read in any order and again.
+/// A text of which only a part is shown at once, or nothing for now. It is whole: pieces can be read in any
+/// order and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     text: String,

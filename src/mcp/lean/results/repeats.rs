@@ -2,8 +2,8 @@
 //!
 //! Whether a text is still before a model nobody can know here: conversations are cut short, and several of
 //! them may share a session. So every reference has a handle. Nor can it be known whether a person lets the
-//! client call what reads on. So until a session has done that once, it is referred to a text one time for each
-//! time that it was given it: who calls again gets the text, and no model goes round in a circle.
+//! client call what reads on. So until a session has done that once, it is referred to a text one time for
+//! each time that it was given it: who calls again gets the text, and no model goes round in a circle.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
