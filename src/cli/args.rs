@@ -276,6 +276,10 @@ pub(crate) struct ToolsTrim {
     /// Bytes that are shown at once
     #[arg(long, value_name = "NUMBER", value_parser = bound(limits::RESULT_CUT_BYTES_MIN))]
     pub(crate) max_bytes: Option<u64>,
+    /// Bytes from which on a text is referred to that stood in a result before, as `results.refer_bytes` of
+    /// the config; each file counts as the results of one session
+    #[arg(long, value_name = "NUMBER", value_parser = bound(limits::RESULT_REFER_BYTES_MIN))]
+    pub(crate) refer_bytes: Option<u64>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -9,10 +9,11 @@ use serde::Serialize;
 use crate::cli::args::ToolsTrim;
 use crate::cli::output::{Failure, Output};
 use crate::cli::table::{columns, thousands};
+use crate::clock;
 use crate::json::{self, Kind};
 use crate::limits;
 use crate::mcp::fault::Fault;
-use crate::mcp::lean::results::{self, BadPath, Caps, Path, Rule};
+use crate::mcp::lean::results::{self, BadPath, Caps, Digest, Origin, Path, Rule, Texts};
 use crate::mcp::message;
 use crate::net::terminal;
 use crate::tokens::count;
@@ -43,17 +44,25 @@ struct Form {
     changed: usize,
     /// Of each result.
     tokens: Vec<usize>,
+    /// What the session of the file was given.
+    texts: Texts,
 }
 
 impl Form {
     fn new(name: &str, rule: Option<Rule>) -> Self {
-        Self { name: name.to_owned(), rule, changed: 0, tokens: Vec::new() }
+        Self { name: name.to_owned(), rule, changed: 0, tokens: Vec::new(), texts: Texts::default() }
+    }
+
+    /// Begins another file, which is another session.
+    fn begin(&mut self) {
+        self.texts = Texts::default();
+        self.texts.listed(true);
     }
 
     /// Counts one result.
     fn add(&mut self, result: &[u8]) -> Result<(), Fault> {
         let trimmed = match &self.rule {
-            Some(rule) => trimmed(result, rule)?,
+            Some(rule) => trimmed(result, rule, &mut self.texts)?,
             None => None,
         };
         self.changed += usize::from(trimmed.is_some());
@@ -66,8 +75,14 @@ impl Form {
 const HANDLE: &str = "0123456789abcdef";
 
 /// A result as the gateway would hand it on; nothing where it stays as it is.
-fn trimmed(result: &[u8], rule: &Rule) -> Result<Option<Vec<u8>>, Fault> {
-    let trimmed = results::trim(result, rule)?;
+fn trimmed(result: &[u8], rule: &Rule, texts: &mut Texts) -> Result<Option<Vec<u8>>, Fault> {
+    let (origin, now) = (Origin::new("tool", ""), clock::now());
+    let trimmed = {
+        let earlier = |digest: &Digest| texts.earlier(digest, &origin, now);
+        results::trim_in_session(result, rule, Some(&earlier))?
+    };
+    trimmed.given().iter().for_each(|digest| texts.give(*digest, &origin, now));
+    trimmed.referred().iter().for_each(|(digest, _)| texts.refer(digest, HANDLE));
     if trimmed.is_unchanged() {
         return Ok(None);
     }
@@ -112,10 +127,11 @@ fn forms(wish: &ToolsTrim) -> Result<Vec<Form>, Failure> {
     let asked = Rule {
         keep: paths(&wish.keep)?,
         drop: paths(&wish.drop)?,
+        refer_bytes: number(wish.refer_bytes),
         ..cut(number(wish.max_rows), number(wish.max_bytes))
     };
     let mut forms = vec![Form::new("as they came", None), Form::new("minify", Some(small.clone()))];
-    if asked.changes_values() {
+    if asked.changes_values() || asked.refer_bytes.is_some() {
         forms.push(Form::new("as asked", Some(asked)));
     } else {
         forms.extend([8_000, 4_000].map(|most| {
@@ -131,6 +147,7 @@ fn read(path: &FilePath, forms: &mut [Form]) -> Result<(), Failure> {
     let mut file = BufReader::new(File::open(path).map_err(|why| refused(&why))?);
     let most = limits::MCP_MESSAGE_BYTES_MAX;
     let mut line = Vec::new();
+    forms.iter_mut().for_each(Form::begin);
     for number in 1_usize.. {
         line.clear();
         let room = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
@@ -220,6 +237,7 @@ mod tests {
             drop: Vec::new(),
             max_rows: None,
             max_bytes: None,
+            refer_bytes: None,
             json: false,
         }
     }
@@ -227,6 +245,7 @@ mod tests {
     fn counted(wish: &ToolsTrim, results: &[&str]) -> Vec<Form> {
         let mut forms = forms(wish).unwrap();
         for form in &mut forms {
+            form.begin();
             results.iter().for_each(|result| form.add(result.as_bytes()).unwrap());
         }
         forms
@@ -271,6 +290,17 @@ mod tests {
         let keep = ToolsTrim { keep: vec!["$.a".into()], ..wish() };
         let text = shown(&mut counted(&keep, &[pretty, plain]), None);
         assert!(text.contains("as asked") && !text.contains("max_bytes"), "{text}");
+    }
+
+    #[test]
+    fn what_was_given_before_is_a_few_words_every_other_time() {
+        let long = format!("{{\"content\":[{{\"type\":\"text\",\"text\":\"{}\"}}]}}", "word ".repeat(1_200));
+        let asked = ToolsTrim { refer_bytes: Some(4_096), ..wish() };
+        let forms = counted(&asked, &[&long, &long, &long, &long]);
+        let form = forms.last().unwrap();
+        assert_eq!((form.name.as_str(), form.changed), ("as asked", 2));
+        assert!(form.tokens[0] > 1_000 && form.tokens[2] == form.tokens[0], "{:?}", form.tokens);
+        assert!(form.tokens[1] < 100 && form.tokens[3] < 100, "{:?}", form.tokens);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What was cut from results, kept for a while so that the same caller can read on.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,8 +16,10 @@ pub(super) struct Leftovers(Mutex<Store>);
 #[derive(Debug, Default)]
 struct Store {
     all: HashMap<String, Left>,
-    /// The handles, the oldest first.
-    order: VecDeque<String>,
+    /// The handles by their turns, the oldest first.
+    order: BTreeMap<u64, String>,
+    /// The turn of the next.
+    next: u64,
     bytes: usize,
 }
 
@@ -28,6 +30,7 @@ struct Left {
     of: Whose,
     kept: Kept,
     until: Instant,
+    turn: u64,
 }
 
 /// The tool whose result it was.
@@ -52,11 +55,27 @@ impl Leftovers {
         let mut store = self.store();
         store.bytes += kept.bytes();
         let until = now + limits::RESULTS_KEPT_FOR;
-        let left = Left { key_id: Arc::clone(key_id), of: of.clone(), kept, until };
+        let turn = store.turn(&handle);
+        let left = Left { key_id: Arc::clone(key_id), of: of.clone(), kept, until, turn };
         store.all.insert(handle.clone(), left);
-        store.order.push_back(handle.clone());
         store.clear(now, most);
         Some(handle)
+    }
+
+    /// Keeps what a handle of this caller stands for as long as if it came now; false where it is not kept
+    /// any more, or is another tool's.
+    pub(super) fn renew(&self, key_id: &str, of: &Whose, handle: &str, now: Instant) -> bool {
+        let mut store = self.store();
+        let fits = |left: &&mut Left| *left.key_id == *key_id && left.of == *of && now < left.until;
+        let Some(left) = store.all.get_mut(handle).filter(fits) else { return false };
+        left.until = now + limits::RESULTS_KEPT_FOR;
+        let old = left.turn;
+        store.order.remove(&old);
+        let turn = store.turn(handle);
+        if let Some(left) = store.all.get_mut(handle) {
+            left.turn = turn;
+        }
+        true
     }
 
     /// Whose result a handle of this caller stands for, and the piece of it that begins at `from` as the
@@ -79,13 +98,21 @@ impl Leftovers {
 }
 
 impl Store {
+    /// Puts a handle behind all others.
+    fn turn(&mut self, handle: &str) -> u64 {
+        let turn = self.next;
+        self.next += 1;
+        self.order.insert(turn, handle.to_owned());
+        turn
+    }
+
     fn clear(&mut self, now: Instant, most: usize) {
-        while let Some(oldest) = self.order.front() {
+        while let Some((_, oldest)) = self.order.first_key_value() {
             let is_over = self.all.get(oldest).is_none_or(|left| left.until <= now);
             if !is_over && self.bytes <= most {
                 break;
             }
-            if let Some(left) = self.order.pop_front().and_then(|oldest| self.all.remove(&oldest)) {
+            if let Some(left) = self.order.pop_first().and_then(|(_, oldest)| self.all.remove(&oldest)) {
                 self.bytes = self.bytes.saturating_sub(left.kept.bytes());
             }
         }
@@ -127,6 +154,25 @@ mod tests {
         assert!(left.piece(&mine, &handle, 300, later).is_none());
         left.keep(&mine, &whose(), kept(400), later + Duration::from_secs(1)).unwrap();
         assert_eq!(left.store().all.len(), 1, "what is over is cleared away");
+    }
+
+    #[test]
+    fn what_is_wanted_again_is_kept_longer() {
+        let (left, now) = (Leftovers::default(), clock::now());
+        let key: Arc<str> = "key".into();
+        let handles = [1, 2].map(|_| left.keep(&key, &whose(), kept(400), now).unwrap());
+        let later = now + limits::RESULTS_KEPT_FOR / 2;
+        let other = Whose { tool: "other".to_owned(), ..whose() };
+        assert!(!left.renew("other", &whose(), &handles[0], later), "it is not its own");
+        assert!(!left.renew(&key, &other, &handles[0], later), "who may not see one may see the other");
+        assert!(left.renew(&key, &whose(), &handles[0], later));
+        let later = now + limits::RESULTS_KEPT_FOR;
+        let there = |handle: &String| left.piece(&key, handle, 0, later).is_some();
+        assert_eq!(handles.each_ref().map(there), [true, false]);
+        assert!(!left.renew(&key, &whose(), &handles[1], later));
+        left.keep(&key, &whose(), kept(400), later).unwrap();
+        let store = left.store();
+        assert_eq!((store.all.len(), store.order.len()), (2, 2), "what is over is cleared away");
     }
 
     #[test]

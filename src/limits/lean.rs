@@ -47,6 +47,31 @@ pub const RESULT_PATH_STEPS_MAX: usize = 32;
 /// Bytes that a text of a result may be cut to at least: less than a row of most tables helps nobody.
 pub const RESULT_CUT_BYTES_MIN: usize = 256;
 
+/// Characters of a result that a definition may have Claude Code put before its model, by the mark for it:
+/// what it takes at most (2.1.330; 400,000 went in whole).
+pub const CLIENT_RESULT_CHARS_MAX: usize = 500_000;
+
+/// Characters that it puts before its model whole without any mark, measured.
+pub const CLIENT_RESULT_CHARS_SHOWN: usize = 30_000;
+
+/// Characters that it was seen to save to a file instead, without any mark. Its own bound lies below, so a
+/// mark of so many never makes it show less.
+pub const CLIENT_RESULT_CHARS_SAVED: usize = 60_000;
+
+/// Characters of the words that say how to read on, behind a text that was cut.
+pub const RESULT_NOTE_CHARS: usize = 256;
+
+/// Bytes of a text at least that is referred to where it was given before: the reference has some 200 itself,
+/// and a name of `MCP_NAME_BYTES_MAX` in it.
+pub const RESULT_REFER_BYTES_MIN: usize = 1024;
+
+/// Large texts that a session is remembered to have been given; then the oldest is forgotten. Each takes some
+/// 250 bytes.
+pub const RESULTS_REMEMBERED_MAX: usize = 64;
+
+/// Bytes of the id of a call that a reference names it by.
+pub const RESULT_ORIGIN_ID_BYTES_MAX: usize = 64;
+
 /// Content blocks of one result that are looked into; a result has one or two, a gallery has dozens.
 pub const RESULT_BLOCKS_MAX: usize = 64;
 
@@ -61,6 +86,8 @@ pub const RESULTS_KEPT_FOR: Duration = Duration::from_secs(30 * 60);
 pub const RESULTS_COUNTED_MAX: usize = 1_000_000;
 
 const _: () = {
+    assert!(CLIENT_RESULT_CHARS_SHOWN < CLIENT_RESULT_CHARS_SAVED);
+    assert!(CLIENT_RESULT_CHARS_SAVED < CLIENT_RESULT_CHARS_MAX);
     assert!(RESULT_PATH_STEPS_MAX < u64::BITS as usize);
     assert!(LEAN_SCHEMA_DEPTH_MAX < super::JSON_DEPTH_MAX);
 };

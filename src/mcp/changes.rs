@@ -17,6 +17,9 @@ pub struct Changes<'a> {
     pub asks: bool,
     /// With the mark that has Claude Code load it from the start.
     pub always: bool,
+    /// With the mark that says how many characters of a result Claude Code puts before its model, in place of
+    /// what the server says of that; at most `limits::CLIENT_RESULT_CHARS_MAX`.
+    pub result_chars: Option<usize>,
     /// With an `outputSchema` that takes anything, because results are changed.
     pub any_output: bool,
 }

@@ -332,7 +332,7 @@ impl Definition {
         if let Some(place) = self.places.only_as_task.clone() {
             cuts.push((place, Cow::Borrowed(b"\"optional\"")));
         }
-        cuts.extend(self.places.marks.set(self.places.key.end, [changes.asks, changes.always]));
+        cuts.extend(self.places.marks.set(self.places.key.end, &changes));
         cuts.sort_by_key(|(place, _)| (place.start, place.end));
         let start = out.len();
         let mut done = 0;

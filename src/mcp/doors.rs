@@ -1,5 +1,5 @@
 //! Tools of ours. Where definitions are not listed, one finds them and three call them; where results are
-//! cut, one reads on.
+//! cut or referred to, one reads on.
 //!
 //! There is one for scripts, too, whose calls are those of the tools themselves.
 //!
@@ -14,6 +14,7 @@ use crate::json::{Kind, write_string};
 use crate::limits;
 use crate::mcp::lean::results::READ_MORE;
 use crate::mcp::message;
+use crate::mcp::meta_marks::{ALWAYS, RESULT_CHARS};
 
 /// One of these tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Door {
     Write,
     /// Calls a tool that may destroy things.
     Destructive,
-    /// Reads on in a result that was cut.
+    /// Reads on in a result that was cut, or gives one again.
     More,
     /// Runs a script that calls tools.
     Run,
@@ -87,13 +88,18 @@ impl Door {
             Self::Destructive => {
                 ("Calls a found tool that may destroy things.".to_owned(), CALL_SCHEMA, false)
             }
-            Self::More => ("Reads on in a result that was cut.".to_owned(), MORE_SCHEMA, true),
+            Self::More => (MORE_WORDS.to_owned(), MORE_SCHEMA, true),
             Self::Run => (run_words(), RUN_SCHEMA, false),
         };
         self.written(&words, schema, read_only)
     }
 
     fn written(self, words: &str, schema: &str, read_only: bool) -> String {
+        self.marked(words, schema, read_only, "")
+    }
+
+    /// The definition with more marks, each with a comma before it.
+    fn marked(self, words: &str, schema: &str, read_only: bool, marks: &str) -> String {
         let mut description = Vec::new();
         write_string(&mut description, words);
         let description = String::from_utf8_lossy(&description);
@@ -101,7 +107,7 @@ impl Door {
         format!(
             "{{\"name\":\"{name}\",\"description\":{description},\"inputSchema\":{schema},\
              \"annotations\":{{\"readOnlyHint\":{read_only}}},\
-             \"_meta\":{{\"anthropic/alwaysLoad\":true}}}}"
+             \"_meta\":{{\"{ALWAYS}\":true{marks}}}}}"
         )
     }
 }
@@ -115,6 +121,8 @@ const CALL_SCHEMA: &str = concat!(
     r#"{"type":"object","properties":{"name":{"type":"string","description":"The name that was found"},"#,
     r#""arguments":{"type":"object"}},"required":["name"]}"#
 );
+
+const MORE_WORDS: &str = "Reads on in a result that was cut or not repeated.";
 
 const MORE_SCHEMA: &str = concat!(
     r#"{"type":"object","properties":{"handle":{"type":"string"},"from":{"type":"integer"}},"#,
@@ -151,9 +159,11 @@ pub fn code<'s>(servers: impl IntoIterator<Item = &'s str>) -> Vec<(Door, String
     vec![(Door::Find, Door::Find.written(&words, FIND_SCHEMA, true)), run()]
 }
 
-/// The tool that reads on, as callers get it.
-pub fn more() -> (Door, String) {
-    (Door::More, Door::More.definition(""))
+/// The tool that reads on, as callers get it; with the mark for so many characters of a result, where that is
+/// known.
+pub fn more(result_chars: Option<usize>) -> (Door, String) {
+    let mark = result_chars.map(|most| format!(",\"{RESULT_CHARS}\":{most}"));
+    (Door::More, Door::More.marked(MORE_WORDS, MORE_SCHEMA, true, &mark.unwrap_or_default()))
 }
 
 /// The tools of [`Door::SEARCH`] as callers get them. Of `servers` at most
@@ -294,7 +304,7 @@ pub fn read_call(arguments: &[u8]) -> Result<Inner, Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::{
         Door, Inner, Search, Wrong, code, more, read_call, read_more, read_run, read_search, run, search,
@@ -311,7 +321,7 @@ mod tests {
             search(servers.iter().copied()).into_iter().map(|(_, text)| text).collect()
         };
         let all = definitions(&["github", "jira"]);
-        for (door, text) in Door::ALL.into_iter().zip(all.iter().chain([&more().1, &run().1])) {
+        for (door, text) in Door::ALL.into_iter().zip(all.iter().chain([&more(None).1, &run().1])) {
             let tool = Store::new().intern(ItemKind::Tool, text.as_bytes()).unwrap();
             assert_eq!((tool.key(), Door::named(tool.key())), (door.name(), Some(door)));
             let only_looks = matches!(door, Door::Find | Door::Read | Door::More);
@@ -330,6 +340,11 @@ mod tests {
         assert!(!many[0].contains(&format!("s{most}")), "{}", many[0]);
         assert_eq!(all[1..], many[1..], "only one of them says whose tools they are");
         assert_eq!(Door::named("echo"), None);
+        let tree: Value = serde_json::from_str(&more(Some(80_000)).1).unwrap();
+        assert_eq!(
+            tree["_meta"],
+            json!({"anthropic/alwaysLoad": true, "anthropic/maxResultSizeChars": 80_000})
+        );
     }
 
     #[test]

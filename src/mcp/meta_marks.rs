@@ -5,11 +5,22 @@ use std::ops::Range;
 
 use crate::json::{Kind, Value, fields_at};
 use crate::mcp::canonical::name;
+use crate::mcp::changes::Changes;
 use crate::mcp::definition::Broken;
 
 /// The first asks a person before each call, whatever the person's own rules allow; the second puts the
-/// definition before the model from the start, where others are but names until they are looked for.
-const NAMES: [&str; 2] = ["anthropic/requiresUserInteraction", "anthropic/alwaysLoad"];
+/// definition before the model from the start, where others are but names until they are looked for; the
+/// third says how many characters of a result are put before the model: of a longer one it gets a file's
+/// name. No other client was seen to read them.
+const NAMES: [&str; 3] = [ASKS, ALWAYS, RESULT_CHARS];
+
+const ASKS: &str = "anthropic/requiresUserInteraction";
+
+/// Puts a definition before the model from the start.
+pub(super) const ALWAYS: &str = "anthropic/alwaysLoad";
+
+/// How many characters of a result are put before the model.
+pub(super) const RESULT_CHARS: &str = "anthropic/maxResultSizeChars";
 
 /// Where they stand in a definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +31,7 @@ pub(super) struct Marks {
     /// Whether it is an object without members.
     is_empty: bool,
     /// The values of its members of [`NAMES`].
-    members: [Option<Range<usize>>; 2],
+    members: [Option<Range<usize>>; NAMES.len()],
 }
 
 impl Marks {
@@ -46,18 +57,25 @@ impl Marks {
         Ok(marks)
     }
 
-    /// What to write where, so that the wanted ones of [`NAMES`] are true; `key_end` is where a member may be
-    /// put in.
-    pub(super) fn set<'a>(&self, key_end: usize, wanted: [bool; 2]) -> Vec<(Range<usize>, Cow<'a, [u8]>)> {
+    /// What to write where, so that those of [`NAMES`] that `changes` want say so; `key_end` is where a
+    /// member may be put in.
+    pub(super) fn set<'a>(
+        &self,
+        key_end: usize,
+        changes: &Changes<'_>,
+    ) -> Vec<(Range<usize>, Cow<'a, [u8]>)> {
         let mut cuts = Vec::new();
         let mut missing = String::new();
-        let all = NAMES.iter().zip(&self.members).zip(wanted);
-        for ((name, place), _) in all.filter(|(_, wanted)| *wanted) {
-            match place {
-                Some(place) => cuts.push((place.clone(), Cow::Borrowed(b"true".as_slice()))),
-                None => {
+        let yes = |wanted: bool| wanted.then(|| "true".to_owned());
+        let chars = changes.result_chars.map(|most| most.to_string());
+        let wanted = [yes(changes.asks), yes(changes.always), chars];
+        for ((name, place), wanted) in NAMES.iter().zip(&self.members).zip(wanted) {
+            match (wanted, place) {
+                (None, _) => {}
+                (Some(wanted), Some(place)) => cuts.push((place.clone(), Cow::Owned(wanted.into_bytes()))),
+                (Some(wanted), None) => {
                     let comma = if missing.is_empty() { "" } else { "," };
-                    missing += &format!("{comma}\"{name}\":true");
+                    missing += &format!("{comma}\"{name}\":{wanted}");
                 }
             }
         }
@@ -87,7 +105,7 @@ mod tests {
 
     #[test]
     fn marks_are_set_and_nothing_else_changes() {
-        let both = [false, true].map(|asks| [false, true].map(|always| (asks, always)));
+        let wishes = (0..8).map(|bits| (bits & 1 == 1, bits & 2 == 2, (bits & 4 == 4).then_some(120_000)));
         for meta in [
             "",
             r#","_meta":{}"#,
@@ -95,21 +113,29 @@ mod tests {
             r#","_meta":{"a":1}"#,
             r#","_meta":{"anthropic/alwaysLoad":false,"a":1}"#,
             r#","_meta":{"anthropic/requiresUserInteraction":0,"anthropic\/alwaysLoad":false}"#,
+            r#","_meta":{"anthropic/maxResultSizeChars":500000,"a":1}"#,
+            r#","_meta":{"anthropic/maxResultSizeChars":"all"}"#,
         ] {
-            for (asks, always) in both.into_iter().flatten() {
+            for (asks, always, result_chars) in wishes.clone() {
                 let raw = format!(r#"{{"inputSchema":{{"type":"object"}},"name":"t"{meta},"x":1}}"#);
                 let tool = Store::new().intern(ItemKind::Tool, raw.as_bytes()).unwrap();
                 let mut written = Vec::new();
-                let changes = Changes { asks, always, description: Some("D"), ..Changes::default() };
+                let changes =
+                    Changes { asks, always, result_chars, description: Some("D"), ..Changes::default() };
                 tool.write(changes, &mut written);
                 let mut written: Value = serde_json::from_slice(&written).unwrap();
                 let mut before: Value = serde_json::from_str(&raw).unwrap();
                 assert_eq!(written["description"].take(), "D");
-                let marks = [(asks, "anthropic/requiresUserInteraction"), (always, "anthropic/alwaysLoad")];
+                let yes = |wanted: bool| wanted.then_some(Value::Bool(true));
+                let marks = [
+                    (yes(asks), "anthropic/requiresUserInteraction"),
+                    (yes(always), "anthropic/alwaysLoad"),
+                    (result_chars.map(Value::from), "anthropic/maxResultSizeChars"),
+                ];
                 for (wanted, name) in marks {
                     let mark = written["_meta"].get(name).cloned();
                     let own = before["_meta"].get(name).cloned();
-                    assert_eq!(mark, if wanted { Some(true.into()) } else { own }, "{raw} {name}");
+                    assert_eq!(mark, wanted.or(own), "{raw} {name}");
                     for one in [&mut written, &mut before] {
                         let meta = one["_meta"].as_object_mut();
                         drop(meta.and_then(|meta| meta.remove(name)));

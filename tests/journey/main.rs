@@ -63,6 +63,7 @@ mod mcp_faults;
 mod mcp_fidelity;
 mod mcp_growing;
 mod mcp_isolation;
+mod mcp_large_results;
 mod mcp_matrix;
 mod mcp_old_sdks;
 mod mcp_openapi;

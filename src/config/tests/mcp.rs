@@ -467,6 +467,26 @@ fn what_is_done_to_results_is_said_of_servers_and_of_tools() {
 }
 
 #[test]
+fn what_a_client_shows_of_results_is_said_or_follows_from_what_is_cut() {
+    let text = "mcp_servers:\n  a:\n    command: a\n    \
+                results: { max_bytes: 100000, refer_bytes: 4096 }\n    \
+                tools: { dump: { results: { max_result_size_chars: 400000 } } }\n";
+    let loaded = good(text, &[]);
+    let presentation = &loaded.snapshot.mcp.servers[0].presentation;
+    let (all, one) =
+        (presentation.results.as_ref().unwrap(), presentation.tools[0].results.as_ref().unwrap());
+    assert_eq!((all.client_chars, all.result_chars(), all.refer_bytes), (None, Some(100_256), Some(4096)));
+    assert_eq!((one.result_chars(), one.refer_bytes, one.reads_results()), (Some(400_000), None, false));
+    let told = loaded.shown.to_string();
+    for wanted in [
+        "results: { minify: false, max_bytes: 100000, max_result_size_chars: 100256, refer_bytes: 4096 }",
+        "results: { minify: false, max_result_size_chars: 400000 }",
+    ] {
+        assert!(told.contains(wanted), "{told}");
+    }
+}
+
+#[test]
 fn what_is_left_open_is_left_open_for_callers_and_not_for_servers() {
     let loaded = good("mcp: { tools: auto }\nteams: { t: { tools: auto } }\n", &[]);
     assert_eq!(loaded.snapshot.mcp.tools, ToolChoice::Auto);

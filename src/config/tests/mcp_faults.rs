@@ -224,7 +224,7 @@ fn endpoints_and_grants_that_do_not_hold() {
             "tollgate.yaml:2: mcp_servers.a.results.max_bytes: expected a whole number from 256 to 8388608, \
              found \"9\"",
             "tollgate.yaml:3: unknown key \"rows\" in mcp_servers.b.tools.x.results; \
-             known here: minify, keep, drop, max_rows, max_bytes",
+             known here: minify, keep, drop, max_rows, max_bytes, max_result_size_chars, refer_bytes",
             "tollgate.yaml:3: mcp_servers.b.tools.x.results.drop: a path needs at least one step: \
              `$` alone is the whole result",
         ],
@@ -308,4 +308,17 @@ fn rules_of_what_is_kept_that_do_not_hold() {
         "{ command: a, trusted: true, cache: 60 }",
         &["tollgate.yaml:2: mcp_servers.s.cache: expected a list, found a text"],
     );
+}
+
+#[test]
+fn what_clients_show_of_results_has_bounds() {
+    let config =
+        "mcp_servers:\n  a: { command: a, results: { max_result_size_chars: 500001, refer_bytes: 1000 } }";
+    let expected = [
+        "tollgate.yaml:2: mcp_servers.a.results.max_result_size_chars: expected a whole number from 1 to \
+         500000, found \"500001\"",
+        "tollgate.yaml:2: mcp_servers.a.results.refer_bytes: expected a whole number from 1024 to 8388608, \
+         found \"1000\"",
+    ];
+    assert_eq!(without_columns(&faults(config, &[])), expected.join("\n"));
 }

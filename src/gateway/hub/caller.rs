@@ -15,6 +15,7 @@ use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::mcp::auto::Client;
 use crate::mcp::bridge::levels::Level;
+use crate::mcp::doors::Door;
 use crate::mcp::rpc::{self, RpcError};
 use crate::mcp::version::Version;
 use crate::mcp::view::View;
@@ -42,7 +43,12 @@ impl Caller {
     /// It gets a page of the tools of this view; `first` where it is the first.
     pub(super) fn listed(&self, hub: &Hub, view: &View, first: bool) {
         match &self.session {
-            Some(session) => session.marks.borrow_mut().listed(view, first),
+            Some(session) => {
+                session.marks.borrow_mut().listed(view, first);
+                if first {
+                    session.texts.borrow_mut().listed(view.has_door(Door::More));
+                }
+            }
             None => hub.showcase.marked.listed(&self.principal, self.scope.as_ref(), view, first),
         }
     }

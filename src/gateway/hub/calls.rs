@@ -30,6 +30,7 @@ use crate::limits;
 use crate::mcp::bridge::capabilities::CapabilitySet;
 use crate::mcp::definition::ItemKind;
 use crate::mcp::edit::Edits;
+use crate::mcp::lean::results::Origin;
 use crate::mcp::message;
 use crate::mcp::method::Method;
 use crate::mcp::repeat::{self, Turn};
@@ -88,8 +89,7 @@ pub(super) async fn call(
         })
     });
     leg.sieve = watch::sieve(hub, caller, question.method);
-    let trim = |entry| Trim::new(entry, &peer.server.name, &caller.principal.key_id, &hub.showcase);
-    leg.trim = entry.and_then(trim);
+    leg.trim = entry.and_then(|entry| trim(hub, caller, &peer, entry, &about.tool_use_id));
     about.decision = match &permit {
         Ok((_, decision)) | Err((_, decision)) => decision.clone(),
     };
@@ -443,6 +443,15 @@ fn entry<'s>(question: &Question, target: &Target, peer: &Peer, seen: &'s Seen) 
         Method::ToolsCall => seen.view.find(ItemKind::Tool, &question.text(question.params.name.as_ref())?),
         _ => seen.tool(&peer.server.name, target.made_by.as_deref()?),
     }
+}
+
+/// What is done to the result of a call, by order of the config.
+fn trim(hub: &Hub, caller: &Caller, peer: &Peer, entry: &Entry, tool_use_id: &str) -> Option<Trim> {
+    let trim = Trim::new(entry, &peer.server.name, &caller.principal.key_id, &hub.showcase)?;
+    Some(match &caller.session {
+        Some(session) => trim.in_session(&session.texts, Origin::new(&entry.exposed, tool_use_id)),
+        None => trim,
+    })
 }
 
 /// The permit for a server, or the refusal; and what was decided.

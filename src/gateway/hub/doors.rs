@@ -153,7 +153,9 @@ fn told(caller: &Caller, entry: &Entry, full: bool) -> String {
     if full {
         let reader = if caller.version.is_modern() { Reader::Modern } else { Reader::Legacy };
         let mut out = Vec::new();
-        entry.definition.write(Changes { asks: false, ..entry.changes(reader) }, &mut out);
+        // What marks say is for a list.
+        let changes = Changes { asks: false, result_chars: None, ..entry.changes(reader) };
+        entry.definition.write(changes, &mut out);
         return format!("{door} {}", String::from_utf8_lossy(&out));
     }
     format!("{door} {}", line(entry))
@@ -167,7 +169,7 @@ fn line(entry: &Entry) -> String {
     signature(&entry.exposed, description, schema)
 }
 
-/// Answers with more of a result that was cut, as long as the caller may see the tool.
+/// Answers with more of a result that was cut or referred to, as long as the caller may see the tool.
 async fn more(hub: &Hub, caller: &Caller, leg: Leg, question: &Question, seen: &Seen) {
     let mut about = about(caller, question, Door::More);
     let arguments = question.at(question.params.arguments.as_ref()).unwrap_or(b"{}");
@@ -188,6 +190,9 @@ async fn more(hub: &Hub, caller: &Caller, leg: Leg, question: &Question, seen: &
     about.decision = format!("more of {}.{}", of.server.as_str(), of.tool);
     about.server = Some(of.server);
     leg.about(about).await;
+    if let Some(session) = caller.session.as_ref().filter(|_| piece.is_some()) {
+        session.texts.borrow_mut().read_on();
+    }
     match piece {
         Some(piece) => finish(caller, &leg, &piece, false).await,
         None => answer(caller, &leg, "This is the end: there is nothing from there on.", false).await,

@@ -70,10 +70,11 @@ impl Growth {
 }
 
 /// Whether a client that asks what is spoken here is better served by a session: its list grows, it would
-/// list anew, and requests that stand for themselves have no list of their own.
+/// list anew, and requests that stand for themselves have no list of their own. Nor is it known what they
+/// were given before, where results are referred to.
 pub(super) fn needs_session(question: &Question, seen: &Seen) -> bool {
     let info = question.params.meta.as_ref().and_then(|meta| meta.client_info.as_ref());
-    seen.view.grows() && question.at(info).is_some_and(auto::lists_anew)
+    (seen.view.grows() || seen.view.refers()) && question.at(info).is_some_and(auto::lists_anew)
 }
 
 /// Answers `tools/list` in a session whose list grows.

@@ -64,6 +64,7 @@ pub(super) async fn initialize(hub: &Rc<Hub>, asking: Asking, question: Question
         subscribed: RefCell::default(),
         marks: RefCell::default(),
         growth: Growth::of(client_info),
+        texts: Rc::default(),
     });
     let caller = caller(&asking, &session);
     leg.about(About { method: "initialize", version: version.as_str(), ..About::default() }).await;
@@ -269,6 +270,7 @@ pub(super) async fn open_sse(hub: &Rc<Hub>, asking: Asking, path: &str) {
         subscribed: RefCell::default(),
         marks: RefCell::default(),
         growth: Growth::default(),
+        texts: Rc::default(),
     });
     if !hub.sessions.open(Rc::clone(&session)) {
         let text = "too many sessions are open; wait until some expire";
@@ -350,6 +352,7 @@ async fn initialize_in_place(hub: &Rc<Hub>, asking: &Asking, session: &Rc<Sessio
         subscribed: RefCell::default(),
         marks: RefCell::default(),
         growth: Growth::of(client_info),
+        texts: Rc::default(),
     });
     let caller = caller(asking, &agreed);
     let scope = asking.scope.as_ref();

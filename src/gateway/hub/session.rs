@@ -15,6 +15,7 @@ use crate::identity::principal::Principal;
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::bridge::levels::Level;
+use crate::mcp::lean::results::Texts;
 use crate::mcp::version::Version;
 
 /// One session.
@@ -51,6 +52,8 @@ pub(super) struct Session {
     pub(super) marks: RefCell<Marks>,
     /// What its list of tools has grown by.
     pub(super) growth: Growth,
+    /// The large texts that it was given in results.
+    pub(super) texts: Rc<RefCell<Texts>>,
 }
 
 impl Session {

@@ -2,10 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "a fuzz body says what it found by panicking")]
 
+use std::time::Duration;
+
 use serde_json::Value as Tree;
 
 use super::brief::brief_schema;
-use super::results::{Caps, Kept, Path, Rule, Unit, more, project, trim};
+use super::results::{
+    Caps, Digest, Earlier, Kept, Origin, Path, Rule, Unit, more, project, trim, trim_in_session,
+};
 use super::schema::{dedent, minify};
 use super::sentence::first_sentence;
 use super::signature::signature;
@@ -70,6 +74,17 @@ pub fn fuzz_results(data: &[u8]) {
             assert!(!trimmed.is_unchanged() || out == rest);
             trimmed.kept().iter().for_each(read_through);
         }
+    }
+    let rule = Rule { caps, refer_bytes: Some(limits::RESULT_CUT_BYTES_MIN), ..Rule::default() };
+    let earlier = |_: &Digest| Some(Earlier { origin: Origin::new("t\"", "u"), ago: Duration::ZERO });
+    if let Ok(trimmed) = trim_in_session(rest, &rule, Some(&earlier)) {
+        let handles = vec!["h\"1"; trimmed.kept().len()];
+        let out = trimmed.write(&handles).expect("blocks beside each other");
+        if good.is_ok() {
+            serde_json::from_slice::<Tree>(&out).expect("a result that is JSON");
+        }
+        assert!(trimmed.given().is_empty(), "all of it was given before");
+        trimmed.kept().iter().for_each(read_through);
     }
 }
 

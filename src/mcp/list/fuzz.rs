@@ -43,6 +43,7 @@ fn changed(item: &crate::mcp::definition::Definition, mut tree: Tree) {
         description: Some("d \"e\"\n"),
         legacy: true,
         asks: true,
+        result_chars: Some(70_000),
         ..Changes::default()
     };
     item.write(changes, &mut out);
@@ -55,6 +56,7 @@ fn changed(item: &crate::mcp::definition::Definition, mut tree: Tree) {
         *meta = Tree::Object(Default::default());
     }
     meta["anthropic/requiresUserInteraction"] = true.into();
+    meta["anthropic/maxResultSizeChars"] = 70_000.into();
     if item.has_loose_output() {
         members.remove("outputSchema");
     }

@@ -21,14 +21,16 @@ use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::changes::Changes;
 use crate::mcp::definition::{Definition, ItemKind};
-use crate::mcp::doors::{self, Door};
+use crate::mcp::doors::Door;
 use crate::mcp::lean::results::Rule;
 use crate::mcp::list::{CacheScope, ServerLists};
 use crate::mcp::names::overrides::Overrides;
 use crate::mcp::names::{Claim, chars_max, expose, normal};
 use crate::mcp::presentation::{Prefix, Presentation};
 use crate::mcp::routes::{Address, Route, Routes};
+use crate::mcp::view::front::Rests;
 
+mod front;
 pub mod growing;
 #[cfg(test)]
 mod published;
@@ -154,6 +156,7 @@ impl Entry {
             legacy: reader != Reader::Modern,
             asks: self.asks,
             always: self.core,
+            result_chars: self.results.as_deref().and_then(Rule::result_chars),
             any_output: self.results.as_ref().is_some_and(|rule| rule.changes_values()),
         }
     }
@@ -196,6 +199,7 @@ struct Listed {
     front: Vec<(Door, String)>,
     /// The same for callers whose list grows, where any tool is added to lists.
     growing_front: Option<Vec<(Door, String)>>,
+    rests: Rests,
     scope: CacheScope,
     /// Made when somebody first asks: most callers are modern, and many never ask for resources.
     modern: OnceLock<Box<[Page]>>,
@@ -270,6 +274,11 @@ impl View {
         self.tools.front.iter().any(|(known, _)| *known == door)
     }
 
+    /// Whether results of any of its tools are referred to in sessions that were given them before.
+    pub const fn refers(&self) -> bool {
+        self.tools.rests.refers
+    }
+
     /// A tool of this name that is not listed, for those who may call it. What is listed goes before it.
     pub fn unlisted(&self, exposed: &str) -> Option<&Unlisted> {
         self.unlisted.get(exposed)
@@ -337,39 +346,6 @@ impl<'a> Plan<'a> {
         part.presentation.mode.unwrap_or(self.mode)
     }
 
-    /// What stands before the tools, where any of them may be in no list or have its results cut. That
-    /// follows from the config, so that no server's mood changes it.
-    fn front(&self) -> Vec<(Door, String)> {
-        let has = |part: &Part<'_>, mode: ToolMode| {
-            let single = part.presentation.tools.iter().any(|tool| tool.mode == Some(mode));
-            single || self.mode(part) == mode
-        };
-        let cut = |part: &Part<'_>| {
-            let single = part.presentation.tools.iter().map(|tool| &tool.results);
-            single.chain([&part.presentation.results]).flatten().any(|rule| rule.caps.is_any())
-        };
-        let parts = || self.servers().map(|(_, part)| part);
-        let away = |part: &&Part<'_>| ToolMode::ALL.iter().any(|mode| !mode.is_listed() && has(part, *mode));
-        let behind: Vec<&str> = parts().filter(away).map(|part| part.server.as_str()).collect();
-        let any = |mode| {
-            let nothing_yet = self.mode == mode && parts().next().is_none();
-            nothing_yet || parts().any(|part| has(part, mode))
-        };
-        let mut front = Vec::new();
-        match (any(ToolMode::Search) || any(ToolMode::Jit), any(ToolMode::Code)) {
-            (true, coded) => {
-                front.extend(doors::search(behind));
-                front.extend(coded.then(doors::run));
-            }
-            (false, true) => front.extend(doors::code(behind)),
-            (false, false) => {}
-        }
-        if parts().any(cut) {
-            front.push(doors::more());
-        }
-        front
-    }
-
     /// Private when any part is, and whenever rights decided what is in it.
     fn cache_scope(&self, kind: ItemKind) -> CacheScope {
         let all = self.servers().map(|(_, part)| part.lists.list(kind).scope);
@@ -404,7 +380,8 @@ impl<'a> Plan<'a> {
         order.retain(|place| numbered.get(*place).is_some_and(|(_, entry)| entry.is_listed()));
         let entries = numbered.into_iter().map(|(_, entry)| entry).collect();
         let growing_front = if front.is_empty() { None } else { self.growing_front(&front) };
-        Listed { entries, order, front, growing_front, scope: self.cache_scope(kind), ..Listed::default() }
+        let (rests, scope) = (self.rests(), self.cache_scope(kind));
+        Listed { entries, order, front, growing_front, rests, scope, ..Listed::default() }
     }
 }
 
@@ -558,7 +535,9 @@ fn pages(kind: ItemKind, reader: Reader, listed: &Listed, ttl_ms: u64) -> Box<[P
     };
     let mut items = Vec::with_capacity(listed.entries.iter().map(size).sum::<usize>() + 64);
     let grown = listed.growing_front.as_ref().filter(|_| reader == Reader::Growing);
-    for (place, (_, definition)) in grown.unwrap_or(&listed.front).iter().enumerate() {
+    let front = grown.unwrap_or(&listed.front).iter();
+    let front = front.filter(|(door, _)| listed.rests.has(*door, reader));
+    for (place, (_, definition)) in front.enumerate() {
         items.extend_from_slice(if place > 0 { b"," } else { b"" });
         items.extend_from_slice(definition.as_bytes());
     }

@@ -1,10 +1,13 @@
 //! Views: what callers see, byte for byte.
 
+use std::sync::Arc;
+
 use crate::call::{Class, ToolMode};
 use crate::ids::ServerName;
 use crate::limits;
 use crate::mcp::definition::ItemKind;
 use crate::mcp::doors::Door;
+use crate::mcp::lean::results::{Caps, Rule};
 use crate::mcp::list::{CacheScope, Pages, ServerLists};
 use crate::mcp::presentation::{Prefix, Presentation, ToolOverride};
 use crate::mcp::store::Store;
@@ -349,6 +352,42 @@ fn doors_are_the_same_to_the_byte_whatever_servers_list() {
     let before = bodies(&servers);
     assert_eq!(bodies(&[tools(&store, "a", &["find_tools"]), tools(&store, "b", &[])]), before);
     assert!(before[0].contains("what they do, of a, b. "), "{}", before[0]);
+}
+
+#[test]
+fn what_reads_on_is_listed_for_those_who_have_something_to_read() {
+    let store = Store::new();
+    let mut servers = [tools(&store, "a", &["get"]), tools(&store, "b", &["list"])];
+    let caps = |bytes_max| Caps { rows_max: None, bytes_max: Some(bytes_max) };
+    let refers = Rule { refer_bytes: Some(4096), ..Rule::default() };
+    // The rules of the two servers, who is told how to read on, and with which mark.
+    let cases = [
+        (Rule { client_chars: Some(90_000), ..Rule::default() }, Rule::default(), [false, false], None),
+        (refers.clone(), Rule::default(), [true, false], None),
+        (refers, Rule { client_chars: Some(90_000), ..Rule::default() }, [true, false], None),
+        (Rule { caps: caps(70_000), ..Rule::default() }, Rule::default(), [true, true], Some(70_256)),
+        (
+            Rule { caps: caps(70_000), ..Rule::default() },
+            Rule { caps: caps(80_000), client_chars: Some(75_000), ..Rule::default() },
+            [true, true],
+            Some(75_000),
+        ),
+    ];
+    for (one, other, reads_on, mark) in cases {
+        servers[0].presentation.results = Some(Arc::new(one));
+        servers[1].presentation.results = Some(Arc::new(other));
+        let view = view_in(ToolMode::Native, &servers, ALL, None);
+        for (reader, reads_on) in [Reader::Legacy, Reader::Modern].into_iter().zip(reads_on) {
+            let list: Value = serde_json::from_str(&body(&view, ItemKind::Tool, reader)).unwrap();
+            let all = list["tools"].as_array().unwrap();
+            let more = all.iter().find(|tool| tool["name"] == "read_more");
+            assert_eq!((more.is_some(), all.len()), (reads_on, 2 + usize::from(reads_on)), "{list}");
+            let meta = more.map(|more| more["_meta"]["anthropic/maxResultSizeChars"].as_u64());
+            assert!(meta.is_none_or(|meta| meta == mark), "{list}");
+        }
+        assert_eq!(view.door("read_more").is_some(), reads_on[0]);
+        assert_eq!(view.refers(), reads_on == [true, false]);
+    }
 }
 
 #[test]

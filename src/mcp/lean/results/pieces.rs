@@ -48,7 +48,8 @@ impl Unit {
     }
 }
 
-/// A text of which only a part is shown at once. It is whole: pieces can be read in any order and again.
+/// A text of which only a part is shown at once, or nothing for now. It is whole: pieces can be read in any
+/// order and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     text: String,
@@ -97,6 +98,11 @@ impl Kept {
             return Err(text);
         }
         Ok(Self { text, rows, caps })
+    }
+
+    /// Keeps a text whole that was given before: in pieces where it is over the caps, else as one.
+    pub fn again(text: String, caps: Caps) -> Self {
+        Self::of(text, caps).unwrap_or_else(|text| Self { text, rows: Vec::new(), caps })
     }
 
     /// In what it is cut.

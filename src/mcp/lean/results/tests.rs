@@ -1,9 +1,14 @@
 //! What is shown of a result, what is kept back, and that both together are all of it.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{Value as Tree, json};
 
-use super::{BadPath, Caps, Kept, Path, Projected, Rule, Unit, more, project, trim};
+use super::{
+    BadPath, Caps, Digest, Earlier, Kept, Origin, Path, Projected, Rule, Unit, more, project, trim,
+    trim_in_session,
+};
 use crate::corpus::replay;
 use crate::limits;
 use crate::mcp::lean::fuzz::{fuzz_results, read_through};
@@ -161,6 +166,84 @@ fn what_is_cut_says_how_to_read_on() {
     let rest: Tree = serde_json::from_slice(&more(&trimmed.kept()[0], "h1", 2).unwrap()).unwrap();
     assert_eq!(rest["content"][0]["text"], "[3]");
     assert_eq!(rest["content"][1]["text"], "[rows 2 to 3 of 3. This is the end.]");
+}
+
+/// A result of this text and members beside it, in a session that was given the text before if `known`.
+fn referred(text: &str, beside: &str, known: bool) -> (Tree, [usize; 2]) {
+    let rule = Rule { refer_bytes: Some(1024), ..Rule::default() };
+    let text = serde_json::to_string(text).unwrap();
+    let image = r#"{"type":"image","data":"AA=="}"#;
+    let result = format!("{{\"content\":[{image},{{\"type\":\"text\",\"text\":{text},\"x\":1}}]{beside}}}");
+    let earlier = |_: &Digest| known.then(|| Earlier { origin: Origin::new("t", ""), ago: Duration::ZERO });
+    let trimmed = trim_in_session(result.as_bytes(), &rule, Some(&earlier)).unwrap();
+    let counts = [trimmed.given().len(), trimmed.referred().len()];
+    let written = trimmed.write(&vec!["h1"; trimmed.kept().len()]).unwrap();
+    (serde_json::from_slice(&written).unwrap(), counts)
+}
+
+#[test]
+fn a_large_text_that_was_given_before_is_referred_to() {
+    let [short, long] = [170, 200].map(|lines| "lines\n".repeat(lines));
+    let (out, counts) = referred(&long, "", true);
+    assert_eq!(counts, [0, 1]);
+    let words = out["content"][1]["text"].as_str().unwrap();
+    assert!(words.starts_with("[Not repeated: these 1200 bytes are the same"), "{words}");
+    assert!(words.contains(r#"call read_more with {"handle":"h1","from":0}"#), "{words}");
+    assert_eq!((&out["content"][0]["data"], &out["content"][1]["x"]), (&json!("AA=="), &json!(1)));
+    // What is short, what is new, what failed, what is held against a schema.
+    for (text, beside, known, given) in [
+        (&*short, "", true, 0),
+        (&*long, "", false, 1),
+        (&*long, r#","isError":true"#, true, 0),
+        (&*long, r#","structuredContent":{"a":1}"#, true, 0),
+        (&*long, r#","structuredContent":[]"#, true, 0),
+    ] {
+        let (out, counts) = referred(text, beside, known);
+        assert_eq!((out["content"][1]["text"].as_str(), counts), (Some(text), [given, 0]), "{beside}");
+    }
+    assert_eq!(referred(&long, r#","structuredContent":null"#, true).1, [0, 1]);
+}
+
+#[test]
+fn what_was_referred_to_is_read_again_whole() {
+    let mib = "0123456789abcde\n".repeat(65_536);
+    for (rule, pieces) in [
+        (Rule::default(), mib.len().div_ceil(30_000 - 256)),
+        (Rule { client_chars: Some(400_256), ..Rule::default() }, 3),
+        (Rule { caps: Caps { rows_max: Some(1), bytes_max: Some(524_288) }, ..Rule::default() }, 2),
+        (Rule { caps: Caps { rows_max: None, bytes_max: Some(2 * mib.len()) }, ..Rule::default() }, 1),
+    ] {
+        let kept = Kept::again(mib.clone(), rule.caps_of_again());
+        let (mut from, mut count) = (Some(0), 0);
+        while let Some(at) = from {
+            (from, count) = (kept.piece(at).unwrap().next(), count + 1);
+        }
+        // Pieces end with lines.
+        assert!((pieces..=pieces + 1).contains(&count), "{count} of {pieces}");
+        read_through_any(&kept);
+    }
+    assert_eq!(Kept::again("{\"a\":[1,2]}".to_owned(), Caps::default()).piece(0).unwrap().next(), None);
+}
+
+#[test]
+fn a_client_does_not_cut_what_a_cap_has_let_through() {
+    let chars = |client_chars, bytes_max| {
+        let caps = Caps { rows_max: None, bytes_max };
+        Rule { caps, client_chars, ..Rule::default() }.result_chars()
+    };
+    // By itself it shows as much, or may not; it takes no more than that.
+    for (bytes_max, mark) in [
+        (None, None),
+        (Some(20_000), None),
+        (Some(30_000 - 256), None),
+        (Some(30_000), Some(60_000)),
+        (Some(100_000), Some(100_256)),
+        (Some(499_999), Some(500_000)),
+        (Some(usize::MAX), Some(500_000)),
+    ] {
+        assert_eq!(chars(None, bytes_max), mark, "{bytes_max:?}");
+        assert_eq!(chars(Some(1000), bytes_max), Some(1000), "the config goes before");
+    }
 }
 
 #[test]
