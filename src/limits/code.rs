@@ -40,8 +40,8 @@ pub const CODE_CALLS_MAX: u32 = 50;
 /// Calls of one script that are under way at once; the others wait for their turn.
 pub const CODE_CALLS_AT_ONCE_MAX: usize = 8;
 
-/// The time between the begins of two calls of scripts, of all together: a call takes the hub about a tenth of
-/// it, and whoever else it serves waits for one call of a script at most.
+/// The time between the begins of two calls of scripts, of all together, so that whoever else the hub serves
+/// does not wait behind all calls that scripts have at once. A server's answer takes longer.
 pub const CODE_CALL_EVERY: Duration = Duration::from_millis(1);
 
 /// Bytes of arguments for which a call counts as one more.

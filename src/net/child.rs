@@ -102,8 +102,8 @@ fn begin(mut command: Command, confines: &Confines, line_bytes_max: [usize; 2]) 
     over(command.spawn()?, line_bytes_max)
 }
 
-/// A child that leads a group of its own and was started with three pipes. `line_bytes_max` as in [`Start`]: of
-/// output and of errors.
+/// A child that leads a group of its own and was started with three pipes. `line_bytes_max` as in [`Start`]:
+/// of output and of errors.
 pub(in crate::net) fn over(
     mut spawned: process::Child,
     [output_line_bytes_max, errors_line_bytes_max]: [usize; 2],

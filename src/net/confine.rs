@@ -117,8 +117,7 @@ fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
 /// Has the calling thread, and what it starts from now on, run only where a processor would rest otherwise:
 /// whoever wakes goes before it at once. To be called by a thread that holds nothing that others wait for.
 pub(in crate::net) fn stand_back() {
-    // Where the system does not let it, the lowest priority is what there is; its own number matters to
-    // neither, and it works as before where that is refused, too.
+    // The lowest priority counts where the system refuses the other; where it refuses both, it works as before.
     rustix::process::setpriority_process(None, limits::CODE_NICE).unwrap_or_default();
     let no_priority = libc::sched_param { sched_priority: 0 };
     // SAFETY: the kernel reads `no_priority`, which lives across the call. WHY: rustix has no face for it.
@@ -214,8 +213,8 @@ const ARCHITECTURE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: u32 = 0xC000_00B7;
 
-/// Closes what our own parent left open, now or, with a flag, at exec: what we open ourselves closes by itself.
-/// Kernels before 5.11 do not know how, and then it stays open.
+/// Closes what our own parent left open, now or, with a flag, at exec: what we open ourselves closes by
+/// itself. Kernels before 5.11 do not know how, and then it stays open.
 fn close_the_rest(flags: libc::c_uint) {
     // SAFETY: the call closes descriptors from 3 on, or marks them; it touches no memory. Where they are
     // closed at once, nobody uses them: what has been opened until then is closed, too.

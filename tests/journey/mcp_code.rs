@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -26,7 +27,13 @@ fn start(engine: Engine, lines: &str, rights: &str) -> Gateway {
     assert!(text.contains("tools: code"), "{text}");
     let folder = Folder::new();
     folder.write("tollgate.yaml", &text);
-    Gateway::run(&mut tollgate(folder.path()), folder)
+    // In a session of its own, as a service has it: scripts get what their gateway leaves of its share of the
+    // machine, not what all tests leave.
+    let mut command = Command::new("setsid");
+    let ours = tollgate(folder.path());
+    command.arg(ours.get_program()).current_dir(folder.path()).env_clear();
+    command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Gateway::run(&mut command, folder)
 }
 
 /// The arguments of a script.
@@ -410,7 +417,7 @@ fn a_process_of_a_script_has_nothing_and_its_end_is_told() {
     let open = fs::read_dir(process.join("fd")).expect("it is ours").count();
     assert_eq!(open, 3, "its pipes and nothing else");
     let number = process.file_name().expect("it has a number").to_string_lossy().into_owned();
-    let killed = std::process::Command::new("kill").args(["-KILL", &number]).status();
+    let killed = Command::new("kill").args(["-KILL", &number]).status();
     assert!(killed.is_ok_and(|status| status.success()));
     let (failed, texts) = script.join().expect("the caller is told");
     assert!(failed && texts[0].contains("ended before the script (signal: 9"), "{texts:?}");

@@ -69,8 +69,8 @@ impl Gate {
         self.starter()?.start().await
     }
 
-    /// Waits until a call of a script with so many bytes may begin. All scripts together begin calls one after
-    /// the other, with time for others between two: the hub serves them, too, and everybody waits in one line.
+    /// Waits until a call of a script with so many bytes may begin. All scripts together begin calls one
+    /// after the other, with time for others between two: the hub serves them, too, and all wait in one line.
     pub(super) async fn pace(&self, bytes: usize) {
         let now = clock::now();
         let begin = self.next_call.get().map_or(now, |next| next.max(now));
