@@ -81,7 +81,7 @@ pub(crate) fn run(gateway: SocketAddr, key: &str, source: &str, over: &AtomicBoo
     if read(&mut stream, &mut answer, Some(over))? {
         // To be refused is what one may expect who asks for too much.
         let text = String::from_utf8_lossy(&answer);
-        ensure!(text.contains("\"result\"") || text.contains("scripts"), "no script ran: {text}");
+        ensure!(text.contains("\"result\"") || text.contains("script"), "no script ran: {text}");
     }
     Ok(())
 }
