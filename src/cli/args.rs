@@ -82,7 +82,10 @@ pub(crate) enum Command {
     Claude(Claude),
     /// Run one script that comes in on standard input; the gateway starts this by itself
     #[command(hide = true)]
-    CodeWorker,
+    CodeWorker {
+        /// The process of the gateway
+        parent: i32,
+    },
 }
 
 /// `tollgate ledger ...`

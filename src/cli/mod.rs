@@ -94,6 +94,6 @@ fn dispatch(args: Args, output: &mut Output<'_>) -> Result<(), Failure> {
         Command::Budget { command } => budget::run(config, &command, output),
         Command::Spend(wish) => spend::run(config, &wish, output),
         Command::Claude(wish) => claude::run(config, &wish, output),
-        Command::CodeWorker => code_worker::run(),
+        Command::CodeWorker { parent } => code_worker::run(parent),
     }
 }

@@ -25,17 +25,27 @@ pub const CODE_KILL_MARGIN: Duration = Duration::from_secs(2);
 /// Seconds of processor time after which the kernel ends the process of a script, whoever else has failed.
 pub const CODE_CPU_S: u64 = 60;
 
-/// Priority of the process of a script, as `nice` has it: about a tenth of a core that others want whole.
-pub const CODE_NICE: i32 = 10;
+/// Priority of the processes of scripts, as `nice` has it, where the system has nothing lower: the lowest.
+pub const CODE_NICE: i32 = 19;
 
-/// Files that the process of a script may have open while it starts; then none.
-pub const CODE_OPEN_FILES_MAX: u64 = 32;
+/// Scripts that wait for the start of their process: as many as have a turn, and as many that were given up.
+pub const CODE_STARTS_MAX: usize = 2 * CODE_RUNS_MAX;
+
+/// How long a script waits for the start of its process, which stands back behind all that callers wait for.
+pub const CODE_START: Duration = Duration::from_secs(10);
 
 /// Calls of tools that a script may make: what a person would still read in a ledger.
 pub const CODE_CALLS_MAX: u32 = 50;
 
 /// Calls of one script that are under way at once; the others wait for their turn.
 pub const CODE_CALLS_AT_ONCE_MAX: usize = 8;
+
+/// The time between the begins of two calls of scripts, of all together, so that whoever else the hub serves
+/// does not wait behind all calls that scripts have at once. A server's answer takes longer.
+pub const CODE_CALL_EVERY: Duration = Duration::from_millis(1);
+
+/// Bytes of arguments for which a call counts as one more.
+pub const CODE_CALL_STEP_BYTES: usize = 64 * 1024;
 
 /// Bytes of the arguments of one call.
 pub const CODE_ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;

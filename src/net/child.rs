@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::pin::pin;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{self, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpid};
@@ -96,29 +96,20 @@ pub fn start(start: &Start<'_>) -> io::Result<Started> {
     begin(command, start.confines, [start.output_line_bytes_max, start.errors_line_bytes_max])
 }
 
-/// Starts this program once more, for work that needs nothing of this machine: without an environment, in
-/// the root of the file system. `line_bytes_max` as in [`Start`]: of output and of errors. To be called
-/// inside of a runtime.
-///
-/// # Errors
-/// As [`start`].
-pub fn start_again(args: &[&str], confines: &Confines, line_bytes_max: [usize; 2]) -> io::Result<Started> {
-    // The program that runs, also when another lies in its place by now.
-    let mut command = Command::new("/proc/self/exe");
-    command.args(args).current_dir("/").env_clear();
-    begin(command, confines, line_bytes_max)
-}
-
-fn begin(
-    mut command: Command,
-    confines: &Confines,
-    [output_line_bytes_max, errors_line_bytes_max]: [usize; 2],
-) -> io::Result<Started> {
+fn begin(mut command: Command, confines: &Confines, line_bytes_max: [usize; 2]) -> io::Result<Started> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     confine(&mut command, confines);
-    let mut spawned = command.spawn()?;
+    over(command.spawn()?, line_bytes_max)
+}
+
+/// A child that leads a group of its own and was started with three pipes. `line_bytes_max` as in [`Start`]:
+/// of output and of errors.
+pub(in crate::net) fn over(
+    mut spawned: process::Child,
+    [output_line_bytes_max, errors_line_bytes_max]: [usize; 2],
+) -> io::Result<Started> {
     // From here on dropping the child kills it, also when one of the pipes is refused.
-    let child = Child::over(Pid::from_child(&spawned));
+    let child = Child::of(Pid::from_child(&spawned));
     let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
     let input = spawned.stdin.take().ok_or_else(missing)?;
     let output = spawned.stdout.take().ok_or_else(missing)?;
@@ -170,7 +161,8 @@ impl fmt::Debug for Child {
 }
 
 impl Child {
-    const fn over(group: Pid) -> Self {
+    /// The process that leads this group.
+    pub(in crate::net) const fn of(group: Pid) -> Self {
         Self { group, status: None }
     }
 

@@ -103,7 +103,7 @@ fn limits_of(bounds: &Bounds) -> Vec<(Resource, Rlimit)> {
 fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
     setsid()?;
     umask(Mode::from_bits_truncate(limits::MCP_UMASK));
-    close_the_rest();
+    close_the_rest(libc::CLOSE_RANGE_CLOEXEC);
     for (resource, limit) in limits {
         setrlimit(*resource, *limit)?;
     }
@@ -114,17 +114,34 @@ fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
     if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 
+/// Has the calling thread, and what it starts from now on, run only where a processor would rest otherwise:
+/// whoever wakes goes before it at once. To be called by a thread that holds nothing that others wait for.
+pub(in crate::net) fn stand_back() {
+    // The lowest priority counts where the system refuses the other; where it refuses both, it works as before.
+    rustix::process::setpriority_process(None, limits::CODE_NICE).unwrap_or_default();
+    let no_priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads `no_priority`, which lives across the call. WHY: rustix has no face for it.
+    unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority);
+    }
+}
+
 /// Gives up, for this process and for good, all that it does not need to compute and to use its pipes: no
-/// file and no socket can be opened any more, no program started, no process signalled. It stands back behind
-/// those that somebody waits for. To be called while it has one thread.
+/// file and no socket can be opened any more, no program started, no process signalled, and there is no more
+/// of the machine than `bounds`. It ends with the thread of the process `parent` that has started it. To be
+/// called while it has one thread.
 ///
 /// # Errors
-/// The system's, when it knows no such bounds: then nothing may be run that is not trusted.
-pub fn renounce() -> io::Result<()> {
-    rustix::process::setpriority_process(None, limits::CODE_NICE).unwrap_or_default();
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    for resource in [Resource::Nofile, Resource::Nproc, Resource::Fsize] {
-        setrlimit(resource, none)?;
+/// The system's, when it knows no such bounds: then nothing may be run that is not trusted. `BrokenPipe` when
+/// `parent` has ended already.
+pub fn renounce(bounds: &Bounds, parent: i32) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid().map(Pid::as_raw_pid) != Some(parent) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    close_the_rest(0);
+    for (resource, limit) in limits_of(bounds) {
+        setrlimit(resource, limit)?;
     }
     set_no_new_privs(true)?;
     let mut program = filter()?;
@@ -196,13 +213,14 @@ const ARCHITECTURE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: u32 = 0xC000_00B7;
 
-/// Closes at exec what our own parent left open: what we open ourselves closes by itself. Kernels before 5.11
-/// do not know how, and then it stays open.
-fn close_the_rest() {
-    // SAFETY: the call marks descriptors from 3 on as closing at exec; it touches no memory.
+/// Closes what our own parent left open, now or, with a flag, at exec: what we open ourselves closes by
+/// itself. Kernels before 5.11 do not know how, and then it stays open.
+fn close_the_rest(flags: libc::c_uint) {
+    // SAFETY: the call closes descriptors from 3 on, or marks them; it touches no memory. Where they are
+    // closed at once, nobody uses them: what has been opened until then is closed, too.
     // WHY: rustix has no face for it, and to look through /proc would allocate.
     unsafe {
-        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, flags);
     }
 }
 

@@ -4,6 +4,7 @@
 //! nothing of HTTP. `tokio-uring` is not maintained any more, so nothing outside this folder can tell
 //! which engine it runs on, and another ring driver could replace it without being noticed.
 
+pub mod again;
 pub mod buffer;
 pub mod child;
 pub mod confine;

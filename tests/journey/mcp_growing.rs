@@ -15,9 +15,10 @@ use crate::peer::offers_many_tools;
 use crate::peer::scripted_turns;
 use crate::peer::speaks_mcp::Era;
 
-const FIND: &str = "mcp__tollgate__find_tools";
-const WANTED: &str = "mcp__tollgate__look_137";
-const DOORS: [&str; 4] = ["find_tools", "call_tool_read", "call_tool_write", "call_tool_destructive"];
+pub(crate) const FIND: &str = "mcp__tollgate__find_tools";
+pub(crate) const WANTED: &str = "mcp__tollgate__look_137";
+pub(crate) const DOORS: [&str; 4] =
+    ["find_tools", "call_tool_read", "call_tool_write", "call_tool_destructive"];
 
 /// How often Claude Code finds and calls; the whole proof sets `TOLLGATE_FINDS=50`.
 fn finds() -> usize {
@@ -26,7 +27,7 @@ fn finds() -> usize {
 
 /// Whether a request lets the model call a tool of ours at once: it is defined, and nobody has to load it, or
 /// the conversation has loaded it.
-fn can_call(request: &Value, wanted: &str) -> bool {
+pub(crate) fn can_call(request: &Value, wanted: &str) -> bool {
     let tools = request["tools"].as_array().expect("tools are offered");
     let Some(tool) = tools.iter().find(|tool| tool["name"] == wanted) else { return false };
     let messages = request["messages"].as_array().expect("something has been said").iter();

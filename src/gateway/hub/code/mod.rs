@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `gate.rs` | how many run at once |
+//! | `gate.rs` | how many run at once, and what starts their processes |
 //! | `run.rs` | one process, from its start to what it comes to |
 //! | `inner.rs` | one call of a script, which goes the way of all calls |
 
@@ -21,6 +21,7 @@ use crate::gateway::hub::doors;
 use crate::gateway::hub::watch;
 use crate::json::write_string;
 use crate::mcp::doors::{self as tools, Door};
+use crate::mcp::rpc::RpcError;
 
 pub(super) use gate::Gate;
 use inner::Inner;
@@ -49,26 +50,22 @@ pub(super) async fn run(
     };
     leg.sieve = watch::sieve(hub, caller, question.method);
     leg.about(about.clone()).await;
+    let inner = Inner::new(hub, caller, about.tool_use_id.clone());
+    let script = async {
+        let _turn = hub.scripts.enter(&caller.principal.key_id).await?;
+        let mut running = Running::start(inner, source).await?;
+        Ok(running.follow().await)
+    };
     // A caller with a session may hang up and still get its answer.
     let modern = caller.version.is_modern();
-    let turn = tokio::select! {
-        turn = hub.scripts.enter(&caller.principal.key_id) => turn,
+    let ran: Result<Ran, RpcError> = tokio::select! {
+        ran = Box::pin(script) => ran,
         () = leg.reply.closed(), if modern => return,
         () = cancelled.notified() => return leg.end().await,
     };
-    let _turn = match turn {
-        Ok(turn) => turn,
+    let ran = match ran {
+        Ok(ran) => ran,
         Err(error) => return leg.refuse(caller, &error).await,
-    };
-    let inner = Inner::new(hub, caller, about.tool_use_id.clone());
-    let mut running = match Running::start(inner, source) {
-        Ok(running) => running,
-        Err(error) => return leg.refuse(caller, &error).await,
-    };
-    let ran = tokio::select! {
-        ran = Box::pin(running.follow()) => ran,
-        () = leg.reply.closed(), if modern => return,
-        () = cancelled.notified() => return leg.end().await,
     };
     about.decision = ran.told();
     leg.about(about).await;

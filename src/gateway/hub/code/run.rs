@@ -14,8 +14,7 @@ use crate::gateway::hub::code::inner::Inner;
 use crate::gateway::log::Level;
 use crate::limits;
 use crate::mcp::rpc::RpcError;
-use crate::net::child::{Child, Input, Started, start_again};
-use crate::net::confine::{Bounds, Confines};
+use crate::net::child::{Child, Input, Started};
 use crate::net::lines::{Line, Lines};
 use crate::script::frames::{Order, Said, cut};
 
@@ -73,19 +72,12 @@ impl Running {
     ///
     /// # Errors
     /// What the caller is told when there can be no process.
-    pub(super) fn start(inner: Inner, source: String) -> Result<Self, RpcError> {
-        let bounds = Bounds {
-            memory_bytes: Some(limits::CODE_PROCESS_BYTES_MAX),
-            open_files: Some(limits::CODE_OPEN_FILES_MAX),
-            cpu_s: Some(limits::CODE_CPU_S),
-            file_bytes: Some(0),
-            processes: None,
-        };
-        let lines = [limits::CODE_FRAME_BYTES_MAX, limits::CODE_ERRORS_LINE_BYTES_MAX];
-        let started = start_again(&["code-worker"], &Confines { owner: None, bounds }, lines);
+    pub(super) async fn start(inner: Inner, source: String) -> Result<Self, RpcError> {
+        let started = timeout(limits::CODE_START, inner.hub.scripts.process()).await;
+        let started = started.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into()));
         let Started { child, input, output, errors } = started.map_err(|why| {
             inner.hub.log(Level::Warn, "no script can be run", |line| line.text("error", &why.to_string()));
-            RpcError::overloaded("no script can be run now: no process can be started")
+            RpcError::overloaded("no script can be run now, since no process can be started: try again later")
         })?;
         // Unbounded, but there is one for each call at most, and the script.
         let (orders, queue) = mpsc::unbounded_channel();
@@ -183,8 +175,13 @@ impl Running {
         self.cancels.push(Rc::clone(&cancel));
         let (inner, turns, tell) = (Rc::clone(&self.inner), Rc::clone(&self.turns), self.tell.clone());
         drop(spawn_local(async move {
+            let turn = async {
+                let turn = turns.acquire().await;
+                inner.hub.scripts.pace(arguments.len()).await;
+                turn
+            };
             let turn = tokio::select! {
-                turn = turns.acquire() => turn,
+                turn = turn => turn,
                 () = cancel.notified() => return,
             };
             let made = Box::pin(inner.make((id, &name), &arguments, cancel)).await;
