@@ -31,9 +31,10 @@ pub struct Again {
 }
 
 impl Again {
-    /// Starts the thread. Processes get `command` as their first argument and our number as their second. They
-    /// have nothing of our environment, and the root of the file system as their folder. At most `waiting_max`
-    /// wait for their start. Lines of their output and of their errors have at most `line_bytes_max`.
+    /// Starts the thread. Processes get `command` as their first argument and our number as their second.
+    /// They have nothing of our environment, and the root of the file system as their folder. At most
+    /// `waiting_max` wait for their start. Lines of their output and of their errors have at most
+    /// `line_bytes_max`.
     ///
     /// # Errors
     /// The system's: no more threads.

@@ -117,7 +117,8 @@ fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
 /// Has the calling thread, and what it starts from now on, run only where a processor would rest otherwise:
 /// whoever wakes goes before it at once. To be called by a thread that holds nothing that others wait for.
 pub(in crate::net) fn stand_back() {
-    // The lowest priority counts where the system refuses the other; where it refuses both, it works as before.
+    // The lowest priority counts where the system refuses the other; where it refuses both, it works as
+    // before.
     rustix::process::setpriority_process(None, limits::CODE_NICE).unwrap_or_default();
     let no_priority = libc::sched_param { sched_priority: 0 };
     // SAFETY: the kernel reads `no_priority`, which lives across the call. WHY: rustix has no face for it.
