@@ -45,7 +45,7 @@ fn what_is_wrong_with_a_table_is_said_where_it_is_written() {
     assert!(told().contains("mcp.embedding.tokenizer: "), "{}", told());
     folder.write("t.json", &tokenizer);
     assert!(
-        told().contains("tollgate.yaml:1:31: mcp.embedding.weights: w.safetensors: it is cut short"),
+        told().contains("tollgate.yaml:1:30: mcp.embedding.weights: w.safetensors: it is cut short"),
         "{}",
         told()
     );
