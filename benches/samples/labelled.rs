@@ -1,7 +1,9 @@
 //! Questions that are labelled with the tools that answer them, and the lists of published servers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::search::meaning::Embedding;
 use super::search::{Document, Index, says_something};
 use serde_json::Value;
 
@@ -95,14 +97,18 @@ fn read_tool(tool: &Value, server: &str, schema: &str) -> Tool {
     Tool { server: server.to_owned(), name, description, parameters }
 }
 
-/// An index of tools, in their order.
-pub(crate) fn index<'t>(tools: impl IntoIterator<Item = &'t Tool>) -> Index {
-    Index::new(tools.into_iter().map(|tool| Document {
+/// An index of tools, in their order; with a table by what they mean as well.
+pub(crate) fn index<'t>(
+    tools: impl IntoIterator<Item = &'t Tool>,
+    embedding: Option<&Arc<Embedding>>,
+) -> Index {
+    let documents = tools.into_iter().map(|tool| Document {
         server: &tool.server,
         name: &tool.name,
         description: &tool.description,
         parameters: &tool.parameters,
-    }))
+    });
+    Index::new(documents, embedding)
 }
 
 /// The first eight words of a question that are not small ones.

@@ -256,7 +256,7 @@ fn shown(file: &File, fixed: &Fixed, resolved: &Resolved, stored: &Stored) -> Sh
         models: ShownModel::all(snapshot),
         routing: ShownRouting::of(snapshot),
         mcp_servers: resolved.shown_servers.clone(),
-        mcp: ShownMcp::of(&snapshot.mcp),
+        mcp: ShownMcp::of(&snapshot.mcp, file.mcp.embedding.as_ref()),
         policy: shown_policy(file, snapshot),
         pinning: ShownPinning::of(&snapshot.mcp.pinning),
         teams: file

@@ -4,6 +4,7 @@ use crate::call::{Class, ToolChoice, ToolMode};
 use crate::config::cache_file;
 use crate::config::confines_file::{self, Written};
 use crate::config::core_tools;
+use crate::config::embedding_file;
 use crate::config::faults::Mark;
 use crate::config::pinning;
 use crate::config::places_file::{self, Stand};
@@ -59,6 +60,7 @@ pub(crate) struct Endpoint {
     pub(crate) legacy_sse: bool,
     pub(crate) endpoint_key: Option<String>,
     pub(crate) tools: Option<ToolChoice>,
+    pub(crate) embedding: Option<embedding_file::Written>,
 }
 
 /// Keys that every server may have, then those of each way to reach one.
@@ -442,7 +444,7 @@ fn read_override(name: &str, node: &Node, what: &str, reader: &mut Reader) -> Op
 
 /// Reads `mcp:`.
 pub(crate) fn read_endpoint(node: &Node, reader: &mut Reader) -> Option<Endpoint> {
-    let known = ["allowed_origins", "allowed_hosts", "legacy_sse", "endpoint_key", "tools"];
+    let known = ["allowed_origins", "allowed_hosts", "legacy_sse", "endpoint_key", "tools", "embedding"];
     let fields = reader.fields(node, "mcp", &known)?;
     let origin = |text: &str| {
         let rest = text.split_once("://").map(|(_, rest)| rest);
@@ -465,7 +467,8 @@ pub(crate) fn read_endpoint(node: &Node, reader: &mut Reader) -> Option<Endpoint
     });
     let legacy_sse = legacy_sse.unwrap_or_default();
     let tools = fields.get("tools").and_then(|node| tool_modes::read_choice(node, "mcp.tools", reader));
-    Some(Endpoint { allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools })
+    let embedding = fields.get("embedding").and_then(|node| embedding_file::read(node, reader));
+    Some(Endpoint { allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools, embedding })
 }
 
 /// A list of patterns, in lower case.

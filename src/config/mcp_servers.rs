@@ -19,14 +19,20 @@ use crate::config::template::{self, Template};
 use crate::glob::Glob;
 use crate::ids::ServerName;
 use crate::limits;
+use crate::mcp::search::meaning::Embedding;
 use crate::net::confine::Confines;
 use crate::policy::residency;
 use crate::secret::Secret;
 use crate::upstream::mcp::server::{Api, Document, Program, Remote, Server, Transport};
 use crate::upstream::site::Origin;
 
-/// `mcp:`, with the servers that go with it.
-pub(crate) fn mcp(written: &Endpoint, servers: Vec<McpServer>, pinning: Pinning) -> Mcp {
+/// `mcp:`, with the servers and the table that go with it.
+pub(crate) fn mcp(
+    written: &Endpoint,
+    servers: Vec<McpServer>,
+    pinning: Pinning,
+    embedding: Option<Arc<Embedding>>,
+) -> Mcp {
     let globs = |texts: &[String]| texts.iter().map(|text| Glob::new(text)).collect();
     let default = Mcp::default();
     Mcp {
@@ -37,6 +43,7 @@ pub(crate) fn mcp(written: &Endpoint, servers: Vec<McpServer>, pinning: Pinning)
         endpoint_key: written.endpoint_key.clone().unwrap_or(default.endpoint_key),
         pinning,
         tools: written.tools.unwrap_or_default(),
+        embedding,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod credentials;
 mod credentials_file;
 mod defaults;
 mod dialect_file;
+mod embedding_file;
 mod environment;
 mod file;
 pub mod guard_file;

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::config::atomic;
 use crate::config::books;
 use crate::config::defaults;
+use crate::config::embedding_file::{self, Hashed};
 use crate::config::environment::Environment;
 use crate::config::file::{self, File};
 use crate::config::guard_file;
@@ -37,6 +38,7 @@ use crate::identity::token::KeyHash;
 use crate::identity::virtual_keys::KeyRing;
 use crate::ids::{KeyName, TeamName};
 use crate::limits::{self, Timeouts};
+use crate::mcp::search::meaning::Embedding;
 use crate::meter::book::Book;
 use crate::meter::table;
 use crate::net::tls::ServerTls;
@@ -158,6 +160,7 @@ impl<'e> Resolver<'e> {
         let routes = routing::routes(file, &names, reader);
         let servers = self.mcp_servers(file, reader);
         let pinning = self.pinning(file, reader);
+        let embedding = self.embedding(file, reader);
         self.check_grants(file, &servers);
         books::check(file, reader);
         let config_keys = self.config_keys(file, reader);
@@ -188,7 +191,7 @@ impl<'e> Resolver<'e> {
             routes,
             providers,
             speeches,
-            mcp: mcp_servers::mcp(&file.mcp, servers, pinning),
+            mcp: mcp_servers::mcp(&file.mcp, servers, pinning, embedding),
             server_tls,
             timeouts: timeouts(&file.timeouts),
             shown: Arc::default(),
@@ -264,6 +267,16 @@ impl<'e> Resolver<'e> {
             self.facts.update(Sha256::digest(lock.facts()));
         }
         pinning
+    }
+
+    /// The table by which tools are found by what they mean. Where it cannot be read there is a fault.
+    fn embedding(&mut self, file: &File, reader: &mut Reader) -> Option<Arc<Embedding>> {
+        let written = file.mcp.embedding.as_ref()?;
+        let (most, path) = (limits::EMBEDDING_WEIGHTS_BYTES_MAX, &written.weights);
+        let weights = self.read_hashed(path, "mcp.embedding.weights", most, reader);
+        let (most, path) = (limits::EMBEDDING_TOKENIZER_BYTES_MAX, &written.tokenizer);
+        let tokenizer = self.read_hashed(path, "mcp.embedding.tokenizer", most, reader);
+        embedding_file::resolve(written, weights?, &tokenizer?, reader)
     }
 
     /// Prices and budgets. Where the prices cannot be read there is a fault, and no one sees the result.
@@ -343,12 +356,23 @@ impl<'e> Resolver<'e> {
         most: u64,
         reader: &mut Reader,
     ) -> Option<Vec<u8>> {
+        self.read_hashed(path, what, most, reader).map(|file| file.bytes)
+    }
+
+    fn read_hashed(
+        &mut self,
+        path: &At<String>,
+        what: &str,
+        most: u64,
+        reader: &mut Reader,
+    ) -> Option<Hashed> {
         let full = self.folder.join(&path.value);
         let readable = self.shared.finder.note(&full);
         match readable.and_then(|()| atomic::read(&full, most)) {
             Ok(bytes) => {
-                self.facts.update(Sha256::digest(&bytes));
-                Some(bytes)
+                let sha256 = Sha256::digest(&bytes).into();
+                self.facts.update(sha256);
+                Some(Hashed { bytes, sha256 })
             }
             Err(why) => {
                 reader.fault(path.mark, format!("{what}: {} cannot be read: {why}", full.display()));

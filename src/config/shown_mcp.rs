@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call::{Class, ToolMode};
 use crate::config::cache_file::ShownCache;
 use crate::config::confines_file::{shown_bounds, shown_user};
+use crate::config::embedding_file;
 use crate::config::mcp_file::{McpServer as Written, Reach};
 use crate::config::pinning::Pinning;
 use crate::config::results_file::ShownRule;
@@ -142,6 +143,22 @@ pub struct ShownMcp {
     pub endpoint_key: String,
     /// How definitions of tools are written: `native`, `lean`, `raw`, `search`, `jit`, `code` or `auto`.
     pub tools: &'static str,
+    /// The table by which tools are found by what they mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<ShownEmbedding>,
+}
+
+/// `embedding:` of `mcp:`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ShownEmbedding {
+    /// The file of the weights, as written.
+    pub weights: String,
+    /// The file of the tokenizer, as written.
+    pub tokenizer: String,
+    /// How many pieces of words the table has.
+    pub pieces: usize,
+    /// How many numbers say what each of them means.
+    pub dimensions: usize,
 }
 
 /// `pinning:`.
@@ -180,8 +197,15 @@ impl fmt::Display for ShownPinning {
 
 impl ShownMcp {
     /// What may be seen of it.
-    pub(crate) fn of(mcp: &Mcp) -> Self {
+    pub(crate) fn of(mcp: &Mcp, embedding: Option<&embedding_file::Written>) -> Self {
+        let embedding = embedding.zip(mcp.embedding.as_ref()).map(|(written, table)| ShownEmbedding {
+            weights: written.weights.value.clone(),
+            tokenizer: written.tokenizer.value.clone(),
+            pieces: table.rows(),
+            dimensions: table.dimensions(),
+        });
         Self {
+            embedding,
             allowed_origins: mcp.allowed_origins.iter().map(|glob| glob.as_str().to_owned()).collect(),
             allowed_hosts: mcp.allowed_hosts.iter().map(|glob| glob.as_str().to_owned()).collect(),
             legacy_sse: mcp.legacy_sse,
@@ -300,8 +324,20 @@ impl fmt::Display for ShownMcp {
         write!(
             f,
             "mcp: {{ allowed_origins: {origins}, allowed_hosts: {hosts}, legacy_sse: {sse}, \
-             endpoint_key: {key}, tools: {tools} }}"
-        )
+             endpoint_key: {key}, tools: {tools}"
+        )?;
+        match &self.embedding {
+            Some(table) => write!(f, ", {table} }} # {} x {}", table.pieces, table.dimensions),
+            None => write!(f, " }}"),
+        }
+    }
+}
+
+/// An entry of `mcp:`.
+impl fmt::Display for ShownEmbedding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (weights, tokenizer) = (word(&self.weights), word(&self.tokenizer));
+        write!(f, "embedding: {{ weights: {weights}, tokenizer: {tokenizer} }}")
     }
 }
 

@@ -20,6 +20,7 @@ use crate::ledger::content::Policy;
 use crate::limits::Timeouts;
 use crate::llm::speech::Speech;
 use crate::mcp::presentation::Presentation;
+use crate::mcp::search::meaning::Embedding;
 use crate::meter::book::Book;
 use crate::meter::budget::Definition;
 use crate::meter::rate::Rule;
@@ -178,6 +179,8 @@ pub struct Mcp {
     /// How definitions of tools are written where nothing is said of the tool, its server or the caller's
     /// team.
     pub tools: ToolChoice,
+    /// What words mean, by which tools are found beside by the words themselves.
+    pub embedding: Option<Arc<Embedding>>,
 }
 
 impl Default for Mcp {
@@ -190,6 +193,7 @@ impl Default for Mcp {
             endpoint_key: defaults::ENDPOINT_KEY.to_owned(),
             pinning: Pinning::default(),
             tools: ToolChoice::default(),
+            embedding: None,
         }
     }
 }

@@ -29,3 +29,38 @@ pub const SEARCHERS_MAX: usize = 1_024;
 /// labelled questions none loses its tool by it, and four tools are found instead of five; a tenth more of it
 /// and three in a hundred lose theirs.
 pub const SEARCH_MARGIN: f32 = 0.5;
+
+/// Tools of each ranking that count where a search goes by words and by meaning. What stands further behind
+/// adds next to nothing.
+pub const SEARCH_RANKED_MAX: usize = 100;
+
+/// As `SEARCH_MARGIN`, for the cosines of a ranking by meaning, which lie closer together. Of labelled
+/// questions one in a hundred loses its tool by a twentieth more; without any margin five tools are found
+/// instead of four.
+pub const SEARCH_MEANING_MARGIN: f32 = 0.75;
+
+/// The least cosine of a tool that has no word of the question. Nonsense has its nearest tools at 0.15 to
+/// 0.3; no labelled question loses its tool by this.
+pub const SEARCH_MEANING_LEAST: f32 = 0.3;
+
+/// Pieces of words of a question that are looked at for their meaning. A sentence has two dozen.
+pub const SEARCH_PIECES_MAX: usize = 512;
+
+/// Words of tools whose pieces are remembered, each some 100 bytes; 3,000 tools have 12,000. Those of others
+/// are made anew whenever they come.
+pub const SEARCH_WORDS_KEPT_MAX: usize = 65_536;
+
+/// Bytes of a file of weights. That of 32,000 rows has 16 MB, those of newer vocabularies eight times as many.
+pub const EMBEDDING_WEIGHTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Bytes of a tokenizer; the largest that is known has 9 MB.
+pub const EMBEDDING_TOKENIZER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of the header of a file of weights; that of one tensor has a hundred.
+pub const EMBEDDING_HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// Rows of a table. Vocabularies have 30,000 to 256,000 pieces.
+pub const EMBEDDING_ROWS_MAX: usize = 512 * 1024;
+
+/// Values of a row. Every tool costs as many, and every question as many for each tool.
+pub const EMBEDDING_DIMENSIONS_MAX: usize = 1_024;

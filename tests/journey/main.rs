@@ -59,6 +59,7 @@ mod mcp_claude_code;
 mod mcp_code;
 mod mcp_confined;
 mod mcp_conformance;
+mod mcp_embedding;
 mod mcp_faults;
 mod mcp_fidelity;
 mod mcp_growing;

@@ -92,6 +92,9 @@ const OPENAI: &[&str] = &[
 /// A library that makes tokens, and what it needs. From PyPI.
 const JWT: &[&str] = &["PyJWT==2.15.1", "cryptography==50.0.2", "cffi==2.1.1", "pycparser==3.12"];
 
+/// A table of static embeddings, 32,000 pieces of words by 256 numbers (MIT licence). From PyPI.
+const WORDLLAMA: &[&str] = &["wordllama==0.4.0.post1"];
+
 /// One TypeScript SDK of each revision of MCP, side by side under names of their own.
 const MCP_TYPESCRIPT: &[&str] = &[
     "sdk-1.0.4@npm:@modelcontextprotocol/sdk@1.0.4",
@@ -217,6 +220,21 @@ pub(crate) fn node() -> &'static Path {
         let package = format!("node-linux-{arch}");
         let folder = npm("node", &[&format!("{package}@{NODE}")]);
         folder.join("node_modules").join(package).join("bin/node")
+    })
+}
+
+/// A small table of static embeddings: the file of its weights, and that of its tokenizer.
+pub(crate) fn wordllama() -> &'static [PathBuf; 2] {
+    static FILES: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let python = python_with("wordllama", WORDLLAMA);
+        let folder = python.ancestors().nth(2).expect("it lies in bin").join("lib");
+        let entries = fs::read_dir(&folder).expect("a virtual environment has packages");
+        let packages = entries.flatten().map(|entry| entry.path().join("site-packages/wordllama"));
+        let package = packages.into_iter().find(|path| path.is_dir());
+        let package = package.unwrap_or_else(|| panic!("{WORDLLAMA:?} is not below {}", folder.display()));
+        let files = ["weights/l2_supercat_256.safetensors", "tokenizers/l2_supercat_tokenizer_config.json"];
+        files.map(|file| package.join(file))
     })
 }
 

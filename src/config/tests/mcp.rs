@@ -190,11 +190,11 @@ fn the_endpoint() {
     assert!(mcp.allowed_origins[0].matches("https://app.example.com"));
     assert_eq!(mcp.allowed_hosts[1].as_str(), "10.0.0.1:4000");
     assert_eq!((mcp.legacy_sse, mcp.endpoint_key.as_str()), (true, "gate"));
-    let Mcp { servers, allowed_origins, allowed_hosts, legacy_sse, endpoint_key, pinning, tools } =
+    let Mcp { servers, allowed_origins, allowed_hosts, legacy_sse, endpoint_key, pinning, tools, embedding } =
         good("drain_s: 1", &[]).snapshot.mcp;
     assert!(servers.is_empty() && allowed_origins.is_empty() && allowed_hosts.is_empty() && !legacy_sse);
     assert_eq!(endpoint_key, "tollgate");
-    assert_eq!((pinning, tools), (Pinning::default(), ToolChoice::Auto));
+    assert_eq!((pinning, tools, embedding.is_none()), (Pinning::default(), ToolChoice::Auto, true));
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn endpoints_and_grants_that_do_not_hold() {
             "tollgate.yaml:1: mcp.legacy_sse: expected one of true, false, found \"1\"",
             "tollgate.yaml:1: mcp.endpoint_key: expected 1 to 32 of a-z A-Z 0-9 _ -, found \"a.b\"",
             "tollgate.yaml:1: unknown key \"sse\" in mcp; known here: \
-         allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools",
+         allowed_origins, allowed_hosts, legacy_sse, endpoint_key, tools, embedding",
         ],
     );
     check(

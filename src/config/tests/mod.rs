@@ -6,6 +6,8 @@ mod books;
 mod clouds;
 mod core_tools;
 mod dialects;
+#[cfg(feature = "embedding")]
+mod embedding;
 mod good;
 mod guard;
 mod identity;

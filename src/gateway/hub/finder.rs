@@ -58,7 +58,7 @@ pub(super) struct Places(RefCell<Option<(u64, Mapped)>>);
 type Mapped = Rc<[Option<usize>]>;
 
 impl Finder {
-    /// The lists have changed.
+    /// The lists have changed, or how they are indexed.
     pub(super) fn forget(&self) {
         self.number.set(self.number.get() + 1);
     }
@@ -99,6 +99,14 @@ pub(super) fn begin(hub: &Rc<Hub>) {
     }
 }
 
+/// Makes the index anew for another reason than its lists, if there is one.
+pub(super) fn renew(hub: &Rc<Hub>) {
+    hub.finder.forget();
+    if hub.finder.made.borrow().is_some() {
+        begin(hub);
+    }
+}
+
 /// Makes the index until it is that of the lists as they are.
 async fn make(hub: Rc<Hub>) {
     let finder = &hub.finder;
@@ -129,13 +137,14 @@ async fn made_aside(hub: &Hub) -> Option<Catalog> {
             Some((peer.server.name.clone(), lists, peer.presentation.clone()))
         })
         .collect();
+    let embedding = hub.snapshot().mcp.embedding.clone();
     let (tx, made) = oneshot::channel();
     let thread = std::thread::Builder::new().name("tool-index".to_owned());
     let started = thread.spawn(move || {
         background::stand_back();
         let parts = parts.iter().map(|(server, lists, presentation)| Part { server, lists, presentation });
         // When nobody waits any more, the gateway ends.
-        drop(tx.send(Catalog::new(parts)));
+        drop(tx.send(Catalog::new(parts, embedding.as_ref())));
     });
     drop(started.ok()?);
     made.await.ok()

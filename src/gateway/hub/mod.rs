@@ -350,6 +350,10 @@ impl Hub {
         if before.mcp.pinning != now.mcp.pinning {
             pinning::judge_all(self);
         }
+        let table = |of: &Snapshot| of.mcp.embedding.as_ref().map(Arc::as_ptr);
+        if table(&before) != table(&now) {
+            finder::renew(self);
+        }
         if before.rules != now.rules {
             let all = Changed { tools: true, prompts: true, resources: true };
             streams::tell_all_changed(self, all);

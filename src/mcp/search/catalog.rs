@@ -1,7 +1,9 @@
 //! The index over the lists of all servers, which finds tools by server and name.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::meaning::Embedding;
 use super::{Document, Hit, Index};
 use crate::ids::ServerName;
 use crate::json::{self, Kind};
@@ -36,8 +38,9 @@ struct Words<'a> {
 }
 
 impl Catalog {
-    /// Makes the index. For thousands of tools this takes a good part of a second.
-    pub fn new<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Self {
+    /// Makes the index; with a table tools are found by what they mean as well. For thousands of tools this
+    /// takes a good part of a second.
+    pub fn new<'a>(parts: impl IntoIterator<Item = Part<'a>>, embedding: Option<&Arc<Embedding>>) -> Self {
         let mut all: Vec<Words<'a>> = Vec::new();
         let mut places: HashMap<ServerName, HashMap<Box<str>, usize>> = HashMap::new();
         for part in parts {
@@ -58,12 +61,13 @@ impl Catalog {
                 });
             }
         }
-        let index = Index::new(all.iter().map(|words| Document {
+        let documents = all.iter().map(|words| Document {
             server: words.server,
             name: words.name,
             description: &words.description,
             parameters: &words.parameters,
-        }));
+        });
+        let index = Index::new(documents, embedding);
         Self { index, places }
     }
 
@@ -146,7 +150,7 @@ mod tests {
             Part { server: &one, lists: &first, presentation: &changed },
             Part { server: &two, lists: &second, presentation: &plain },
         ];
-        let catalog = Catalog::new(parts);
+        let catalog = Catalog::new(parts, None);
         assert_eq!((catalog.len(), catalog.is_empty()), (2, false));
         let [mine, other] = [&one, &two].map(|server| catalog.place(server, "forecast").unwrap());
         let found = |words: &str| -> Vec<usize> {

@@ -3,15 +3,21 @@
 //! It is BM25 (Robertson and Zaragoza, 2009) over names, descriptions, parameters and servers, with three
 //! things that tools need: identifiers are taken apart into words, a word counts a little for the words that
 //! begin as it does (`summary`, `summarize`), and a tool whose whole name has been said is before one of
-//! which only a part has. An index is made for a catalog once and asked by all; who may see what is asked
-//! before anything is ranked, so that what somebody may not see pushes nothing aside.
+//! which only a part has. Where there is a table of embeddings, what words mean makes a second ranking
+//! (`meaning/`), and both are merged (`fusion.rs`). An index is made for a catalog once and asked by all; who
+//! may see what is asked before anything is ranked, so that what somebody may not see pushes nothing aside.
 
 pub mod catalog;
+mod fusion;
+pub mod meaning;
 mod words;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::limits;
+use crate::mcp::search::meaning::{Embedding, Gathered, Meanings};
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +35,13 @@ pub struct Document<'a> {
     pub parameters: &'a str,
 }
 
+impl<'a> Document<'a> {
+    /// Its texts with what a word of each counts, the name first.
+    const fn texts(&self) -> [(&'a str, f32); 4] {
+        [(self.name, NAME), (self.description, TEXT), (self.server, TEXT), (self.parameters, PARAMETER)]
+    }
+}
+
 /// A tool that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
@@ -38,12 +51,31 @@ pub struct Hit {
     pub score: f32,
 }
 
+impl Hit {
+    /// The order of hits: the better one first, and of equal ones the first of the index.
+    fn better_first(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then(self.place.cmp(&other.place))
+    }
+
+    /// The best hits of many, at most `most`, in their order.
+    fn first(mut hits: Vec<Self>, most: usize) -> Vec<Self> {
+        if hits.len() > most {
+            hits.select_nth_unstable_by(most, Self::better_first);
+            hits.truncate(most);
+        }
+        hits.sort_unstable_by(Self::better_first);
+        hits
+    }
+}
+
 /// An index over the tools of a catalog. Immutable.
 #[derive(Debug, Default)]
 pub struct Index {
     terms: HashMap<Box<str>, Term>,
     /// For each document, how many different words its name has.
     names: Vec<f32>,
+    /// What they mean, where there is a table that says so.
+    meanings: Option<Meanings>,
 }
 
 /// Where a word, or the beginning of words, stands.
@@ -93,14 +125,23 @@ pub fn says_something(text: &str) -> bool {
 
 impl Index {
     /// Makes the index of some tools, at most `limits::SEARCH_DOCUMENTS_MAX` of them; what is more is not
-    /// found.
-    pub fn new<'a>(documents: impl IntoIterator<Item = Document<'a>>) -> Self {
+    /// found. With a table they are found by what they mean as well.
+    pub fn new<'a>(
+        documents: impl IntoIterator<Item = Document<'a>>,
+        embedding: Option<&Arc<Embedding>>,
+    ) -> Self {
         let mut index = Self::default();
         let mut lengths = Vec::new();
+        let mut gathered = embedding.map(Gathered::new);
         for (number, document) in (0_u32..).zip(documents).take(limits::SEARCH_DOCUMENTS_MAX) {
-            lengths.push(index.add(number, &document));
+            let texts = document.texts();
+            lengths.push(index.add(number, &texts));
+            if let Some(gathered) = &mut gathered {
+                gathered.add(&texts);
+            }
         }
         index.weigh(&lengths);
+        index.meanings = gathered.map(Gathered::finish);
         index
     }
 
@@ -115,11 +156,10 @@ impl Index {
     }
 
     /// Counts the words of a document; how many there are, by what they count.
-    fn add(&mut self, document: u32, of: &Document<'_>) -> f32 {
+    fn add(&mut self, document: u32, texts: &[(&str, f32)]) -> f32 {
         let (mut length, mut of_name) = (0.0, 0.0);
-        let texts = [(of.name, NAME), (of.description, TEXT), (of.server, TEXT), (of.parameters, PARAMETER)];
         let mut begins = String::new();
-        for (place, (text, weight)) in texts.into_iter().enumerate() {
+        for (place, (text, weight)) in texts.iter().copied().enumerate() {
             let in_name = place == 0;
             words::each(text, |word| {
                 length += weight;
@@ -172,6 +212,18 @@ impl Index {
     /// Finds at most `most` tools among those for which `may` holds, the best first, and of equal ones the
     /// first. Fewer where the others fit much worse than the best: see `limits::SEARCH_MARGIN`.
     pub fn find(&self, question: &str, most: usize, may: impl Fn(usize) -> bool) -> Vec<Hit> {
+        let by_words = self.by_words(question, &may);
+        match &self.meanings {
+            Some(meanings) => {
+                let by_words = Hit::first(by_words, limits::SEARCH_RANKED_MAX);
+                fusion::merged(&by_words, &meanings.rank(question, may), most)
+            }
+            None => best(Hit::first(by_words, most)),
+        }
+    }
+
+    /// All tools that have a word of a question and for which `may` holds, in no order.
+    fn by_words(&self, question: &str, may: impl Fn(usize) -> bool) -> Vec<Hit> {
         let mut sought: Vec<String> = Vec::new();
         words::each(question, |word| {
             if sought.len() < limits::SEARCH_WORDS_MAX && !sought.iter().any(|known| known == word) {
@@ -200,7 +252,7 @@ impl Index {
             let whole = if *words > 0.0 { sum.of_name / words } else { 0.0 };
             Some(Hit { place, score: sum.score * (1.0 + WHOLE_NAME * whole) })
         });
-        best(scored.collect(), most)
+        scored.collect()
     }
 }
 
@@ -211,10 +263,9 @@ struct Sum {
     of_name: f32,
 }
 
-fn best(mut hits: Vec<Hit>, most: usize) -> Vec<Hit> {
-    hits.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.place.cmp(&other.place)));
+/// Leaves out what fits much worse than the first.
+fn best(mut hits: Vec<Hit>) -> Vec<Hit> {
     let least = hits.first().map_or(0.0, |best| best.score * limits::SEARCH_MARGIN);
-    hits.truncate(most);
     hits.retain(|hit| hit.score >= least);
     hits
 }

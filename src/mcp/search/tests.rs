@@ -71,7 +71,7 @@ fn names(hits: &[Hit]) -> Vec<&'static str> {
 
 #[test]
 fn what_is_asked_for_is_found_first() {
-    let index = Index::new(TOOLS);
+    let index = Index::new(TOOLS, None);
     assert_eq!(index.len(), 4);
     let find = |question: &str| names(&index.find(question, 5, |_| true));
     assert_eq!(find("what will the weather be in Paris")[0], "get_forecast");
@@ -89,7 +89,7 @@ fn what_is_asked_for_is_found_first() {
 
 #[test]
 fn who_may_not_see_a_tool_does_not_find_it_and_nothing_is_pushed_aside_by_it() {
-    let index = Index::new(TOOLS);
+    let index = Index::new(TOOLS, None);
     let hits = index.find("create issue", 1, |place| place != 3);
     assert_eq!(names(&hits), ["create_issue"]);
     assert!(index.find("create issue", 5, |_| false).is_empty());
@@ -98,7 +98,8 @@ fn who_may_not_see_a_tool_does_not_find_it_and_nothing_is_pushed_aside_by_it() {
 #[test]
 fn labelled_questions_find_their_tools() {
     let Some(all) = labelled::read() else { return };
-    let (alone, among) = (labelled::index(&all.tools), labelled::index(all.tools.iter().chain(&all.others)));
+    let alone = labelled::index(&all.tools, None);
+    let among = labelled::index(all.tools.iter().chain(&all.others), None);
     // What is reached is shown by the bench `retrieval`; below this a change has made it worse.
     let table = [
         (&alone, false, &all.steps, 700),
@@ -123,7 +124,7 @@ proptest! {
         let documents = texts.iter().map(|text| {
             Document { server: text, name: text, description: text, parameters: text }
         });
-        let index = Index::new(documents);
+        let index = Index::new(documents, None);
         let hits = index.find(&question, most, |place| place.is_multiple_of(2));
         prop_assert!(hits.len() <= most);
         let fits = |hit: &Hit| hit.place < texts.len() && hit.place.is_multiple_of(2) && hit.score > 0.0;
@@ -138,7 +139,7 @@ proptest! {
         times in 1_usize..20_000,
         all in any::<bool>(),
     ) {
-        let index = Index::new(TOOLS);
+        let index = Index::new(TOOLS, None);
         let question = format!("{word} ").repeat(times);
         prop_assert!(index.find(&question, 5, |_| all).len() <= 5);
         let long = "x".repeat(times);

@@ -7,6 +7,16 @@ use crate::limits;
 /// `getPullRequest`, `get_pull_request` and `Getting pull requests` give the same three words. Digits stand
 /// apart from letters, and every character of a script that writes without spaces is a word.
 pub(super) fn each(text: &str, mut take: impl FnMut(&str)) {
+    split(text, |word| take(stem(word)));
+}
+
+/// As [`each`], but gives words with their endings.
+#[cfg(feature = "embedding")]
+pub(super) fn each_whole(text: &str, mut take: impl FnMut(&str)) {
+    split(text, |word| take(word));
+}
+
+fn split(text: &str, mut take: impl FnMut(&mut String)) {
     let mut word = String::new();
     let mut before = Sort::Space;
     let mut chars = text.chars().take(limits::SEARCH_TEXT_CHARS_MAX).peekable();
@@ -53,9 +63,9 @@ impl Sort {
     }
 }
 
-fn end(word: &mut String, take: &mut impl FnMut(&str)) {
+fn end(word: &mut String, take: &mut impl FnMut(&mut String)) {
     if !word.is_empty() && SMALL.binary_search(&word.as_str()).is_err() {
-        take(stem(word));
+        take(word);
     }
     word.clear();
 }
