@@ -42,7 +42,7 @@ fn answer(request: &[u8], body: &[u8]) -> Vec<u8> {
     if request.starts_with(b"POST /v1/messages") {
         return said();
     }
-    let result = match header(request, "mcp-method").unwrap_or_default() {
+    let mut result = match header(request, "mcp-method").unwrap_or_default() {
         "tools/call" => json!({ "content": [{ "type": "text", "text": "It is there. ".repeat(80) }] }),
         "tools/list" => json!({ "tools": tools(), "ttlMs": 3_600_000, "cacheScope": "public" }),
         _ => json!({
@@ -51,8 +51,10 @@ fn answer(request: &[u8], body: &[u8]) -> Vec<u8> {
         }),
     };
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-    let mut answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
-    answer["result"]["resultType"] = json!("complete");
+    if let Some(result) = result.as_object_mut() {
+        result.insert("resultType".to_owned(), json!("complete"));
+    }
+    let answer = json!({ "jsonrpc": "2.0", "id": asked.get("id"), "result": result });
     whole("application/json", &answer.to_string())
 }
 

@@ -145,8 +145,8 @@ fn modern(key: &str, tool: &str, arguments: &Value) -> Vec<u8> {
 /// A message of a session of revision 2025-11-25.
 fn legacy(session: &str, method: &str, id: Option<u32>, params: &Value) -> Vec<u8> {
     let mut body = json!({ "jsonrpc": "2.0", "method": method, "params": params });
-    if let Some(id) = id {
-        body["id"] = json!(id);
+    if let (Some(id), Some(body)) = (id, body.as_object_mut()) {
+        body.insert("id".to_owned(), json!(id));
     }
     let lines = format!("accept: application/json, text/event-stream\r\n{session}");
     post("/mcp", NEIGHBOUR, &lines, body.to_string().as_bytes())

@@ -22,7 +22,8 @@ mod table;
 #[cfg(not(feature = "embedding"))]
 mod left_out;
 
-#[cfg(all(test, feature = "embedding"))]
+#[cfg(test)]
+#[cfg(feature = "embedding")]
 pub(crate) mod tests;
 
 pub use fault::{Fault, TokenizerFault, WeightsFault};
