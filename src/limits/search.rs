@@ -50,7 +50,8 @@ pub const SEARCH_PIECES_MAX: usize = 512;
 /// are made anew whenever they come.
 pub const SEARCH_WORDS_KEPT_MAX: usize = 65_536;
 
-/// Bytes of a file of weights. That of 32,000 rows has 16 MB, those of newer vocabularies eight times as many.
+/// Bytes of a file of weights. That of 32,000 rows has 16 MB, those of newer vocabularies eight times as
+/// many.
 pub const EMBEDDING_WEIGHTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Bytes of a tokenizer; the largest that is known has 9 MB.

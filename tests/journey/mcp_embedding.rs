@@ -65,7 +65,10 @@ fn a_question_in_other_words_finds_its_tool_once_there_is_a_table() {
     let [weights, tokenizer] = peers::wordllama();
     let server = speaks_mcp::start(Era::Modern, |asked, exchange| match &*asked.method {
         "tools/list" => {
-            let tool = |name: &str, words: &str| json!({ "name": name, "description": words, "inputSchema": { "type": "object" } });
+            let tool = |name: &str, words: &str| {
+                let schema = json!({ "type": "object" });
+                json!({ "name": name, "description": words, "inputSchema": schema })
+            };
             let tools = json!([
                 tool("get_forecast", "The weather of the next days."),
                 tool("create_invoice", "Makes an invoice for a customer."),

@@ -16,8 +16,8 @@ const MEANING: f32 = 0.75;
 /// first, and of equal ones the first. Of each ranking the first `limits::SEARCH_RANKED_MAX` count.
 ///
 /// Left out are tools that fit much worse than the best both by words and by meaning: see
-/// `limits::SEARCH_MARGIN` and `limits::SEARCH_MEANING_MARGIN`. So are those that have no word of the question
-/// and are not near it either: see `limits::SEARCH_MEANING_LEAST`.
+/// `limits::SEARCH_MARGIN` and `limits::SEARCH_MEANING_MARGIN`. So are those that have no word of the
+/// question and are not near it either: see `limits::SEARCH_MEANING_LEAST`.
 pub(super) fn merged(by_words: &[Hit], by_meaning: &[Hit], most: usize) -> Vec<Hit> {
     let near = |hits: &[Hit], margin: f32| hits.first().map_or(0.0, |best| best.score * margin);
     let words = near(by_words, limits::SEARCH_MARGIN);

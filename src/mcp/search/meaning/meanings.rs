@@ -9,7 +9,7 @@ use crate::limits;
 use crate::mcp::search::meaning::Embedding;
 use crate::mcp::search::{Hit, words};
 
-/// A table with the pieces of words that have been met, since the same few thousand words come again and again.
+/// A table with the pieces of words that have been met: the same few thousand come again and again.
 struct Dictionary {
     embedding: Arc<Embedding>,
     words: HashMap<Box<str>, Box<[u32]>>,
@@ -29,8 +29,8 @@ pub(crate) struct Meanings {
     dictionary: Dictionary,
     /// By piece, how rare it is among the tools.
     rarity: Vec<f32>,
-    /// The vectors, [`BLOCK`] tools at a time: the first numbers of all of these, then the second ones, so that
-    /// a question is held against all of them at once, without a special instruction.
+    /// The vectors, [`BLOCK`] tools at a time: the first numbers of all of these, then the second ones, so
+    /// that a question is held against all of them at once, without a special instruction.
     blocks: Vec<f32>,
     tools: usize,
 }
