@@ -95,7 +95,7 @@ impl<A: Answer> Frame<A> {
     }
 
     /// Takes the next bytes and tells what they say.
-    pub(in crate::llm) fn push(&mut self, bytes: &[u8], each: Each<'_>) {
+    pub(in crate::llm) fn push(&mut self, mut bytes: &[u8], each: Each<'_>) {
         if self.answer.is_over() {
             return;
         }
@@ -107,6 +107,10 @@ impl<A: Answer> Frame<A> {
                 Some(b'<') => Form::Page,
                 Some(_) => Form::Events,
             };
+            // What comes before them is no part of a document or a page, in whatever pieces it comes.
+            if matches!(self.form, Form::Document | Form::Page) {
+                bytes = bytes.trim_ascii_start();
+            }
         }
         match self.form {
             Form::Unknown | Form::Events => self.events(bytes, each),
