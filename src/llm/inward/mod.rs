@@ -5,9 +5,9 @@
 //! dialect of a provider know one form. What a provider answers is in that form, too, when a [`Voice`] says
 //! it in the caller's dialect, while it comes.
 //!
-//! Where a provider speaks the caller's own dialect nothing of this is sent, and nothing of it is written when
-//! all who can be asked do and no rule or guard has to read it: [`passing`] has the few bytes of the caller's
-//! body that change, and an [`Along`] reads what the answer says of itself.
+//! Where a provider speaks the caller's own dialect nothing of this is sent, and nothing of it is written
+//! when all who can be asked do and no rule or guard has to read it: [`passing`] has the few bytes of the
+//! caller's body that change, and an [`Along`] reads what the answer says of itself.
 //!
 //! | of a request | treatment |
 //! |---|---|
