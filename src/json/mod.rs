@@ -29,7 +29,7 @@ mod text;
 pub use fault::Fault;
 pub use parts::{Part, Parts};
 pub use strict::strict;
-pub use text::{escape, text, text_pieces, write_string};
+pub use text::{escape, text, text_pieces, write_escaped, write_string};
 
 use skip::{Halt, Skipper, Stop};
 

@@ -308,7 +308,13 @@ proptest! {
     }
 
     #[test]
-    fn text_survives_writing_and_reading(words in any::<String>()) {
+    fn text_survives_writing_and_reading(
+        words in prop_oneof![
+            any::<String>(),
+            r#"(?s)[a-y\x00-\x1f"\\é]{0,120}"#,
+            r#"(?s)(\PC{0,70}[\x00-\x1f"\\]){0,3}"#,
+        ],
+    ) {
         let mut doc = Vec::new();
         write_string(&mut doc, &words);
         assert_eq!(serde_json::from_slice::<String>(&doc).ok(), Some(words.clone()));

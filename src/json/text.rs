@@ -83,36 +83,74 @@ fn unit_at(after: &str) -> Option<(u32, &str)> {
 
 /// The text as it stands between the quotes of a JSON string; copied only when something has to be escaped.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(must_be_escaped) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\u{1f}' => {
-                let code = u32::from(letter);
-                out.push_str("\\u00");
-                out.extend(
-                    [code >> 4, code & 15].into_iter().filter_map(|digit| char::from_digit(digit, 16)),
-                );
-            }
-            _ => out.push(letter),
-        }
-    }
+    let Some(first) = next_to_escape(text.as_bytes()) else { return Cow::Borrowed(text) };
+    let mut out = String::with_capacity(text.len() + text.len() / 8 + 8);
+    runs(text, first, |run| out.push_str(run));
     Cow::Owned(out)
 }
 
 /// Appends the text as a JSON string, with its quotes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    out.extend_from_slice(escape(text).as_bytes());
+    write_escaped(out, text);
     out.push(b'"');
 }
+
+/// Appends the text as it stands between the quotes of a JSON string.
+pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
+    match next_to_escape(text.as_bytes()) {
+        None => out.extend_from_slice(text.as_bytes()),
+        Some(first) => runs(text, first, |run| out.extend_from_slice(run.as_bytes())),
+    }
+}
+
+/// Hands on the text escaped, in pieces: what needs no escape as it is, between what does. The first byte
+/// that has to be escaped is at `first`.
+fn runs<'t>(text: &'t str, first: usize, mut each: impl FnMut(&'t str)) {
+    let (mut rest, mut next) = (text, Some(first));
+    while let Some(at) = next {
+        // What is escaped is ASCII, so it and what stands before and behind it are text.
+        let (run, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        each(run);
+        let mut letters = tail.bytes();
+        match letters.next() {
+            Some(b'"') => each("\\\""),
+            Some(b'\\') => each("\\\\"),
+            Some(b'\n') => each("\\n"),
+            Some(b'\r') => each("\\r"),
+            Some(b'\t') => each("\\t"),
+            Some(control) => {
+                each("\\u00");
+                each(digit(control >> 4));
+                each(digit(control & 15));
+            }
+            None => {}
+        }
+        rest = tail.get(1..).unwrap_or_default();
+        next = next_to_escape(rest.as_bytes());
+    }
+    each(rest);
+}
+
+/// The hexadecimal digit of a number below 16.
+fn digit(number: u8) -> &'static str {
+    let at = usize::from(number);
+    "0123456789abcdef".get(at..=at).unwrap_or_default()
+}
+
+/// Where the first byte stands that a JSON string has in escaped form only.
+fn next_to_escape(bytes: &[u8]) -> Option<usize> {
+    // Whole blocks first: without a branch between their bytes, they are looked at all at once.
+    let any = |block: &[u8]| block.iter().fold(false, |any, byte| any | must_be_escaped(*byte));
+    let plain = bytes.chunks_exact(ESCAPE_BLOCK).take_while(|block| !any(block));
+    let from = plain.count() * ESCAPE_BLOCK;
+    let rest = bytes.get(from..).unwrap_or_default();
+    Some(from + rest.iter().position(|byte| must_be_escaped(*byte))?)
+}
+
+/// Bytes that are looked at without a branch between them.
+const ESCAPE_BLOCK: usize = 32;
 
 fn must_be_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'

@@ -34,6 +34,10 @@ pub const CODE_STARTS_MAX: usize = 2 * CODE_RUNS_MAX;
 /// How long a script waits for the start of its process, which stands back behind all that callers wait for.
 pub const CODE_START: Duration = Duration::from_secs(10);
 
+/// The time between the starts of two processes: each takes some milliseconds of a processor, much of it the
+/// kernel's own work, which gives way to nobody.
+pub const CODE_START_EVERY: Duration = Duration::from_millis(20);
+
 /// Calls of tools that a script may make: what a person would still read in a ledger.
 pub const CODE_CALLS_MAX: u32 = 50;
 
@@ -44,8 +48,13 @@ pub const CODE_CALLS_AT_ONCE_MAX: usize = 8;
 /// does not wait behind all calls that scripts have at once. A server's answer takes longer.
 pub const CODE_CALL_EVERY: Duration = Duration::from_millis(1);
 
-/// Bytes of arguments for which a call counts as one more.
-pub const CODE_CALL_STEP_BYTES: usize = 64 * 1024;
+/// Bytes of a frame from which it is large: it is worked on in steps, with time for others between two, and
+/// those of all scripts one after the other.
+pub const CODE_LARGE_BYTES: usize = 32 * 1024;
+
+/// Bytes of large frames that are worked on in a millisecond, all scripts together: what is in them is looked
+/// at and copied some times on its way, for which the hub takes a hundredth of that time.
+pub const CODE_LARGE_BYTES_PER_MS: usize = 4 * 1024;
 
 /// Bytes of the arguments of one call.
 pub const CODE_ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;

@@ -192,7 +192,7 @@ impl Writer {
 
     /// A piece of that string.
     pub(crate) fn more_text(&mut self, piece: &str) -> &mut Self {
-        self.out.extend_from_slice(json::escape(piece).as_bytes());
+        json::write_escaped(&mut self.out, piece);
         self
     }
 

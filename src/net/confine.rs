@@ -14,7 +14,7 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, geteuid, getpid, getppid, getrlimit, set_parent_process_death_signal,
     setrlimit, setsid, umask,
 };
-use rustix::thread::set_no_new_privs;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_no_new_privs};
 
 use crate::limits;
 
@@ -114,17 +114,34 @@ fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
     if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 
-/// Has the calling thread, and what it starts from now on, run only where a processor would rest otherwise:
-/// whoever wakes goes before it at once. To be called by a thread that holds nothing that others wait for.
+/// Has the calling thread, and what it starts from now on, run only where a processor would rest otherwise,
+/// and on at most half of the processors: whoever wakes goes before it at once, and a processor that is
+/// through with its work can take over what waits for another. To be called by a thread that holds nothing
+/// that others wait for.
 pub(in crate::net) fn stand_back() {
     // The lowest priority counts where the system refuses the other; where it refuses both, it works as
-    // before.
+    // before. So it does on all processors where it may not choose.
     rustix::process::setpriority_process(None, limits::CODE_NICE).unwrap_or_default();
     let no_priority = libc::sched_param { sched_priority: 0 };
     // SAFETY: the kernel reads `no_priority`, which lives across the call. WHY: rustix has no face for it.
     unsafe {
         libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority);
     }
+    sched_getaffinity(None)
+        .and_then(|processors| sched_setaffinity(None, &half_of(&processors)))
+        .unwrap_or_default();
+}
+
+/// Those with the highest numbers, half of them: with tasks that are always ready a processor is never idle,
+/// not even with those that only run where it would be, and only an idle one looks for what waits elsewhere.
+fn half_of(processors: &CpuSet) -> CpuSet {
+    let count = usize::try_from(processors.count()).unwrap_or_default();
+    let numbers = (0..CpuSet::MAX_CPU).rev().filter(|number| processors.is_set(*number));
+    let mut half = CpuSet::new();
+    for number in numbers.take((count / 2).max(1)) {
+        half.set(number);
+    }
+    half
 }
 
 /// Gives up, for this process and for good, all that it does not need to compute and to use its pipes: no
@@ -229,7 +246,9 @@ fn close_the_rest(flags: libc::c_uint) {
 mod tests {
     use std::process::{Command, Stdio};
 
-    use super::{Bounds, Confines, Owner, confine, is_root};
+    use rustix::thread::{CpuSet, sched_getaffinity};
+
+    use super::{Bounds, Confines, Owner, confine, half_of, is_root, stand_back};
     use crate::limits;
 
     fn run(confines: &Confines, script: &str) -> String {
@@ -253,6 +272,34 @@ mod tests {
         assert_eq!(privileges.split_whitespace().last(), Some("1"), "{out}");
         assert!(open.parse::<u64>().unwrap() <= limits::MCP_OPEN_FILES_DEFAULT, "{open} of {files}");
         assert_eq!((core, u32::from_str_radix(mask, 8).unwrap(), leads), ("0", limits::MCP_UMASK, "leads"));
+    }
+
+    #[test]
+    fn who_stands_back_leaves_processors_to_others() {
+        let set = |numbers: &[usize]| {
+            let mut set = CpuSet::new();
+            numbers.iter().for_each(|number| set.set(*number));
+            set
+        };
+        for (all, half) in [
+            (&[4][..], &[4][..]),
+            (&[0, 1], &[1]),
+            (&[0, 3, 7], &[7]),
+            (&[0, 1, 2, 3, 8, 1023], &[3, 8, 1023]),
+        ] {
+            assert_eq!(half_of(&set(all)), set(half), "{all:?}");
+        }
+        let ours = sched_getaffinity(None).unwrap();
+        let of_thread = || {
+            stand_back();
+            (sched_getaffinity(None).unwrap(), std::fs::read_to_string("/proc/thread-self/stat").unwrap())
+        };
+        let (its, stat) = std::thread::spawn(of_thread).join().unwrap();
+        assert_eq!(its, half_of(&ours));
+        // The policy is the 41st field, behind a name that may have blanks in it.
+        let policy = stat.rsplit(')').next().unwrap().split_whitespace().nth(38).unwrap();
+        assert_eq!(policy, libc::SCHED_IDLE.to_string());
+        assert_eq!(sched_getaffinity(None).unwrap(), ours);
     }
 
     #[test]

@@ -98,8 +98,20 @@ impl Cutter {
             let fresh = self.buffer.get(self.seen..).unwrap_or_default();
             let Some(place) = memchr(b'\n', fresh) else { return self.unfinished() };
             let end = self.seen + place;
+            if self.from == 0 && end >= limits::STREAM_READ_BYTES && !self.skipping {
+                // A large one leaves with the memory that it has come in.
+                let rest = self.buffer.split_off(end + 1);
+                let mut content = std::mem::replace(&mut self.buffer, rest);
+                content.truncate(without_return(content.get(..end).unwrap_or_default()).len());
+                content.shrink_to_fit();
+                self.seen = 0;
+                match line(content, self.bytes_max, Line::Whole) {
+                    None => continue,
+                    large => return large,
+                }
+            }
             let content = without_return(self.buffer.get(self.from..end).unwrap_or_default());
-            let line = if self.skipping { None } else { line(content, self.bytes_max, Line::Whole) };
+            let line = if self.skipping { None } else { line(content.to_vec(), self.bytes_max, Line::Whole) };
             self.skipping = false;
             self.from = end + 1;
             self.seen = self.from;
@@ -130,16 +142,17 @@ impl Cutter {
     fn end(&mut self) -> Option<Line> {
         let rest = self.buffer.split_off(self.from);
         *self = Self::new(self.bytes_max);
-        line(without_return(&rest), self.bytes_max, Line::Partial)
+        line(without_return(&rest).to_vec(), self.bytes_max, Line::Partial)
     }
 }
 
 /// The line that `content` is: too large, nothing but white space, or as `kind` says.
-fn line(content: &[u8], bytes_max: usize, kind: impl FnOnce(Vec<u8>) -> Line) -> Option<Line> {
-    match content.get(..bytes_max).filter(|head| head.len() < content.len()) {
-        Some(head) => Some(Line::TooLarge(head.to_vec())),
-        None => (!content.iter().all(u8::is_ascii_whitespace)).then(|| kind(content.to_vec())),
+fn line(mut content: Vec<u8>, bytes_max: usize, kind: impl FnOnce(Vec<u8>) -> Line) -> Option<Line> {
+    if content.len() > bytes_max {
+        content.truncate(bytes_max);
+        return Some(Line::TooLarge(content));
     }
+    (!content.iter().all(u8::is_ascii_whitespace)).then(|| kind(content))
 }
 
 fn without_return(line: &[u8]) -> &[u8] {
@@ -208,6 +221,29 @@ mod tests {
             let lines = cut(&bytes, bytes_max, &sizes);
             prop_assert!(lines.iter().all(|line| line.bytes().len() <= bytes_max));
             prop_assert_eq!(lines, cut(&bytes, bytes_max, &[1000]));
+        }
+
+        #[test]
+        fn large_lines_are_cut_like_small_ones(
+            lengths in proptest::collection::vec(
+                prop_oneof![0usize..40, 16_000usize..17_000, 30_000usize..50_000],
+                0..6,
+            ),
+            ends in proptest::collection::vec(prop_oneof![Just("\n"), Just("\r\n")], 6),
+            sizes in proptest::collection::vec(prop_oneof![1usize..40, 10_000usize..40_000], 1..8),
+            bytes_max in prop_oneof![Just(16_384usize), Just(40_000)],
+        ) {
+            let lines = lengths.iter().zip(&ends).map(|(length, end)| "x".repeat(*length) + end);
+            let text: String = lines.collect();
+            let expected: Vec<Line> = lengths
+                .iter()
+                .filter(|length| **length > 0)
+                .map(|length| match "x".repeat((*length).min(bytes_max)).into_bytes() {
+                    head if head.len() < *length => Line::TooLarge(head),
+                    all => Line::Whole(all),
+                })
+                .collect();
+            prop_assert_eq!(cut(text.as_bytes(), bytes_max, &sizes), expected);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::json::{escape, write_string};
+use crate::json::{write_escaped, write_string};
 use crate::limits;
 use crate::llm::said::cut::Cut;
 use crate::llm::said::input::Input;
@@ -372,7 +372,7 @@ fn delta(index: usize, (kind, member): (&str, &str), text: &str, out: &mut Vec<u
     out.extend_from_slice(b"\",\"");
     out.extend_from_slice(member.as_bytes());
     out.extend_from_slice(b"\":\"");
-    out.extend_from_slice(escape(text).as_bytes());
+    write_escaped(out, text);
     out.extend_from_slice(b"\"}}\n\n");
 }
 

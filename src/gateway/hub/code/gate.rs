@@ -22,8 +22,12 @@ pub(in crate::gateway::hub) struct Gate {
     /// Scripts that run or wait, of all keys and of each.
     all: Cell<usize>,
     of_keys: RefCell<HashMap<Arc<str>, usize>>,
-    /// When the next call of a script may begin.
-    next_call: Cell<Option<Instant>>,
+    /// Processes that are started.
+    starts: Line,
+    /// Calls that begin.
+    calls: Line,
+    /// Large frames.
+    large: Line,
     /// Starts processes, from the first script on.
     starter: RefCell<Option<Rc<Again>>>,
 }
@@ -35,7 +39,9 @@ impl Default for Gate {
             turns,
             all: Cell::default(),
             of_keys: RefCell::default(),
-            next_call: Cell::default(),
+            starts: Line::default(),
+            calls: Line::default(),
+            large: Line::default(),
             starter: RefCell::default(),
         }
     }
@@ -66,17 +72,20 @@ impl Gate {
     /// # Errors
     /// The system's, or that too many wait for theirs.
     pub(super) async fn process(&self) -> io::Result<Started> {
+        self.starts.wait(limits::CODE_START_EVERY).await;
         self.starter()?.start().await
     }
 
-    /// Waits until a call of a script with so many bytes may begin. All scripts together begin calls one
-    /// after the other, with time for others between two: the hub serves them, too, and all wait in one line.
-    pub(super) async fn pace(&self, bytes: usize) {
-        let now = clock::now();
-        let begin = self.next_call.get().map_or(now, |next| next.max(now));
-        self.next_call.set(Some(begin + gap(bytes)));
-        if begin > now {
-            sleep_until(begin.into()).await;
+    /// Waits until a call of a script may begin. All scripts together begin calls one after the other, with
+    /// time for others between two: the hub serves them, too.
+    pub(super) async fn begin_call(&self) {
+        self.calls.wait(limits::CODE_CALL_EVERY).await;
+    }
+
+    /// Waits until a frame of so many bytes may be worked on, if it is large.
+    pub(super) async fn begin_frame(&self, bytes: usize) {
+        if bytes >= limits::CODE_LARGE_BYTES {
+            self.large.wait(gap(bytes)).await;
         }
     }
 
@@ -107,10 +116,35 @@ impl Gate {
     }
 }
 
-/// The time from the begin of a call with so many bytes to that of the next.
+/// The time from the begin of a large frame to that of the next.
 fn gap(bytes: usize) -> Duration {
-    let times = u32::try_from(bytes / limits::CODE_CALL_STEP_BYTES).unwrap_or(u32::MAX);
-    limits::CODE_CALL_EVERY.saturating_mul(times.saturating_add(1))
+    let steps = bytes.div_ceil(limits::CODE_LARGE_BYTES_PER_MS);
+    Duration::from_millis(u64::try_from(steps).unwrap_or(u64::MAX))
+}
+
+/// What begins one after the other. Who waits and gives up leaves no gap.
+struct Line {
+    turn: Semaphore,
+    /// When the next may begin.
+    next: Cell<Option<Instant>>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { turn: Semaphore::new(1), next: Cell::default() }
+    }
+}
+
+impl Line {
+    /// Waits to be the next, and has those behind wait for `gap` from then on.
+    async fn wait(&self, gap: Duration) {
+        // It is never closed.
+        let _turn = self.turn.acquire().await;
+        if let Some(next) = self.next.get().filter(|next| *next > clock::now()) {
+            sleep_until(next.into()).await;
+        }
+        self.next.set(Some(clock::now() + gap));
+    }
 }
 
 /// A place among those who run or wait.
@@ -136,16 +170,24 @@ impl Drop for Place<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Gate, gap};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::{Gate, Line, gap};
     use crate::clock;
     use crate::limits;
     use crate::net::engine::EngineChoice;
     use crate::net::runtime::Runtime;
 
+    fn on_epoll<F: Future<Output = ()>>(case: F) {
+        let (runtime, _) = Runtime::new(EngineChoice::Epoll).unwrap();
+        runtime.block_on(async { timeout(Duration::from_secs(60), case).await.expect("the case hangs") });
+    }
+
     #[test]
     fn no_key_has_more_than_its_share_and_places_come_back() {
-        let (runtime, _) = Runtime::new(EngineChoice::Epoll).unwrap();
-        runtime.block_on(async {
+        on_epoll(async {
             let gate = Gate::default();
             let key = |name: &str| Arc::from(name);
             let mut turns = Vec::new();
@@ -160,18 +202,35 @@ mod tests {
             assert_eq!((gate.all.get(), gate.of_keys.borrow().len()), (0, 0));
         });
     }
+
     #[test]
-    fn calls_of_scripts_begin_one_after_the_other() {
-        assert_eq!(gap(0), limits::CODE_CALL_EVERY);
-        assert_eq!(gap(2 * limits::CODE_CALL_STEP_BYTES), 3 * limits::CODE_CALL_EVERY);
-        let (runtime, _) = Runtime::new(EngineChoice::Epoll).unwrap();
-        runtime.block_on(async {
+    fn what_scripts_begin_begins_one_after_the_other() {
+        on_epoll(async {
             let (gate, begun) = (Gate::default(), clock::now());
             for _ in 0..20 {
-                gate.pace(limits::CODE_CALL_STEP_BYTES).await;
+                gate.begin_call().await;
             }
             let waited = clock::now() - begun;
-            assert!(waited >= 19 * 2 * limits::CODE_CALL_EVERY, "{waited:?}");
+            assert!(waited >= 19 * limits::CODE_CALL_EVERY, "{waited:?}");
+            let (begun, large) = (clock::now(), limits::CODE_LARGE_BYTES);
+            gate.begin_frame(large).await;
+            gate.begin_frame(large - 1).await;
+            gate.begin_frame(large).await;
+            let waited = clock::now() - begun;
+            assert!(waited >= gap(large), "{waited:?}");
+        });
+        assert_eq!(gap(limits::CODE_LARGE_BYTES_PER_MS), Duration::from_millis(1));
+        assert_eq!(gap(3 * limits::CODE_LARGE_BYTES_PER_MS + 1), Duration::from_millis(4));
+    }
+
+    #[test]
+    fn who_gives_up_waiting_leaves_no_gap() {
+        on_epoll(async {
+            let (line, hour) = (Line::default(), Duration::from_secs(3600));
+            let short = Duration::from_millis(200);
+            line.wait(short).await;
+            assert!(timeout(Duration::from_millis(1), line.wait(hour)).await.is_err());
+            timeout(hour, line.wait(short)).await.unwrap();
         });
     }
 }

@@ -10,6 +10,7 @@ use crate::gateway::hub::Hub;
 use crate::gateway::hub::caller::{Caller, Leg};
 use crate::gateway::hub::calls;
 use crate::gateway::hub::channel::OUR_INFO;
+use crate::gateway::hub::code::run::give_way;
 use crate::gateway::hub::compose::Question;
 use crate::gateway::hub::listing;
 use crate::gateway::hub::noted;
@@ -58,6 +59,7 @@ impl Inner {
     ) -> Result<Vec<u8>, String> {
         let (hub, caller) = (&self.hub, &self.caller);
         let question = self.question(id, name, arguments)?;
+        give_way(arguments.len()).await;
         let scope = caller.scope.as_ref();
         // Looked at for each call: rights and tools may have changed since the last.
         let patience = listing::patience(scope, false);
@@ -81,6 +83,7 @@ impl Inner {
         let call = Box::pin(calls::call(hub, caller, leg, question, &seen, cancelled));
         let ((), (), last) = tokio::join!(call, noted, last);
         let response = last.ok_or_else(|| "the call was given up".to_owned())?;
+        give_way(response.len()).await;
         code::given(&response).map_err(|why| match asks {
             true => format!(
                 "a person has to be asked before each call of {name}, and nobody can be asked inside of a \
@@ -104,7 +107,8 @@ impl Inner {
     /// The call as a message. Its id of use is another for each call of a script, and the same when the
     /// script is run once more under its own: what has been done already is then told again.
     fn question(&self, id: u32, name: &str, arguments: &str) -> Result<Question, String> {
-        let mut params = b"{\"name\":".to_vec();
+        let mut params = Vec::with_capacity(arguments.len() + 512);
+        params.extend_from_slice(b"{\"name\":");
         write_string(&mut params, name);
         params.extend_from_slice(b",\"arguments\":");
         params.extend_from_slice(arguments.as_bytes());

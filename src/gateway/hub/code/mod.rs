@@ -25,7 +25,7 @@ use crate::mcp::rpc::RpcError;
 
 pub(super) use gate::Gate;
 use inner::Inner;
-use run::{Ran, Running};
+use run::{Ran, Running, give_way};
 
 /// Runs the script of a call and answers with what it returns.
 pub(super) async fn run(
@@ -69,7 +69,9 @@ pub(super) async fn run(
     };
     about.decision = ran.told();
     leg.about(about).await;
-    doors::finish(caller, &leg, &written(&ran), ran.ended.is_err()).await;
+    let result = written(&ran);
+    give_way(result.len()).await;
+    doors::finish(caller, &leg, &result, ran.ended.is_err()).await;
 }
 
 /// What a script has come to, as the result of a tool: what it returned, or why it failed, and what it wrote

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
 use crate::gateway::hub::code::inner::Inner;
@@ -124,7 +124,9 @@ impl Running {
             tokio::select! {
                 line = output.next() => match line {
                     Ok(Some(Line::Whole(line))) => {
+                        self.inner.hub.scripts.begin_frame(line.len()).await;
                         if let Some(ended) = self.hear(&line) {
+                            give_way(line.len()).await;
                             return ended;
                         }
                     }
@@ -139,7 +141,10 @@ impl Running {
                         return Err(self.gone(&gone, &remark).await);
                     }
                 },
-                Some(outcome) = self.outcomes.recv() => self.settle(outcome),
+                Some(outcome) = self.outcomes.recv() => {
+                    give_way(outcome.1.as_ref().map_or(0, Vec::len)).await;
+                    self.settle(outcome);
+                }
                 () = writing.as_mut(), if !written => written = true,
                 words = last_words.as_mut(), if remark.is_none() => remark = Some(words),
                 () = over.as_mut() => {
@@ -177,13 +182,14 @@ impl Running {
         drop(spawn_local(async move {
             let turn = async {
                 let turn = turns.acquire().await;
-                inner.hub.scripts.pace(arguments.len()).await;
+                inner.hub.scripts.begin_call().await;
                 turn
             };
             let turn = tokio::select! {
                 turn = turn => turn,
                 () = cancel.notified() => return,
             };
+            give_way(arguments.len()).await;
             let made = Box::pin(inner.make((id, &name), &arguments, cancel)).await;
             drop(turn);
             // The script may be over.
@@ -241,6 +247,13 @@ impl Running {
             line.text("status", &status).text("error", &broken).text("said", remark)
         });
         format!("the script's process has ended before the script ({status}): {hint}")
+    }
+}
+
+/// Lets others of the hub go first between two steps that each take as long as `bytes` are many.
+pub(super) async fn give_way(bytes: usize) {
+    if bytes >= limits::CODE_LARGE_BYTES {
+        yield_now().await;
     }
 }
 
