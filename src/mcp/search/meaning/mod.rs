@@ -13,6 +13,8 @@ mod fault;
 #[cfg(feature = "embedding")]
 mod embedding;
 #[cfg(feature = "embedding")]
+pub mod fuzz;
+#[cfg(feature = "embedding")]
 mod meanings;
 #[cfg(feature = "embedding")]
 mod pieces;

@@ -7,8 +7,10 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::Embedding;
 use super::fault::{Fault, TokenizerFault, WeightsFault};
+use super::fuzz::fuzz_files;
 use super::pieces::Pieces;
 use super::table::Table;
+use crate::corpus::replay;
 use crate::limits;
 use crate::mcp::search::{Document, Hit, Index};
 
@@ -103,6 +105,11 @@ fn who_may_not_see_a_tool_does_not_find_what_it_means_and_nothing_is_pushed_asid
     let index = Index::new(TOOLS, Some(&small()));
     assert_eq!(names(&index.find("umbrella bill", 1, |place| place != 1)), ["create_invoice"]);
     assert!(index.find("umbrella", 5, |place| place != 1).is_empty());
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    replay("embedding", 4, fuzz_files);
 }
 
 #[test]
