@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::gateway::HOSTILE;
 use crate::wire;
@@ -51,24 +51,32 @@ pub(crate) fn kinds() -> Vec<(&'static str, Vec<&'static str>)> {
     alone.map(|(name, source)| (name, vec![source])).into_iter().chain([("all of them", all)]).collect()
 }
 
+/// Has one script run: were none run, all would be calm.
+pub(crate) fn probe(gateway: SocketAddr) -> Result<()> {
+    let [key, _] = HOSTILE;
+    let answer = wire::run(gateway, key, "return 40 + 2", &AtomicBool::new(false))?;
+    ensure!(answer.contains("\"text\":\"42\""), "scripts do not run here: {answer}");
+    Ok(())
+}
+
 /// Lanes under way.
 pub(crate) struct Hostile {
     over: Arc<AtomicBool>,
-    begun: Arc<AtomicUsize>,
+    sent: Arc<AtomicUsize>,
     lanes: Vec<JoinHandle<Result<()>>>,
 }
 
 /// Has every lane of every key send one script after the other.
 pub(crate) fn start(gateway: SocketAddr, sources: &[&'static str]) -> Hostile {
-    let (over, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let lane = |number: usize, key: &'static str| {
-        let (over, begun, sources) = (Arc::clone(&over), Arc::clone(&begun), sources.to_vec());
+        let (over, sent, sources) = (Arc::clone(&over), Arc::clone(&sent), sources.to_vec());
         thread::spawn(move || {
             for source in sources.iter().cycle().skip(number) {
                 if over.load(Ordering::Relaxed) {
                     break;
                 }
-                begun.fetch_add(1, Ordering::Relaxed);
+                sent.fetch_add(1, Ordering::Relaxed);
                 wire::run(gateway, key, source, &over)?;
             }
             Ok(())
@@ -76,7 +84,7 @@ pub(crate) fn start(gateway: SocketAddr, sources: &[&'static str]) -> Hostile {
     };
     let keys = HOSTILE.iter().flat_map(|key| [*key; LANES]);
     let lanes = keys.enumerate().map(|(number, key)| lane(number, key)).collect();
-    Hostile { over, begun, lanes }
+    Hostile { over, sent, lanes }
 }
 
 impl Hostile {
@@ -87,6 +95,6 @@ impl Hostile {
             let Ok(ended) = lane.join() else { bail!("a lane panicked") };
             ended?;
         }
-        Ok(self.begun.load(Ordering::Relaxed))
+        Ok(self.sent.load(Ordering::Relaxed))
     }
 }

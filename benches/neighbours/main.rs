@@ -57,6 +57,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let gateway = Gateway::start(peer::start()?)?;
+    hostile::probe(gateway.address)?;
     println!("{:<22} {:>6} {:>8}  {:^23}  {:^23}  {:^6}", "", "", "", "calm, us", "with scripts, us", "p99");
     println!(
         "{:<22} {:>6} {:>8}  {:>11} {:>11}  {:>11} {:>11}  {:>6}",
@@ -75,7 +76,7 @@ fn run() -> Result<()> {
                 "{:<22} {:>5.0}% {:>8}  {:>11.0} {:>11.0}  {:>11.0} {:>11.0}  {:>6.2}  {}",
                 name,
                 measured.busy * 100.0,
-                measured.begun,
+                measured.sent,
                 calm.p50,
                 calm.p99,
                 beside.p50,
@@ -95,13 +96,13 @@ struct Measured {
     waits: Vec<[Waits; 2]>,
     /// The share of the processors' time that was used beside scripts.
     busy: f64,
-    /// Scripts that were begun.
-    begun: usize,
+    /// Scripts that were sent, those refused among them.
+    sent: usize,
 }
 
 fn measure(gateway: &Gateway, sources: &[&'static str]) -> Result<Measured> {
     let mut waits = vec![[Vec::new(), Vec::new()]; Way::ALL.len()];
-    let (mut busy, mut begun) = (0.0, 0);
+    let (mut busy, mut sent) = (0.0, 0);
     for _ in 0..ROUNDS {
         gather(&mut waits, 0, gateway.address)?;
         let hostile = hostile::start(gateway.address, sources);
@@ -109,10 +110,10 @@ fn measure(gateway: &Gateway, sources: &[&'static str]) -> Result<Measured> {
         let before = gateway::processors()?;
         gather(&mut waits, 1, gateway.address)?;
         busy += gateway::processors()?.busy_since(&before) / ROUNDS as f64;
-        begun += hostile.end()?;
+        sent += hostile.end()?;
         gateway.calms_down()?;
     }
-    Ok(Measured { waits: waits.into_iter().map(|both| both.map(Waits::of)).collect(), busy, begun })
+    Ok(Measured { waits: waits.into_iter().map(|both| both.map(Waits::of)).collect(), busy, sent })
 }
 
 /// Lets all three callers call for one turn.

@@ -73,17 +73,16 @@ impl Line {
     }
 }
 
-/// Has a script run, and waits for what comes of it until `over`.
-pub(crate) fn run(gateway: SocketAddr, key: &str, source: &str, over: &AtomicBool) -> Result<()> {
+/// Has a script run, and waits until `over` for what comes of it: the answer, or what there is of it.
+pub(crate) fn run(gateway: SocketAddr, key: &str, source: &str, over: &AtomicBool) -> Result<String> {
     let mut stream = connect(gateway, Duration::from_millis(20))?;
     stream.write_all(&modern(key, "run_code", &json!({ "code": source })))?;
     let mut answer = Vec::new();
-    if read(&mut stream, &mut answer, Some(over))? {
-        // To be refused is what one may expect who asks for too much.
-        let text = String::from_utf8_lossy(&answer);
-        ensure!(text.contains("\"result\"") || text.contains("script"), "no script ran: {text}");
-    }
-    Ok(())
+    let whole = read(&mut stream, &mut answer, Some(over))?;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    // To be refused is what one may expect who asks for too much.
+    ensure!(!whole || text.contains("\"result\"") || text.contains("script"), "no script ran: {text}");
+    Ok(text)
 }
 
 fn connect(gateway: SocketAddr, patience: Duration) -> Result<TcpStream> {

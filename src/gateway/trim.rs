@@ -75,9 +75,9 @@ impl Trim {
             let known = self.known(trimmed, place, now);
             known.or_else(|| self.leftovers.keep(&self.key_id, &self.of, kept.clone(), now))
         };
-        // What cannot be kept is not cut: nothing is lost without a word.
-        let handles: Option<Vec<String>> = trimmed.kept().iter().enumerate().map(keep).collect();
-        let handles = handles?;
+        // What cannot be kept has no handle and is not cut: nothing is lost without a word.
+        let handles = trimmed.kept().iter().enumerate().map(|one| keep(one).unwrap_or_default());
+        let handles: Vec<String> = handles.collect();
         let names: Vec<&str> = handles.iter().map(String::as_str).collect();
         let new = trimmed.write(&names).ok()?;
         Some((new, handles))
@@ -100,7 +100,7 @@ impl Trim {
             texts.give(*digest, origin, now);
         }
         for (digest, place) in trimmed.referred() {
-            match handles.and_then(|handles| handles.get(*place)) {
+            match handles.and_then(|handles| handles.get(*place)).filter(|handle| !handle.is_empty()) {
                 Some(handle) => texts.refer(digest, handle),
                 None => texts.give(*digest, origin, now),
             }

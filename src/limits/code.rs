@@ -56,6 +56,12 @@ pub const CODE_LARGE_BYTES: usize = 32 * 1024;
 /// at and copied some times on its way, for which the hub takes a hundredth of that time.
 pub const CODE_LARGE_BYTES_PER_MS: usize = 4 * 1024;
 
+/// Bytes that a frame counts for by itself: many small ones are as much work as a large one.
+pub const CODE_FRAME_COST_BYTES: usize = 256;
+
+/// What the answer of a tool counts for, as a part of its bytes: it is looked at and copied less often.
+pub const CODE_GIVEN_PARTS: usize = 4;
+
 /// Bytes of the arguments of one call.
 pub const CODE_ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;
 

@@ -19,10 +19,10 @@ pub const LEAN_PARAMETER_CHARS_MAX: usize = 80;
 /// Characters of a signature, its line of words not counted: 20 parameters with their types.
 pub const LEAN_SIGNATURE_CHARS_MAX: usize = 800;
 
-/// Layers of a parameter's type that a signature writes out; what is deeper is `object`.
+/// Layers of a parameter's type that a signature writes out; what is deeper is `...`.
 pub const LEAN_SIGNATURE_DEPTH_MAX: usize = 3;
 
-/// Values of a choice that a signature names; more are `...`.
+/// Values, types or branches of a choice that a signature names.
 pub const LEAN_SIGNATURE_CHOICES_MAX: usize = 12;
 
 /// Bytes of a default that a signature names.

@@ -1,6 +1,7 @@
 //! Child processes: started with little of ours, talked to over pipes, ended together with what they started.
 //!
-//! A child leads a session and a process group of its own, because what is started is often only a launcher
+//! A child of another program leads a session and a process group of its own (this program once more only the
+//! group), because what is started is often only a launcher
 //! (`npx`, `uvx`, `sh -c`) and the program that matters is its child. Signals go to the group, and they go
 //! before the child is reaped: until then its number, which is that of the group, cannot mean another
 //! process.

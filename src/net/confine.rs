@@ -1,13 +1,15 @@
 //! What a child process may have: whose rights, how much of the machine, and never more than it began with.
 //!
-//! Everything is set between fork and exec, so that no line of the program runs without it, and what it
-//! starts has no more than it has itself.
-#![expect(unsafe_code, reason = "only between fork and exec can a child be confined before it runs")]
+//! For programs of others everything is set between fork and exec, so that no line of them runs without it,
+//! and what they start has no more than they have themselves. This program confines itself.
+#![expect(unsafe_code, reason = "between fork and exec, and by calls that rustix has no face for")]
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread::available_parallelism;
 
 use rustix::fs::Mode;
 use rustix::process::{
@@ -40,7 +42,8 @@ pub struct Owner {
     pub home: Option<PathBuf>,
 }
 
-/// How much of the machine each process of a server may have; `None` for what we have ourselves.
+/// How much of the machine each process of a server, or of a script, may have; `None` for what we have
+/// ourselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes of memory that it writes to (`RLIMIT_DATA`): address space that is only set aside, as V8 does by
@@ -115,9 +118,9 @@ fn shut(parent: Pid, limits: &[(Resource, Rlimit)]) -> io::Result<()> {
 }
 
 /// Has the calling thread, and what it starts from now on, run only where a processor would rest otherwise,
-/// and on at most half of the processors: whoever wakes goes before it at once, and a processor that is
-/// through with its work can take over what waits for another. To be called by a thread that holds nothing
-/// that others wait for.
+/// and on at most half of the processors where there are several: whoever wakes goes before it at once, and a
+/// processor that is through with its work can take over what waits for another. To be called by a thread
+/// that others do not wait for, but in the channels through which it is asked and answers.
 pub(in crate::net) fn stand_back() {
     // The lowest priority counts where the system refuses the other; where it refuses both, it works as
     // before. So it does on all processors where it may not choose.
@@ -127,15 +130,18 @@ pub(in crate::net) fn stand_back() {
     unsafe {
         libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority);
     }
+    // A group of processes may have the time of fewer than it may run on.
+    let worth = available_parallelism().map_or(usize::MAX, NonZeroUsize::get);
     sched_getaffinity(None)
-        .and_then(|processors| sched_setaffinity(None, &half_of(&processors)))
+        .and_then(|processors| sched_setaffinity(None, &half_of(&processors, worth)))
         .unwrap_or_default();
 }
 
-/// Those with the highest numbers, half of them: with tasks that are always ready a processor is never idle,
-/// not even with those that only run where it would be, and only an idle one looks for what waits elsewhere.
-fn half_of(processors: &CpuSet) -> CpuSet {
-    let count = usize::try_from(processors.count()).unwrap_or_default();
+/// Those with the highest numbers, half of them, or of as many as we have the time of: with tasks that are
+/// always ready a processor is never idle, not even with those that only run where it would be, and only an
+/// idle one looks for what waits elsewhere.
+fn half_of(processors: &CpuSet, worth: usize) -> CpuSet {
+    let count = usize::try_from(processors.count()).unwrap_or_default().min(worth);
     let numbers = (0..CpuSet::MAX_CPU).rev().filter(|number| processors.is_set(*number));
     let mut half = CpuSet::new();
     for number in numbers.take((count / 2).max(1)) {
@@ -245,6 +251,7 @@ fn close_the_rest(flags: libc::c_uint) {
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
+    use std::thread::available_parallelism;
 
     use rustix::thread::{CpuSet, sched_getaffinity};
 
@@ -287,15 +294,16 @@ mod tests {
             (&[0, 3, 7], &[7]),
             (&[0, 1, 2, 3, 8, 1023], &[3, 8, 1023]),
         ] {
-            assert_eq!(half_of(&set(all)), set(half), "{all:?}");
+            assert_eq!(half_of(&set(all), usize::MAX), set(half), "{all:?}");
         }
+        assert_eq!(half_of(&set(&[0, 1, 2, 3, 4, 5, 6, 7]), 4), set(&[6, 7]));
         let ours = sched_getaffinity(None).unwrap();
         let of_thread = || {
             stand_back();
             (sched_getaffinity(None).unwrap(), std::fs::read_to_string("/proc/thread-self/stat").unwrap())
         };
         let (its, stat) = std::thread::spawn(of_thread).join().unwrap();
-        assert_eq!(its, half_of(&ours));
+        assert_eq!(its, half_of(&ours, available_parallelism().unwrap().get()));
         // The policy is the 41st field, behind a name that may have blanks in it.
         let policy = stat.rsplit(')').next().unwrap().split_whitespace().nth(38).unwrap();
         assert_eq!(policy, libc::SCHED_IDLE.to_string());

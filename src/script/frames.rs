@@ -140,8 +140,9 @@ fn line(frame: &impl Serialize) -> Vec<u8> {
 pub fn cut(mut text: String, most: usize) -> String {
     const MORE: &str = "...";
     if text.len() > most {
-        text.truncate(text.floor_char_boundary(most.saturating_sub(MORE.len())));
-        text.push_str(MORE);
+        let sign = MORE.get(..most).unwrap_or(MORE);
+        text.truncate(text.floor_char_boundary(most - sign.len()));
+        text.push_str(sign);
     }
     text
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::gateway::for_each_engine;
+use crate::ledger::entries_of;
 use crate::mcp_caller::{Caller, gateway, one_server};
 use crate::peer::speaks_mcp::{self, Era, document};
 
@@ -111,6 +112,28 @@ fn what_a_server_says_of_our_credential_is_not_told_the_caller_as_its_own() {
                 assert_eq!(answer.head.status, 200, "{answer:?}");
                 assert!(answer.error().contains("token expired"), "{answer:?}");
             }
+        }
+    });
+}
+
+#[test]
+fn a_batch_says_no_more_than_the_ledger_may_have() {
+    for_each_engine(|engine| {
+        for (content, named) in [("off", ""), ("metadata", "file:///plans.txt")] {
+            let server = speaks_mcp::start(Era::Legacy, |_, _| Ok(None));
+            let config = one_server("s", &server.url(), Era::Legacy, "");
+            let gateway = gateway(engine, &format!("{config}ledger: {{ content: {content} }}\n"));
+            let mut caller = Caller::new(&gateway, Era::Legacy, "/mcp");
+            caller.initialize("2025-03-26");
+            let read = "\"method\":\"resources/read\",\"params\":{\"uri\":\"file:///plans.txt\"}";
+            let batch = format!("[{{\"jsonrpc\":\"2.0\",\"id\":1,{read}}}]");
+            let request = caller.http("POST", "", batch.as_bytes());
+            assert_eq!(caller.exchange(&request).head.status, 200);
+            let entries = entries_of(gateway);
+            let reads: Vec<_> = entries.iter().filter(|entry| entry["kind"] == "resource_read").collect();
+            assert_eq!(reads.len(), 1, "{entries:#?}");
+            let tool = reads[0]["tool"].as_str().unwrap_or_default();
+            assert_eq!(tool, named, "{content}: {:#?}", reads[0]);
         }
     });
 }

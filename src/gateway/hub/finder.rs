@@ -153,9 +153,9 @@ async fn made_aside(hub: &Hub) -> Option<Catalog> {
 /// The index of the lists as they are now, or of newer ones; nothing where it cannot be made.
 async fn catalog(hub: &Rc<Hub>) -> Option<Made> {
     let wanted = hub.finder.number.get();
+    let ready = || hub.finder.made.borrow().clone().filter(|made| made.number >= wanted);
     loop {
-        let made = hub.finder.made.borrow().clone();
-        if let Some(made) = made.filter(|made| made.number >= wanted) {
+        if let Some(made) = ready() {
             return Some(made);
         }
         begin(hub);
@@ -165,8 +165,9 @@ async fn catalog(hub: &Rc<Hub>) -> Option<Made> {
             return None;
         }
         rung.await;
+        // Newer lists may have come since it was made; what was wanted is what counts.
         if !hub.finder.making.get() && !hub.finder.is_fresh() {
-            return None;
+            return ready();
         }
     }
 }

@@ -152,7 +152,9 @@ impl Adding<'_> {
             }
             match timeout(limits::JIT_LISTED_DEADLINE, growth.is_listed(self.until)).await {
                 Ok(()) => sleep(limits::JIT_GRACE).await,
-                Err(_passed) if growth.follows.get() == Follows::Known => words = COMING,
+                Err(_passed) if growth.follows.get() == Follows::Known => {
+                    words = if self.some_are_called { SOME_ARE_COMING } else { COMING };
+                }
                 Err(_passed) => growth.follows.set(Follows::Not),
             }
         }
@@ -172,6 +174,9 @@ const THERE: &str = "These are in your list of tools now, to be called by their 
 
 const SOME_ARE_CALLED: &str =
     "Where a line begins with call_tool_, call that; the others are in your list of tools now:\n";
+
+const SOME_ARE_COMING: &str = "Where a line begins with call_tool_, call that; the others are being added to \
+                               your list of tools. If one is not there yet, search once more:\n";
 
 const COMING: &str = "These are being added to your list of tools, to be called by their own names. If one \
                       is not there yet, search once more:\n";

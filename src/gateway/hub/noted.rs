@@ -14,7 +14,8 @@ use crate::gateway::hub::ask::{About, Final, Reply};
 use crate::gateway::record::{self, kept};
 use crate::identity::principal::Principal;
 use crate::ids::{CallId, ServerName, TeamName};
-use crate::ledger::entry::Entry;
+use crate::ledger::content::Policy;
+use crate::ledger::entry::{Entry, Kind};
 use crate::ledger::record::Open;
 
 /// Passes on the messages of one answer, and keeps the ledger: once a call is known to be one, it is opened,
@@ -84,6 +85,10 @@ fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
     let kind = about.kind()?;
     let id = CallId((u128::from(hub.random()) << 64) | u128::from(hub.random()));
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    // As records have it: the names of resources are those of files, and what is sought are words of a model.
+    let off = hub.snapshot().contents.of(principal.team.as_ref()) == Policy::Off;
+    let bounded = |text: &str| record::redacted(&kept(text.as_bytes())).into_owned();
+    let name = if off && kind == Kind::ResourceRead { String::new() } else { bounded(&about.name) };
     Some(Entry {
         key: principal.key.as_str().to_owned(),
         key_id: principal.key_id.to_string(),
@@ -91,13 +96,13 @@ fn entry_of(hub: &Hub, principal: &Principal, about: About) -> Option<Entry> {
         user: text(principal.user.as_deref()),
         method: about.method.to_owned(),
         server: text(about.server.as_ref().map(ServerName::as_str)),
-        tool: record::redacted(&kept(about.name.as_bytes())).into_owned(),
+        tool: name,
         tool_hash: about.tool_hash,
         class: about.class,
         tool_use_id: kept(about.tool_use_id.as_bytes()),
         decision: record::redacted(&about.decision).into_owned(),
         marks: about.marks,
-        sought: record::redacted(&about.sought).into_owned(),
+        sought: if off { String::new() } else { bounded(&about.sought) },
         mode: about.written.map_or("", Written::mode).to_owned(),
         mode_by: about.written.map_or("", Written::by).to_owned(),
         ..Entry::new(id, kind, clock::unix_ms(clock::wall()))

@@ -130,6 +130,8 @@ impl Gathering {
         for action in entry.actions.iter().filter(|action| of_mcp(&action.name)) {
             if self.uses.len() < limits::USAGE_CALLS_MAX {
                 self.uses.insert(action.id.clone(), session.clone());
+            } else {
+                self.usage.left_out += 1;
             }
         }
         let tokens = &entry.tokens;
@@ -159,11 +161,17 @@ impl Gathering {
         Some(self.sessions.entry(session).or_insert_with(new))
     }
 
+    /// The session of a use of a tool. Calls of a script have its own with a `#` and their number behind.
+    fn session_of(&self, use_id: &str) -> Option<&String> {
+        let of_script = || use_id.rsplit_once('#').and_then(|(script, _)| self.uses.get(script));
+        self.uses.get(use_id).or_else(of_script)
+    }
+
     /// What there is to say of all entries.
     pub fn finish(mut self) -> Usage {
         for call in std::mem::take(&mut self.waiting) {
             let Waiting { use_id, otherwise, team, tool } = call;
-            let session = self.uses.get(&use_id).cloned().unwrap_or(otherwise);
+            let session = self.session_of(&use_id).cloned().unwrap_or(otherwise);
             if let Some(held) = self.session(session, (&team, "")) {
                 *held.found.calls.entry(tool).or_default() += 1;
             }
@@ -178,10 +186,10 @@ impl Gathering {
     }
 }
 
-/// Whether a call of a tool was let through: what was denied is no use of it.
+/// Whether a call of a tool was let through: what was denied is no use of it, nor is reading on in a result.
 fn is_made(entry: &Entry) -> bool {
-    let refused = ["denied", "refused"].iter().any(|word| entry.decision.starts_with(word));
-    !refused && !entry.server.is_empty() && !entry.tool.is_empty()
+    let none = ["denied", "refused", "more of "].iter().any(|word| entry.decision.starts_with(word));
+    !none && !entry.server.is_empty() && !entry.tool.is_empty()
 }
 
 #[cfg(test)]
@@ -230,6 +238,8 @@ mod tests {
             call("get", "use_2", "allowed"),
             call("get", "use_2", "denied by rule 1"),
             call("get", "unknown", "allowed"),
+            call("by_script", "use_2#7", "allowed"),
+            call("read_more", "use_2", "more of s.get"),
             request("two", &["use_3"], 50),
             call("get", "use_3", "allowed"),
             Entry::new(CallId(3), Kind::Admin, 9),
@@ -248,7 +258,7 @@ mod tests {
         let expected = [
             session(0, 0, &[("get", 1)]),
             session(1, 50, &[("get", 1)]),
-            session(2, 400, &[("early", 1), ("get", 1)]),
+            session(2, 400, &[("by_script", 1), ("early", 1), ("get", 1)]),
         ];
         assert_eq!(usage.sessions, expected);
         assert_eq!((usage.left_out, usage.listings.len()), (0, 0));

@@ -42,7 +42,7 @@ pub(super) fn members(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut Strin
     let required = tree.get(schema, "required").and_then(|id| tree.items(id)).unwrap_or_default();
     for (index, (name, property)) in properties.into_iter().flatten().enumerate() {
         out.push_str(if index > 0 { ", " } else { "" });
-        if out.chars().count() > limits::LEAN_SIGNATURE_CHARS_MAX {
+        if is_full(out) {
             out.push_str("...");
             return;
         }
@@ -61,7 +61,7 @@ pub(super) fn members(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut Strin
 
 /// Writes a type.
 pub(super) fn kind(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
-    if depth >= limits::LEAN_SIGNATURE_DEPTH_MAX || out.chars().count() > limits::LEAN_SIGNATURE_CHARS_MAX {
+    if depth >= limits::LEAN_SIGNATURE_DEPTH_MAX || is_full(out) {
         out.push_str("...");
     } else if tree.get(schema, "$ref").is_some() {
         match resolve(tree, schema) {
@@ -82,6 +82,9 @@ pub(super) fn kind(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) 
         for (index, one) in choice.iter().take(limits::LEAN_SIGNATURE_CHOICES_MAX).enumerate() {
             out.push_str(if index > 0 { "|" } else { "" });
             kind(tree, *one, depth + 1, out);
+            if is_full(out) {
+                break;
+            }
         }
     } else {
         named(tree, schema, depth, out);
@@ -94,14 +97,21 @@ fn choice<'t>(tree: &'t Tree<'_>, schema: Id) -> Option<&'t [Id]> {
     tree.items(list).filter(|items| !items.is_empty())
 }
 
-/// Writes what `type` says.
+/// Writes what `type` says, each type once.
 fn named(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
-    let types: Vec<&str> = match tree.get(schema, "type").map(|id| tree.shape(id)) {
-        Some(Shape::String(name)) => vec![name],
-        Some(Shape::Array(names)) => names.iter().filter_map(|id| tree.string(*id)).collect(),
-        _ if tree.get(schema, "properties").is_some() => vec!["object"],
-        _ => vec!["any"],
-    };
+    let mut types: Vec<&str> = Vec::new();
+    match tree.get(schema, "type").map(|id| tree.shape(id)) {
+        Some(Shape::String(name)) => types.push(name),
+        Some(Shape::Array(names)) => {
+            for name in names.iter().filter_map(|id| tree.string(*id)) {
+                if types.len() < limits::LEAN_SIGNATURE_CHOICES_MAX && !types.contains(&name) {
+                    types.push(name);
+                }
+            }
+        }
+        _ if tree.get(schema, "properties").is_some() => types.push("object"),
+        _ => types.push("any"),
+    }
     for (index, name) in types.iter().enumerate() {
         out.push_str(if index > 0 { "|" } else { "" });
         match *name {
@@ -111,22 +121,33 @@ fn named(tree: &Tree<'_>, schema: Id, depth: usize, out: &mut String) {
                 out.push('}');
             }
             "array" => {
-                let items = tree.get(schema, "items").filter(|id| tree.members(*id).is_some());
-                let mut item = String::new();
-                match items {
-                    Some(items) => kind(tree, items, depth + 1, &mut item),
-                    None => item.push_str("any"),
+                let begin = out.len();
+                match tree.get(schema, "items").filter(|id| tree.members(*id).is_some()) {
+                    Some(items) => kind(tree, items, depth + 1, out),
+                    None => out.push_str("any"),
                 }
-                let many = item.contains('|') && !item.starts_with('{');
-                out.push_str(&if many { format!("({item})[]") } else { format!("{item}[]") });
+                let item = out.get(begin..).unwrap_or_default();
+                if item.contains('|') && !item.starts_with('{') {
+                    out.insert(begin, '(');
+                    out.push(')');
+                }
+                out.push_str("[]");
             }
             other => out.push_str(&word(other)),
         }
     }
 }
 
-/// A name as it is, or in quotes where it is no plain word.
+/// Whether a line has all that it may have: what is left out is `...`. All that is written into one counts.
+fn is_full(out: &str) -> bool {
+    out.chars().count() > limits::LEAN_SIGNATURE_CHARS_MAX
+}
+
+/// A name as it is, or in quotes where it is no plain word. One that nobody can mean to be written is `...`.
 fn word(name: &str) -> String {
+    if name.len() > limits::MCP_NAME_BYTES_MAX {
+        return "...".to_owned();
+    }
     let plain =
         !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '$'));
     if plain { name.to_owned() } else { format!("\"{}\"", escape(name)) }
@@ -193,5 +214,24 @@ mod tests {
         let values: Vec<String> = (0..50).map(|n| n.to_string()).collect();
         let schema = format!("{{\"properties\":{{\"e\":{{\"enum\":[{}]}}}}}}", values.join(","));
         assert_eq!(signature("f", "", schema.as_bytes()), "f(e?: 0|1|2|3|4|5|6|7|8|9|10|11|...)");
+    }
+    #[test]
+    fn lists_of_types_inside_of_each_other_are_bounded() {
+        let arrays = vec!["\"array\""; 1000].join(",");
+        let mut items = "{}".to_owned();
+        for _ in 0..3 {
+            items = format!("{{\"type\":[{arrays},\"null\"],\"items\":{items}}}");
+        }
+        let line = signature("f", "", format!("{{\"properties\":{{\"a\":{items}}}}}").as_bytes());
+        assert_eq!(line, "f(a?: ((...[]|null)[]|null)[]|null)");
+        let long = "x".repeat(100_000);
+        let schema = format!("{{\"properties\":{{\"{long}\":{{\"type\":[\"{long}\",\"string\"]}}}}}}");
+        assert_eq!(signature("f", "", schema.as_bytes()), "f(...?: ...|string)");
+        let mut choices = "{\"type\":\"a_type_of_some_length_that_fills_the_line\"}".to_owned();
+        for _ in 0..2 {
+            choices = format!("{{\"anyOf\":[{}]}}", [choices.as_str(); 12].join(","));
+        }
+        let line = signature("f", "", format!("{{\"properties\":{{\"a\":{choices}}}}}").as_bytes());
+        assert!(line.len() < limits::LEAN_SIGNATURE_CHARS_MAX + 300, "{}", line.len());
     }
 }

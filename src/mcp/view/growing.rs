@@ -87,9 +87,10 @@ impl Grown {
         self.added.is_empty()
     }
 
-    /// The caller has got the last page of a list with the first so many additions.
-    pub const fn listed(&mut self, count: usize) {
-        self.listed = count;
+    /// The caller has got the last page of a list with the first so many additions. Of two lists under way
+    /// the one that began first may end last.
+    pub fn listed(&mut self, count: usize) {
+        self.listed = self.listed.max(count);
     }
 
     fn place(&self, server: &ServerName, entry: &Entry) -> Option<usize> {

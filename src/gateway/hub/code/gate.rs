@@ -1,4 +1,5 @@
-//! How many scripts run at once, who waits for a turn, and what starts their processes.
+//! How many scripts run at once, who waits for a turn, what starts their processes, and the pace of what the
+//! hub does for them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

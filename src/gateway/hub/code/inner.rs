@@ -83,7 +83,7 @@ impl Inner {
         let call = Box::pin(calls::call(hub, caller, leg, question, &seen, cancelled));
         let ((), (), last) = tokio::join!(call, noted, last);
         let response = last.ok_or_else(|| "the call was given up".to_owned())?;
-        give_way(response.len()).await;
+        hub.scripts.begin_frame(response.len() / limits::CODE_GIVEN_PARTS).await;
         code::given(&response).map_err(|why| match asks {
             true => format!(
                 "a person has to be asked before each call of {name}, and nobody can be asked inside of a \

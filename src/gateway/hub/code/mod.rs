@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `gate.rs` | how many run at once, and what starts their processes |
+//! | `gate.rs` | how many run at once, what starts their processes, and the pace of their calls and frames |
 //! | `run.rs` | one process, from its start to what it comes to |
 //! | `inner.rs` | one call of a script, which goes the way of all calls |
 

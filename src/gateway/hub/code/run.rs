@@ -55,6 +55,8 @@ pub(super) struct Running {
     cancels: Vec<Rc<Notify>>,
     log: String,
     failed: u32,
+    /// Bytes of frames since the last that waited for its turn.
+    heard: usize,
     /// Bytes of what calls have given so far.
     given: usize,
 }
@@ -95,6 +97,7 @@ impl Running {
             cancels: Vec::new(),
             log: String::new(),
             failed: 0,
+            heard: 0,
             given: 0,
         })
     }
@@ -124,7 +127,7 @@ impl Running {
             tokio::select! {
                 line = output.next() => match line {
                     Ok(Some(Line::Whole(line))) => {
-                        self.inner.hub.scripts.begin_frame(line.len()).await;
+                        self.await_turn_of(line.len()).await;
                         if let Some(ended) = self.hear(&line) {
                             give_way(line.len()).await;
                             return ended;
@@ -154,14 +157,26 @@ impl Running {
         }
     }
 
+    /// Waits until a frame of so many bytes may be worked on. Small ones are large together.
+    async fn await_turn_of(&mut self, bytes: usize) {
+        self.heard = self.heard.saturating_add(bytes).saturating_add(limits::CODE_FRAME_COST_BYTES);
+        if self.heard >= limits::CODE_LARGE_BYTES {
+            self.inner.hub.scripts.begin_frame(std::mem::take(&mut self.heard)).await;
+        }
+    }
+
     /// Does what the process says; what it has come to, if that is the last.
     fn hear(&mut self, line: &[u8]) -> Option<Result<Option<String>, String>> {
         match Said::read(line) {
             Ok(Said::Call { id, name, arguments }) => self.call(id, name, arguments),
             Ok(Said::Log { text }) => {
+                // A worker counts by itself; one that says more is not believed.
+                let end = usize::from(!self.log.is_empty());
                 let room = limits::CODE_LOG_BYTES_MAX.saturating_sub(self.log.len());
-                self.log.push_str(if self.log.is_empty() { "" } else { "\n" });
-                self.log.push_str(&cut(text, room));
+                if let Some(room) = room.checked_sub(end).filter(|room| *room > 0) {
+                    self.log.push_str("\n".get(..end).unwrap_or_default());
+                    self.log.push_str(&cut(text, room));
+                }
                 None
             }
             Ok(Said::Done { value }) => Some(Ok(value)),
@@ -202,11 +217,11 @@ impl Running {
     fn settle(&mut self, (id, made): Outcome) {
         let made = made.and_then(|value| {
             let (bytes, most) = (value.len(), limits::CODE_VALUE_BYTES_MAX);
+            self.given = self.given.saturating_add(bytes);
             if bytes > most {
                 return Err(format!("the result has {bytes} bytes, and a script takes at most {most}"));
             }
             let most = limits::CODE_VALUES_BYTES_MAX;
-            self.given = self.given.saturating_add(bytes);
             if self.given > most {
                 return Err(format!("the results of one script have at most {most} bytes together"));
             }

@@ -236,8 +236,11 @@ impl Trimmed<'_> {
         for change in &self.changes {
             let mut new = Vec::new();
             match &change.new {
-                New::Whole(whole) if change.block_end.is_some() => write_string(&mut new, whole),
-                New::Whole(whole) => new.extend_from_slice(whole.as_bytes()),
+                New::Whole(whole) => write_whole(change, whole, &mut new),
+                New::Again(place, _) | New::Cut(place) if handle(*place).is_empty() => {
+                    let Some(kept) = self.kept.get(*place) else { continue };
+                    write_whole(change, kept.text(), &mut new);
+                }
                 New::Again(place, earlier) => {
                     let Some(kept) = self.kept.get(*place) else { continue };
                     write_string(&mut new, &earlier.words(kept.text().len(), handle(*place)));
@@ -321,6 +324,15 @@ impl Trimmed<'_> {
             self.kept.push(kept);
             self.kept.len() - 1
         })
+    }
+}
+
+/// Writes all of a text where it stood.
+fn write_whole(change: &Change, whole: &str, out: &mut Vec<u8>) {
+    if change.block_end.is_some() {
+        write_string(out, whole);
+    } else {
+        out.extend_from_slice(whole.as_bytes());
     }
 }
 

@@ -52,6 +52,23 @@ fn paths_lead_to_what_they_name() {
 }
 
 #[test]
+fn what_cannot_be_kept_is_not_cut_but_still_projected() {
+    let caps = Caps { bytes_max: Some(limits::RESULT_CUT_BYTES_MIN), ..Caps::default() };
+    let long = "x".repeat(2 * limits::RESULT_CUT_BYTES_MIN);
+    let rule = Rule { drop: paths(&["$.secret"]), caps, ..Rule::default() };
+    let doc = json!({ "secret": "s", "name": long }).to_string();
+    let blocks = json!([{ "type": "text", "text": doc }]);
+    let result = json!({ "content": blocks, "structuredContent": { "secret": 1, "name": long } });
+    let result = result.to_string();
+    let trimmed = trim(result.as_bytes(), &rule).unwrap();
+    assert_eq!(trimmed.kept().len(), 1, "the same is kept once");
+    let new: Tree = serde_json::from_slice(&trimmed.write(&[""]).unwrap()).unwrap();
+    let all = json!({ "name": long });
+    assert_eq!(new["content"], json!([{ "type": "text", "text": all.to_string() }]));
+    assert_eq!(new["structuredContent"], all);
+}
+
+#[test]
 fn a_path_that_is_none_says_what_to_write() {
     for (path, fault) in [
         ("", BadPath::Empty),
