@@ -120,7 +120,18 @@ fn what_a_server_says_of_our_credential_is_not_told_the_caller_as_its_own() {
 fn a_batch_says_no_more_than_the_ledger_may_have() {
     for_each_engine(|engine| {
         for (content, named) in [("off", ""), ("metadata", "file:///plans.txt")] {
-            let server = speaks_mcp::start(Era::Legacy, |_, _| Ok(None));
+            let server = speaks_mcp::start(Era::Legacy, |asked, exchange| match &*asked.method {
+                "initialize" => {
+                    let info = "\"serverInfo\":{\"name\":\"scripted\",\"version\":\"1\"}";
+                    let version = "\"protocolVersion\":\"2025-11-25\"";
+                    asked.answer(exchange, &format!("{{{version},{LEGACY_CAN},{info}}}"))
+                }
+                "resources/list" => {
+                    let plans = "{\"uri\":\"file:///plans.txt\",\"name\":\"plans\"}";
+                    asked.answer(exchange, &format!("{{\"resources\":[{plans}]}}"))
+                }
+                _ => Ok(None),
+            });
             let config = one_server("s", &server.url(), Era::Legacy, "");
             let gateway = gateway(engine, &format!("{config}ledger: {{ content: {content} }}\n"));
             let mut caller = Caller::new(&gateway, Era::Legacy, "/mcp");
