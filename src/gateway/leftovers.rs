@@ -1,6 +1,6 @@
 //! What was cut from results, kept for a while so that the same caller can read on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,9 +18,18 @@ struct Store {
     all: HashMap<String, Left>,
     /// The handles by their turns, the oldest first.
     order: BTreeMap<u64, String>,
+    of_keys: HashMap<Arc<str>, Share>,
     /// The turn of the next.
     next: u64,
     bytes: usize,
+}
+
+/// What is kept for one key; nothing of keys for which nothing is.
+#[derive(Debug, Default)]
+struct Share {
+    bytes: usize,
+    /// The turns of its handles.
+    turns: BTreeSet<u64>,
 }
 
 /// One rest, whole.
@@ -42,23 +51,20 @@ pub(super) struct Whose {
 }
 
 impl Leftovers {
-    /// Keeps a rest for a caller under a handle that nobody can guess; the oldest go when there are too many.
-    /// Nothing where the system has no randomness, or it is larger than all of them may be.
+    /// Keeps a rest for a caller under a handle that nobody can guess; its own oldest go when it has too
+    /// many, and the oldest of all when there are too many. Nothing where the system has no randomness, or it
+    /// is larger than what one caller may have.
     pub(super) fn keep(&self, key_id: &Arc<str>, of: &Whose, kept: Kept, now: Instant) -> Option<String> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).ok()?;
         let handle = format!("{:016x}", u64::from_le_bytes(bytes));
-        let most = limits::RESULTS_KEPT_BYTES_MAX;
-        if kept.bytes() > most {
+        if kept.bytes() > limits::RESULTS_KEPT_OF_KEY_BYTES_MAX {
             return None;
         }
         let mut store = self.store();
-        store.bytes += kept.bytes();
         let until = now + limits::RESULTS_KEPT_FOR;
-        let turn = store.turn(&handle);
-        let left = Left { key_id: Arc::clone(key_id), of: of.clone(), kept, until, turn };
-        store.all.insert(handle.clone(), left);
-        store.clear(now, most);
+        store.put(&handle, Left { key_id: Arc::clone(key_id), of: of.clone(), kept, until, turn: 0 });
+        store.clear(now, key_id);
         Some(handle)
     }
 
@@ -67,13 +73,11 @@ impl Leftovers {
     pub(super) fn renew(&self, key_id: &str, of: &Whose, handle: &str, now: Instant) -> bool {
         let mut store = self.store();
         let fits = |left: &&mut Left| *left.key_id == *key_id && left.of == *of && now < left.until;
-        let Some(left) = store.all.get_mut(handle).filter(fits) else { return false };
-        left.until = now + limits::RESULTS_KEPT_FOR;
-        let old = left.turn;
-        store.order.remove(&old);
-        let turn = store.turn(handle);
-        if let Some(left) = store.all.get_mut(handle) {
-            left.turn = turn;
+        if store.all.get_mut(handle).filter(fits).is_none() {
+            return false;
+        }
+        if let Some(left) = store.take(handle) {
+            store.put(handle, Left { until: now + limits::RESULTS_KEPT_FOR, ..left });
         }
         true
     }
@@ -98,24 +102,49 @@ impl Leftovers {
 }
 
 impl Store {
-    /// Puts a handle behind all others.
-    fn turn(&mut self, handle: &str) -> u64 {
-        let turn = self.next;
+    /// Puts a rest behind all others.
+    fn put(&mut self, handle: &str, left: Left) {
+        let (turn, bytes) = (self.next, left.kept.bytes());
         self.next += 1;
+        self.bytes += bytes;
         self.order.insert(turn, handle.to_owned());
-        turn
+        let share = self.of_keys.entry(Arc::clone(&left.key_id)).or_default();
+        share.bytes += bytes;
+        share.turns.insert(turn);
+        self.all.insert(handle.to_owned(), Left { turn, ..left });
     }
 
-    fn clear(&mut self, now: Instant, most: usize) {
-        while let Some((_, oldest)) = self.order.first_key_value() {
-            let is_over = self.all.get(oldest).is_none_or(|left| left.until <= now);
-            if !is_over && self.bytes <= most {
-                break;
-            }
-            if let Some(left) = self.order.pop_first().and_then(|(_, oldest)| self.all.remove(&oldest)) {
-                self.bytes = self.bytes.saturating_sub(left.kept.bytes());
+    fn take(&mut self, handle: &str) -> Option<Left> {
+        let left = self.all.remove(handle)?;
+        self.order.remove(&left.turn);
+        self.bytes = self.bytes.saturating_sub(left.kept.bytes());
+        if let Some(share) = self.of_keys.get_mut(&left.key_id) {
+            share.bytes = share.bytes.saturating_sub(left.kept.bytes());
+            share.turns.remove(&left.turn);
+            if share.turns.is_empty() {
+                self.of_keys.remove(&left.key_id);
             }
         }
+        Some(left)
+    }
+
+    /// Takes away what is over, and the oldest of what is too much of this key or of all.
+    fn clear(&mut self, now: Instant, key_id: &str) {
+        while let Some(oldest) = self.oldest_to_go(now, key_id) {
+            self.take(&oldest);
+        }
+    }
+
+    fn oldest_to_go(&self, now: Instant, key_id: &str) -> Option<String> {
+        let (_, oldest) = self.order.first_key_value()?;
+        let is_over = self.all.get(oldest).is_some_and(|left| left.until <= now);
+        if is_over || self.bytes > limits::RESULTS_KEPT_BYTES_MAX {
+            return Some(oldest.clone());
+        }
+        let share = self.of_keys.get(key_id)?;
+        let most = limits::RESULTS_KEPT_OF_KEY_BYTES_MAX;
+        let own = share.turns.first().filter(|_| share.bytes > most)?;
+        self.order.get(own).cloned()
     }
 }
 
@@ -176,15 +205,30 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_when_there_are_too_many() {
+    fn the_oldest_of_a_key_go_when_it_has_too_many() {
         let (left, now) = (Leftovers::default(), clock::now());
-        let key: Arc<str> = "key".into();
-        let part = limits::RESULTS_KEPT_BYTES_MAX / 4;
+        let (key, other): (Arc<str>, Arc<str>) = ("key".into(), "other".into());
+        let part = limits::RESULTS_KEPT_OF_KEY_BYTES_MAX / 4;
+        let older = left.keep(&other, &whose(), kept(part), now).unwrap();
         let handles: Vec<String> =
             (0..6).map(|_| left.keep(&key, &whose(), kept(part), now).unwrap()).collect();
         let there = |handle: &String| left.piece(&key, handle, 0, now).is_some();
         assert_eq!(handles.iter().map(there).collect::<Vec<_>>(), [false, false, true, true, true, true]);
-        assert!(left.store().bytes <= limits::RESULTS_KEPT_BYTES_MAX);
+        assert!(left.piece(&other, &older, 0, now).is_some(), "nothing of others goes for it");
+        assert_eq!(left.store().bytes, 5 * part);
         assert!(left.keep(&key, &whose(), kept(5 * part), now).is_none());
+    }
+
+    #[test]
+    fn the_oldest_of_all_go_when_there_are_too_many() {
+        let (left, now) = (Leftovers::default(), clock::now());
+        let part = limits::RESULTS_KEPT_OF_KEY_BYTES_MAX;
+        let keys: Vec<Arc<str>> = (0..6).map(|at| format!("key {at}").into()).collect();
+        let keep = |key: &Arc<str>| left.keep(key, &whose(), kept(part), now).unwrap();
+        let handles: Vec<String> = keys.iter().map(keep).collect();
+        let there = |at: usize| left.piece(&keys[at], &handles[at], 0, now).is_some();
+        assert_eq!([0, 1, 2, 3, 4, 5].map(there), [false, false, true, true, true, true]);
+        let store = left.store();
+        assert_eq!((store.bytes, store.of_keys.len()), (limits::RESULTS_KEPT_BYTES_MAX, 4));
     }
 }

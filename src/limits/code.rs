@@ -35,8 +35,9 @@ pub const CODE_STARTS_MAX: usize = 2 * CODE_RUNS_MAX;
 pub const CODE_START: Duration = Duration::from_secs(10);
 
 /// The time between the starts of two processes: each takes some milliseconds of a processor, much of it the
-/// kernel's own work, which gives way to nobody.
-pub const CODE_START_EVERY: Duration = Duration::from_millis(20);
+/// kernel's own work, which gives way to nobody, and as much again when the memory of one that has ended is
+/// taken back. As many scripts as may run at once, of a fifth of a second each, never wait for it.
+pub const CODE_START_EVERY: Duration = Duration::from_millis(50);
 
 /// Calls of tools that a script may make: what a person would still read in a ledger.
 pub const CODE_CALLS_MAX: u32 = 50;
@@ -92,8 +93,11 @@ pub const CODE_ERRORS_LINE_BYTES_MAX: usize = 1024;
 /// Scripts that run at once: each may want a core.
 pub const CODE_RUNS_MAX: usize = 4;
 
-/// Scripts of one key that run or wait.
-pub const CODE_RUNS_OF_KEY_MAX: usize = 4;
+/// Scripts of one key that run at once: there is always a turn that it cannot have.
+pub const CODE_RUNS_OF_KEY_MAX: usize = CODE_RUNS_MAX - 1;
+
+/// Scripts of one key that run or wait: a client calls some tools at once, not dozens.
+pub const CODE_PLACES_OF_KEY_MAX: usize = 8;
 
 /// Scripts that wait for their turn, of all keys.
 pub const CODE_WAITING_MAX: usize = 64;

@@ -6,9 +6,9 @@ use std::time::Duration;
 /// the walks over it are recursive.
 pub const LEAN_SCHEMA_DEPTH_MAX: usize = 64;
 
-/// References in one schema that are followed; a published tool has 200 at most. What they point at is walked
-/// once each.
-pub const LEAN_SCHEMA_REFERENCES_MAX: usize = 4096;
+/// References in one schema that are followed; a published tool has 200 at most. Each is looked for among all
+/// definitions, of which a document may have thousands, so this bounds the product of both.
+pub const LEAN_SCHEMA_REFERENCES_MAX: usize = 1024;
 
 /// Characters of a tool's description in its lean form: one sentence that says what it is for.
 pub const LEAN_DESCRIPTION_CHARS_MAX: usize = 200;
@@ -78,6 +78,9 @@ pub const RESULT_BLOCKS_MAX: usize = 64;
 /// Bytes of cut results that are kept for those who read on; then the oldest go. A result of many rows has a
 /// few hundred kilobytes.
 pub const RESULTS_KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of cut results that are kept for one key; then its own oldest go, not those of others.
+pub const RESULTS_KEPT_OF_KEY_BYTES_MAX: usize = RESULTS_KEPT_BYTES_MAX / 4;
 
 /// How long a cut result is kept: a model reads on within its next turns, or never.
 pub const RESULTS_KEPT_FOR: Duration = Duration::from_secs(30 * 60);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{sleep_until, timeout};
 
 use crate::clock;
@@ -22,7 +22,7 @@ pub(in crate::gateway::hub) struct Gate {
     turns: Semaphore,
     /// Scripts that run or wait, of all keys and of each.
     all: Cell<usize>,
-    of_keys: RefCell<HashMap<Arc<str>, usize>>,
+    of_keys: RefCell<HashMap<Arc<str>, Share>>,
     /// Processes that are started.
     starts: Line,
     /// Calls that begin.
@@ -48,23 +48,35 @@ impl Default for Gate {
     }
 }
 
+/// What one key has of the gate.
+struct Share {
+    /// Its scripts that run or wait.
+    places: usize,
+    turns: Arc<Semaphore>,
+}
+
 /// A script's turn, over when it is dropped.
 pub(super) struct Turn<'g> {
     _permit: SemaphorePermit<'g>,
+    _own: OwnedSemaphorePermit,
     _place: Place<'g>,
 }
 
 impl Gate {
-    /// Waits for a turn, not for long.
+    /// Waits for a turn, not for long: first for one of its key's own, so that who waits for those keeps
+    /// nobody else.
     ///
     /// # Errors
     /// What the caller is told: too many of its key or of all keys, or none came in time.
     pub(super) async fn enter<'g>(&'g self, key_id: &Arc<str>) -> Result<Turn<'g>, RpcError> {
-        let place = self.place(key_id)?;
-        let busy = || RpcError::overloaded("too many scripts run now: try again in a while");
-        match timeout(limits::CODE_WAIT, self.turns.acquire()).await {
-            Ok(Ok(permit)) => Ok(Turn { _permit: permit, _place: place }),
-            Ok(Err(_)) | Err(_) => Err(busy()),
+        let (place, own) = self.place(key_id)?;
+        let both = async {
+            let own = own.acquire_owned().await.ok()?;
+            Some((self.turns.acquire().await.ok()?, own))
+        };
+        match timeout(limits::CODE_WAIT, both).await {
+            Ok(Some((permit, own))) => Ok(Turn { _permit: permit, _own: own, _place: place }),
+            Ok(None) | Err(_) => Err(RpcError::overloaded("too many scripts run now: try again in a while")),
         }
     }
 
@@ -101,19 +113,23 @@ impl Gate {
         Ok(made)
     }
 
-    fn place(&self, key_id: &Arc<str>) -> Result<Place<'_>, RpcError> {
+    fn place(&self, key_id: &Arc<str>) -> Result<(Place<'_>, Arc<Semaphore>), RpcError> {
         if self.all.get() >= limits::CODE_RUNS_MAX + limits::CODE_WAITING_MAX {
             return Err(RpcError::overloaded("too many scripts wait for their turn: try again in a while"));
         }
         let mut of_keys = self.of_keys.borrow_mut();
-        let own = of_keys.entry(Arc::clone(key_id)).or_default();
-        if *own >= limits::CODE_RUNS_OF_KEY_MAX {
-            let text = format!("{own} scripts of your key run or wait already: wait for one to end");
+        let own = of_keys.entry(Arc::clone(key_id)).or_insert_with(|| Share {
+            places: 0,
+            turns: Arc::new(Semaphore::new(limits::CODE_RUNS_OF_KEY_MAX)),
+        });
+        if own.places >= limits::CODE_PLACES_OF_KEY_MAX {
+            let places = own.places;
+            let text = format!("{places} scripts of your key run or wait already: wait for one to end");
             return Err(RpcError::overloaded(text));
         }
-        *own += 1;
+        own.places += 1;
         self.all.set(self.all.get() + 1);
-        Ok(Place { gate: self, key_id: Arc::clone(key_id) })
+        Ok((Place { gate: self, key_id: Arc::clone(key_id) }, Arc::clone(&own.turns)))
     }
 }
 
@@ -159,8 +175,8 @@ impl Drop for Place<'_> {
         self.gate.all.set(self.gate.all.get().saturating_sub(1));
         let mut of_keys = self.gate.of_keys.borrow_mut();
         if let Some(own) = of_keys.get_mut(&self.key_id) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
+            own.places = own.places.saturating_sub(1);
+            if own.places == 0 {
                 of_keys.remove(&self.key_id);
             }
         }
@@ -190,18 +206,29 @@ mod tests {
     fn no_key_has_more_than_its_share_and_places_come_back() {
         on_epoll(async {
             let gate = Gate::default();
-            let key = |name: &str| Arc::from(name);
+            let (one, other) = (Arc::from("one"), Arc::from("other"));
             let mut turns = Vec::new();
             for _ in 0..limits::CODE_RUNS_OF_KEY_MAX {
-                turns.push(gate.enter(&key("a")).await.unwrap());
+                turns.push(gate.enter(&one).await.unwrap());
             }
-            let refused = gate.enter(&key("a")).await.err().unwrap();
-            assert!(refused.message.contains("scripts of your key"), "{}", refused.message);
+            let mut waiting: Vec<_> =
+                (turns.len()..limits::CODE_PLACES_OF_KEY_MAX).map(|_| Box::pin(gate.enter(&one))).collect();
+            for script in &mut waiting {
+                assert!(soon(script.as_mut()).await.is_none(), "its key has all that it may");
+            }
+            let refused = gate.enter(&one).await.err().unwrap();
+            assert!(refused.message.contains("8 scripts of your key"), "{}", refused.message);
+            let last = soon(gate.enter(&other)).await.expect("a turn is left for others").unwrap();
             turns.pop();
-            turns.push(gate.enter(&key("b")).await.unwrap());
-            drop(turns);
+            turns.push(soon(waiting.remove(0)).await.expect("the next has its turn").unwrap());
+            drop((last, turns, waiting));
             assert_eq!((gate.all.get(), gate.of_keys.borrow().len()), (0, 0));
         });
+    }
+
+    /// What comes without waiting for anybody.
+    async fn soon<F: Future>(future: F) -> Option<F::Output> {
+        timeout(Duration::from_millis(1), future).await.ok()
     }
 
     #[test]
