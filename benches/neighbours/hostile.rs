@@ -10,7 +10,7 @@ use anyhow::{Result, bail, ensure};
 use crate::gateway::HOSTILE;
 use crate::wire;
 
-/// Lanes of one key: as many scripts as it may have.
+/// Lanes of one key: more than it has turns, and with those of the other more than there are.
 const LANES: usize = 4;
 
 const LOOP: &str = "while (true) {}";

@@ -2,11 +2,11 @@
 //!
 //! A gateway as its config leaves it, a server and a model of fixed answers, and three callers beside each
 //! other, each with a short rest between its calls: one of a tool, one of a tool in a session (which the hub
-//! carries), one of a model. For each kind of script, two keys send as many of it as they may, one after the
-//! other without a rest, in turns with calm; what is told is the median and the 99th percentile of the calls
-//! in calm and beside the scripts, over all turns, and by what the latter is larger. All of it shares the
-//! machine's processors. `TOLLGATE_BENCH_PROGRAM` names another program to compare with, `-- WORD` the kinds
-//! whose name has it in it.
+//! carries), one of a model. For each kind of script, two keys send it in four lanes each, more than run at
+//! once, one after the other without a rest, in turns with calm; what is told is the median and the 99th
+//! percentile of the calls in calm and beside the scripts, over all turns, and by what the latter is larger.
+//! All of it shares the machine's processors. `TOLLGATE_BENCH_PROGRAM` names another program to compare with,
+//! `-- WORD` the kinds whose name has it in it.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
 #![expect(clippy::disallowed_methods, reason = "its threads are callers: they measure time and may sleep")]
