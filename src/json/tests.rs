@@ -231,6 +231,10 @@ fn strict_sees_what_the_walk_passes_over() {
         assert!(strict(&mut doc.as_bytes().to_vec()).is_err(), "{doc}");
     }
     assert_eq!(strict(&mut br#"{"a":["\u0065",1.5,{}]}"#.to_vec()), Ok(()));
+    // What a program of JavaScript makes of the largest integer of 64 bits, and the largest double.
+    for number in [18_446_744_073_709_552_000_f64, -1e19, f64::MAX] {
+        assert_eq!(strict(&mut format!("[{number}]").into_bytes()), Ok(()), "{number}");
+    }
     let deep = "[".repeat(limits::JSON_DEPTH_MAX + 2) + &"]".repeat(limits::JSON_DEPTH_MAX + 2);
     assert!(matches!(strict(&mut deep.into_bytes()), Err(Fault::Depth { .. })));
     let mut large = vec![b' '; limits::JSON_STRICT_BYTES_MAX + 1];

@@ -93,6 +93,8 @@ fn text(answer: &Answer<'_>, failed: bool, kind: &str) -> String {
     format!("{head}{shown}{note}")
 }
 
+/// Whether it is a JSON object. From bytes, `serde_json` would pass over strings that are no text.
 fn is_object(body: &[u8]) -> bool {
-    body.trim_ascii_start().first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(body).is_ok()
+    let is_json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
+    body.trim_ascii_start().first() == Some(&b'{') && std::str::from_utf8(body).is_ok_and(is_json)
 }
