@@ -83,8 +83,8 @@ pub fn fuzz_guard(data: &[u8]) {
             if judge.denied.is_empty() && ended.is_ok() && form == Form::Document {
                 assert_eq!(out, bytes);
             }
-            for outcome in outcomes(out, form) {
-                let (id, word) = outcome;
+            // What was said of a use before it came has left; such an answer breaks off.
+            for (id, word) in outcomes(out, form).into_iter().filter(|_| ended.is_ok()) {
                 assert!(word != "not_flagged" || !judge.denied.contains(&id), "{id} passes");
             }
         }
