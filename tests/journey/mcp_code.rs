@@ -20,10 +20,14 @@ use crate::program::eventually;
 
 const BOTH: [Era; 2] = [Era::Modern, Era::Legacy];
 
+/// A second key of the team that writes scripts.
+const OTHER_KEY: &str = "tg_other_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH";
+
 /// A gateway whose narrow team writes scripts.
 fn start(engine: Engine, lines: &str, rights: &str) -> Gateway {
     let text = config(engine, "http://127.0.0.1:9", lines)
-        .replace("narrow: { models", &format!("narrow: {{ tools: code, {rights}models"));
+        .replace("narrow: { models", &format!("narrow: {{ tools: code, {rights}models"))
+        .replace("teams:\n", &format!("  - {{ name: other, secret: {OTHER_KEY}, team: narrow }}\nteams:\n"));
     assert!(text.contains("tools: code"), "{text}");
     let folder = Folder::new();
     folder.write("tollgate.yaml", &text);
@@ -306,11 +310,12 @@ fn patient(era: Era) -> Peer {
     })
 }
 
-/// As many lanes as a key may have scripts, each of which runs one after the other.
+/// As many lanes as there are turns, of two keys, since one does not have them all; each runs its scripts one
+/// after the other.
 fn lanes(gateway: &Gateway, scripts: &'static [(&str, &str)]) -> Vec<JoinHandle<()>> {
-    let caller = Caller::with(gateway, Era::Modern, "/mcp", NARROW_KEY, "{}");
-    let lane = |lane| {
-        let mut caller = caller.twin();
+    let callers = [NARROW_KEY, OTHER_KEY].map(|key| Caller::with(gateway, Era::Modern, "/mcp", key, "{}"));
+    let lane = |lane: usize| {
+        let mut caller = callers[lane % callers.len()].twin();
         thread::spawn(move || {
             for (source, expected) in scripts.iter().skip(lane).step_by(4) {
                 let (failed, texts) = ran(&mut caller, source);
